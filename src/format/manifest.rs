@@ -1,0 +1,131 @@
+//! Manifests: the record, and the commit, of a snapshot.
+
+use serde::{Deserialize, Serialize};
+
+use super::record::{Extension, Record};
+use super::{Bytes, EntryPath, FormatError, Time, TreeRoot};
+use crate::id::{ActorId, SnapshotId};
+use crate::limits::{MANIFEST_MAX, PROBLEMS_MAX};
+
+/// What a manifest stands for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ManifestKind {
+    Snapshot,
+    /// A stretch of a database's log, for recovery to a point in time.
+    Log {
+        log: String,
+        from: Bytes,
+        to: Bytes,
+        from_time: Time,
+        to_time: Time,
+    },
+}
+
+/// The point in a source's own history that its part of the snapshot shows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Consistency {
+    /// `lsn`, `gtid`, `binlog`, `mvcc`, `tick`, `revision`, `none`…
+    pub kind: String,
+    pub value: String,
+}
+
+/// One of the sources taken together.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceRecord {
+    /// `folder`, `file`, `sqlite`, `mysql`…
+    pub kind: String,
+    /// Absolute path or URL, without secrets.
+    pub url: String,
+    /// Where its entries stand in the catalog; the root for a single source.
+    pub prefix: EntryPath,
+    /// The snapshot whose bytes were taken over where nothing had changed.
+    pub parent: Option<SnapshotId>,
+    pub consistency: Option<Consistency>,
+    /// Facts its kind defines: counts, versions, options.
+    pub properties: Vec<(String, String)>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GitState {
+    pub commit: String,
+    pub branch: Option<String>,
+}
+
+/// Something that could not be read as it was.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    pub path: Bytes,
+    pub message: String,
+}
+
+/// What the snapshot came to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Statistics {
+    pub entries: u64,
+    /// Entries whose stream was taken over from the parent unread.
+    pub unchanged: u64,
+    /// Bytes of all streams.
+    pub logical_bytes: u64,
+    /// Bytes read from the source.
+    pub read_bytes: u64,
+    pub chunks: u64,
+    pub new_chunks: u64,
+    /// Raw bytes of the new chunks, those coded as deltas, and what each is stored in.
+    pub new_bytes: u64,
+    pub plain_stored: u64,
+    pub delta_bytes: u64,
+    pub delta_stored: u64,
+    /// Catalog and recipes: raw bytes new, and what they are stored in.
+    pub metadata_bytes: u64,
+    pub metadata_stored: u64,
+    pub duration_ms: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    pub kind: ManifestKind,
+    /// `<source>_<YYYYMMDD>_<HHMMSS>[_<slug of the description>]`, local time.
+    pub name: String,
+    pub description: String,
+    pub time: Time,
+    /// Seconds east of UTC, and the zone's name where the host knew it.
+    pub zone_offset: i32,
+    pub zone: String,
+    pub host: String,
+    pub user: String,
+    pub sources: Vec<SourceRecord>,
+    pub tags: Vec<String>,
+    pub permanent: bool,
+    /// Something could not be read; `problems` lists it.
+    pub incomplete: bool,
+    pub problems: Vec<Problem>,
+    pub problem_count: u64,
+    pub git: Option<GitState>,
+    pub tool: String,
+    pub writer: ActorId,
+    pub statistics: Statistics,
+    pub catalog: TreeRoot,
+    pub ext: Vec<Extension>,
+}
+
+impl Record for Manifest {
+    const TAG: u8 = 9;
+    const WHAT: &'static str = "manifest";
+    const LIMIT: usize = MANIFEST_MAX;
+
+    fn extensions(&self) -> &[Extension] {
+        &self.ext
+    }
+
+    fn validate(&self) -> Result<(), FormatError> {
+        if self.problems.len() > PROBLEMS_MAX {
+            let expected = format!("at most {PROBLEMS_MAX} problems");
+            return Err(FormatError::damaged(Self::WHAT, 2, expected, self.problems.len()));
+        }
+        if let Some(source) = self.sources.iter().find(|source| !source.prefix.is_safe()) {
+            let found = format!("{:?}", source.prefix);
+            return Err(FormatError::damaged(Self::WHAT, 2, "a safe relative prefix", found));
+        }
+        self.catalog.check(Self::WHAT)
+    }
+}

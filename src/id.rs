@@ -1,0 +1,147 @@
+//! Identifiers. Every id is a fixed number of bytes, shown as lowercase hex.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// A string that is not the hex form of an id.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("not an id: expected {expected} lowercase hex digits, found {found:?}")]
+pub struct ParseIdError {
+    pub expected: usize,
+    pub found: String,
+}
+
+pub(crate) fn to_hex(bytes: &[u8]) -> String {
+    use fmt::Write as _;
+    let mut text = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
+}
+
+fn from_hex<const N: usize>(text: &str) -> Result<[u8; N], ParseIdError> {
+    let wrong = || ParseIdError { expected: N * 2, found: text.chars().take(N * 2 + 8).collect() };
+    let digits = text.as_bytes();
+    if digits.len() != N * 2 {
+        return Err(wrong());
+    }
+    let value = |digit: u8| match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        _ => None,
+    };
+    let mut bytes = [0u8; N];
+    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+        *byte = match pair {
+            [high, low] => match (value(*high), value(*low)) {
+                (Some(high), Some(low)) => (high << 4) | low,
+                _ => return Err(wrong()),
+            },
+            _ => return Err(wrong()),
+        };
+    }
+    Ok(bytes)
+}
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident, $bytes:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        pub struct $name([u8; $bytes]);
+
+        impl $name {
+            /// How many bytes an id of this kind has.
+            pub const LEN: usize = $bytes;
+
+            pub const fn new(bytes: [u8; $bytes]) -> Self {
+                Self(bytes)
+            }
+
+            pub const fn as_bytes(&self) -> &[u8; $bytes] {
+                &self.0
+            }
+
+            pub fn to_hex(&self) -> String {
+                to_hex(&self.0)
+            }
+
+            /// The first eight hex digits: what people read in a list.
+            pub fn short(&self) -> String {
+                self.to_hex().chars().take(8).collect()
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                out.write_str(&self.to_hex())
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(out, "{}({})", stringify!($name), self.short())
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = ParseIdError;
+
+            fn from_str(text: &str) -> Result<Self, ParseIdError> {
+                from_hex(text).map(Self)
+            }
+        }
+    };
+}
+
+id!(
+    /// Keyed BLAKE3-256 of a chunk's bytes: what deduplication compares.
+    ChunkId,
+    32
+);
+id!(
+    /// BLAKE3-256 of a pack's bytes: its name in the repository.
+    PackId,
+    32
+);
+id!(
+    /// BLAKE3-256 of a manifest's bytes: the snapshot's name everywhere.
+    SnapshotId,
+    32
+);
+id!(
+    /// BLAKE3-256 of any other object named by its content: index, key, note, condemned.
+    ObjectId,
+    32
+);
+id!(
+    /// Random name of a repository, drawn once by `init`.
+    RepositoryId,
+    16
+);
+id!(
+    /// Random name of a writer or a prune at work.
+    ActorId,
+    16
+);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hex_round_trip() {
+        let id = ActorId::new([0x0f; 16]);
+        assert_eq!(id.to_hex().parse::<ActorId>(), Ok(id));
+        assert_eq!(id.short(), "0f0f0f0f");
+    }
+
+    #[test]
+    fn bad_hex_is_refused() {
+        for text in ["", "0F0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f", "zz", "0f"] {
+            assert!(text.parse::<ActorId>().is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! Chunk id to where it lies: a local, disposable cache of the repository's index objects.
+//!
+//! # The contract every implementation keeps (`tests/contracts/index.rs` checks it)
+//!
+//! * Truth is in the repository. What is here can be lost at any moment and is then taken in again.
+//! * `ingest` is atomic: after a crash an index object is wholly in, marker and all, or not at all.
+//!   Taking in the same object twice changes nothing.
+//! * `look_up` gives every copy of a chunk whose pack some ingested, unforgotten object lists, each once.
+//! * After `forget`, packs that no other ingested object lists are gone from `look_up` and `packs`.
+//! * All methods may be called from any number of threads.
+
+mod error;
+mod location;
+mod memory;
+#[cfg(feature = "rocksdb")]
+mod rocks;
+
+use std::collections::BTreeSet;
+
+pub use error::IndexError;
+pub use location::{Base, IngestedObject, Location, PackEntry};
+pub use memory::MemoryIndex;
+#[cfg(feature = "rocksdb")]
+pub use rocks::RocksIndex;
+
+use crate::format::IndexRecord;
+use crate::id::{ChunkId, ObjectId};
+
+/// The seam to the index cache. See the module's contract.
+pub trait ChunkIndex: Send + Sync {
+    /// The index objects taken in so far.
+    fn ingested(&self) -> BTreeSet<ObjectId>;
+
+    /// Takes in one index object.
+    fn ingest(&self, object: ObjectId, record: &IndexRecord) -> Result<(), IndexError>;
+
+    /// Drops index objects the repository no longer has.
+    fn forget(&self, objects: &[ObjectId]) -> Result<(), IndexError>;
+
+    /// Appends all known copies of a chunk to `found`, shallowest first.
+    fn look_up(&self, id: &ChunkId, found: &mut Vec<Location>) -> Result<(), IndexError>;
+
+    /// The bases of the block at `location`, in order; empty for a block coded without any.
+    fn bases(&self, location: &Location) -> Result<Vec<Base>, IndexError>;
+
+    /// Every ingested object with its writer and packs. From memory, cheap.
+    fn objects(&self) -> Vec<IngestedObject>;
+
+    /// Makes what was ingested so far survive this process, where that is the implementation's business.
+    fn flush(&self) -> Result<(), IndexError>;
+}

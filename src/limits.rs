@@ -1,0 +1,70 @@
+//! Every limit in one place. A decoder refuses what exceeds them before it allocates.
+
+pub const KIB: usize = 1024;
+pub const MIB: usize = 1024 * KIB;
+
+/// Newest repository format this build reads and writes.
+pub const FORMAT_VERSION: u8 = 1;
+
+/// Chunk sizes a new repository gets (design section 5 has the measurements).
+pub const CHUNK_MIN: u32 = 16 * 1024;
+pub const CHUNK_AVG: u32 = 64 * 1024;
+pub const CHUNK_MAX: u32 = 256 * 1024;
+/// A chunk reference keeps its length in 22 bits.
+pub const CHUNK_MAX_LIMIT: u32 = 4 * 1024 * 1024;
+/// Below this the cost of a reference outweighs any saving.
+pub const CHUNK_MIN_LIMIT: u32 = 64;
+
+/// Bytes before a cut that its end fingerprint covers.
+pub const FINGERPRINT_WINDOW: usize = 64;
+
+/// Consecutive small new chunks share a block up to this many raw bytes.
+pub const BLOCK_RAW_TARGET: usize = 128 * KIB;
+/// No block decodes to more than this.
+pub const BLOCK_RAW_MAX: usize = 8 * MIB;
+/// No block names more bases than this.
+pub const BLOCK_BASES_MAX: usize = 1024;
+/// A writer's default delta depth, and the most a reader follows.
+pub const DELTA_DEPTH_DEFAULT: u8 = 8;
+pub const DELTA_DEPTH_MAX: u8 = 64;
+
+pub const PACK_TARGET: u32 = 32 * 1024 * 1024;
+pub const PACK_TARGET_MIN: u32 = 8 * 1024 * 1024;
+pub const PACK_TARGET_MAX: u32 = 128 * 1024 * 1024;
+/// A pack closes once it is past its target; one block and the trailer may lie beyond.
+pub const PACK_LEN_MAX: u64 = 256 * 1024 * 1024;
+/// Chunks a pack may list: bounds the trailer when chunks are tiny.
+pub const PACK_CHUNKS_MAX: usize = 64 * 1024;
+
+/// Decoded size of a pack trailer, an index object, a manifest and of small records.
+pub const TRAILER_MAX: usize = 32 * MIB;
+pub const INDEX_MAX: usize = 64 * MIB;
+pub const MANIFEST_MAX: usize = 16 * MIB;
+pub const SMALL_RECORD_MAX: usize = MIB;
+/// `restow.json` and key objects are read whole before anything is trusted.
+pub const PLAIN_RECORD_MAX: usize = 64 * KIB;
+
+/// An index object is flushed at this many chunks, or this many bytes of packs.
+pub const INDEX_FLUSH_CHUNKS: usize = 16 * 1024;
+pub const INDEX_FLUSH_BYTES: u64 = 256 * 1024 * 1024;
+
+/// Catalog and recipe nodes are cut between these sizes.
+pub const NODE_MIN: usize = 16 * KIB;
+pub const NODE_MAX: usize = 256 * KIB;
+/// One item (an entry with all its attributes) may exceed `NODE_MAX`; a node never exceeds this.
+pub const NODE_LIMIT: usize = 4 * MIB;
+/// Levels of a catalog or recipe tree above its leaves.
+pub const TREE_LEVELS_MAX: u8 = 8;
+/// Recipes up to this many chunk references stand in the catalog entry itself (about 1 KiB).
+pub const INLINE_REFS_MAX: usize = 26;
+
+/// Problems a manifest lists one by one; more are counted.
+pub const PROBLEMS_MAX: usize = 10_000;
+pub const PATH_MAX: usize = 64 * KIB;
+
+/// Most memory and passes a key object may ask of Argon2id.
+pub const ARGON2_MEMORY_KIB: u32 = 64 * 1024;
+pub const ARGON2_MEMORY_KIB_MAX: u32 = 1024 * 1024;
+pub const ARGON2_PASSES: u32 = 3;
+pub const ARGON2_PASSES_MAX: u32 = 64;
+pub const ARGON2_LANES_MAX: u32 = 16;

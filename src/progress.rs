@@ -1,0 +1,74 @@
+//! The one way to report progress, and the one way to be told to stop.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// What an operation is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    LoadIndex,
+    Backup,
+    Commit,
+    Restore,
+    RestoreMetadata,
+    CheckNames,
+    CheckSnapshots,
+    CheckData,
+}
+
+/// One step of progress. Counts are increments, totals replace what was known before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event<'a> {
+    Started(Phase),
+    /// What the phase will come to, as far as known.
+    Total {
+        bytes: Option<u64>,
+        items: Option<u64>,
+    },
+    Bytes(u64),
+    Items(u64),
+    /// What is being worked on now.
+    Current(&'a [u8]),
+    /// Something went wrong with one thing; the rest goes on.
+    Problem {
+        path: &'a [u8],
+        message: &'a str,
+    },
+    Finished(Phase),
+}
+
+/// Hears of progress, from any thread. Must return quickly.
+pub trait Observer: Send + Sync {
+    fn on(&self, event: Event<'_>);
+}
+
+/// An observer that hears nothing.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Silent;
+
+impl Observer for Silent {
+    fn on(&self, _: Event<'_>) {}
+}
+
+/// A flag every long loop looks at. Clones share it.
+#[derive(Debug, Clone, Default)]
+pub struct Cancel(Arc<AtomicBool>);
+
+impl Cancel {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    pub fn cancel(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    pub fn is_cancelled(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// The flag itself, for a signal handler to set.
+    pub fn flag(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.0)
+    }
+}
