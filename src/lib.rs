@@ -3,11 +3,14 @@
 //! The layers, from the ground up (a file imports from its own folder and from layers below):
 //! ids, limits, progress · `chunk` `codec` `format` · `storage` `index` · `store` · `repo` · `source` · `ops`.
 
+pub mod cut;
 pub mod fault;
 pub mod id;
 pub mod limits;
 pub mod progress;
 
+pub mod chunk;
+pub mod codec;
 pub mod format;
 
 pub mod index;

@@ -42,6 +42,6 @@ pub use pack::{
     TRAILER_ORDINAL, Trailer, padding_len,
 };
 pub use path::{BadPath, EntryPath};
-pub use recipe::{ChunkRef, CutKind, Recipe, RecipeLeaf, RecipeNode};
+pub use recipe::{ChunkRef, Recipe, RecipeLeaf, RecipeNode};
 pub use record::{Extension, Record, decode, encode};
 pub use tree::{CatalogChild, NodeRef, RecipeChild, TreeRoot};

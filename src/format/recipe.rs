@@ -5,19 +5,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use super::record::{Extension, Record};
 use super::tree::check_level;
 use super::{FormatError, RecipeChild, TreeRoot};
+use crate::cut::CutKind;
 use crate::id::ChunkId;
 use crate::limits::{CHUNK_MAX_LIMIT, INLINE_REFS_MAX, NODE_LIMIT};
-
-/// Why a chunk ends where it ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum CutKind {
-    /// The content said so: the end fingerprint anchors an alignment.
-    Content,
-    /// The chunk reached the maximum: the place means nothing.
-    Forced,
-    /// The stream ended.
-    End,
-}
 
 /// One chunk of a stream. 39 bytes on the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -1,0 +1,118 @@
+//! zstd, one frame a block, plain or against a base.
+
+use std::cell::RefCell;
+
+use zstd::zstd_safe::{CCtx, CParameter, DCtx, get_error_name};
+
+use super::CodecError;
+
+thread_local! {
+    // A context costs far more to make than a block to code.
+    static ENCODER: RefCell<CCtx<'static>> = RefCell::new(CCtx::create());
+    static DECODER: RefCell<DCtx<'static>> = RefCell::new(DCtx::create());
+}
+
+/// Compresses `raw` into `out` (cleared first). `false`: it would not shrink, `out` means nothing.
+pub fn compress(level: i32, raw: &[u8], out: &mut Vec<u8>) -> Result<bool, CodecError> {
+    let failed = |code| CodecError::Compress(get_error_name(code).into());
+    ENCODER.with_borrow_mut(|encoder| {
+        encoder.set_parameter(CParameter::CompressionLevel(level)).map_err(failed)?;
+        out.clear();
+        // One byte short of the input: what does not fit does not shrink, and zstd may stop early.
+        out.reserve(zstd::zstd_safe::compress_bound(raw.len()));
+        let written = encoder.compress2(out, raw).map_err(failed)?;
+        Ok(written < raw.len())
+    })
+}
+
+/// Compresses `raw` against `base` into `out`. The window covers both.
+pub fn compress_against(
+    level: i32,
+    base: &[u8],
+    raw: &[u8],
+    out: &mut Vec<u8>,
+) -> Result<(), CodecError> {
+    let failed = |code| CodecError::Compress(get_error_name(code).into());
+    let mut encoder = CCtx::create();
+    encoder.set_parameter(CParameter::CompressionLevel(level)).map_err(failed)?;
+    let reach = (base.len() + raw.len()).next_power_of_two().ilog2().clamp(17, 27);
+    encoder.set_parameter(CParameter::WindowLog(reach)).map_err(failed)?;
+    encoder.ref_prefix(base).map_err(failed)?;
+    out.clear();
+    out.reserve(zstd::zstd_safe::compress_bound(raw.len()));
+    encoder.compress2(out, raw).map_err(failed)?;
+    Ok(())
+}
+
+/// Decodes one frame that must come to exactly `raw_len` bytes, into `out` (cleared first).
+pub fn decompress(coded: &[u8], raw_len: usize, out: &mut Vec<u8>) -> Result<(), CodecError> {
+    out.clear();
+    out.reserve_exact(raw_len);
+    let result = DECODER.with_borrow_mut(|decoder| decoder.decompress(out, coded));
+    exactly(raw_len, result, out)
+}
+
+/// Decodes one frame coded against `base`.
+pub fn decompress_against(
+    base: &[u8],
+    coded: &[u8],
+    raw_len: usize,
+    out: &mut Vec<u8>,
+) -> Result<(), CodecError> {
+    out.clear();
+    out.reserve_exact(raw_len);
+    let mut decoder = DCtx::create();
+    decoder.ref_prefix(base).map_err(|code| CodecError::Decompress {
+        expected: raw_len,
+        found: get_error_name(code).into(),
+    })?;
+    let result = decoder.decompress(out, coded);
+    exactly(raw_len, result, out)
+}
+
+fn exactly(expected: usize, result: Result<usize, usize>, out: &[u8]) -> Result<(), CodecError> {
+    match result {
+        Ok(_) if out.len() == expected => Ok(()),
+        Ok(_) => Err(CodecError::Decompress { expected, found: format!("{} bytes", out.len()) }),
+        Err(code) => Err(CodecError::Decompress { expected, found: get_error_name(code).into() }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn round_trips() {
+        let raw: Vec<u8> = (0..100_000u32).flat_map(|n| (n / 7).to_le_bytes()).collect();
+        let (mut coded, mut back) = (Vec::new(), Vec::new());
+        assert_eq!(compress(3, &raw, &mut coded), Ok(true));
+        decompress(&coded, raw.len(), &mut back).unwrap();
+        assert!(back == raw);
+        assert!(decompress(&coded, raw.len() - 1, &mut back).is_err());
+        assert!(decompress(&coded, raw.len() + 1, &mut back).is_err());
+        assert!(decompress(&coded[..coded.len() - 1], raw.len(), &mut back).is_err());
+    }
+
+    #[test]
+    fn noise_does_not_shrink() {
+        let mut raw = vec![0; 70_000];
+        blake3::Hasher::new().finalize_xof().fill(&mut raw);
+        assert_eq!(compress(3, &raw, &mut Vec::new()), Ok(false));
+    }
+
+    #[test]
+    fn a_base_makes_the_rest_small() {
+        let mut raw = vec![0; 70_000];
+        blake3::Hasher::new().finalize_xof().fill(&mut raw);
+        let base = raw.clone();
+        raw[33_333] ^= 1;
+        let (mut coded, mut back) = (Vec::new(), Vec::new());
+        compress_against(3, &base, &raw, &mut coded).unwrap();
+        assert!(coded.len() < 500, "{}", coded.len());
+        decompress_against(&base, &coded, raw.len(), &mut back).unwrap();
+        assert!(back == raw);
+        let wrong = decompress_against(&base[1..], &coded, raw.len(), &mut back);
+        assert!(wrong.is_err() || back != raw);
+    }
+}

@@ -1,0 +1,27 @@
+//! What can go wrong between plain and stored bytes.
+
+use crate::fault::ErrorKind;
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CodecError {
+    #[error("compression failed: {0}")]
+    Compress(String),
+    #[error("compressed bytes do not decode to {expected} bytes: {found}")]
+    Decompress { expected: usize, found: String },
+    /// The bytes were changed, or belong to another object, kind or repository.
+    #[error("authentication failed: these {len} bytes are not what was sealed here")]
+    Forged { len: usize },
+    #[error("the operating system gave no random bytes")]
+    NoRandom,
+    #[error("key derivation failed: {0}")]
+    Kdf(String),
+}
+
+impl CodecError {
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Decompress { .. } | Self::Forged { .. } => ErrorKind::Damage,
+            Self::Compress(_) | Self::NoRandom | Self::Kdf(_) => ErrorKind::Failed,
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! Coding: compression, sealing, keys. Pure but for the operating system's randomness.
+
+mod compress;
+mod error;
+mod keys;
+mod random;
+mod seal;
+mod wrap;
+
+pub use compress::{compress, compress_against, decompress, decompress_against};
+pub use error::CodecError;
+pub use keys::{Keys, MasterKey};
+pub use random::random;
+pub use seal::{SEAL_OVERHEAD, SealKey};
+pub use wrap::{KdfCost, Secret, Wrapped, commit_matches, derive, unwrap, wrap};
