@@ -16,4 +16,6 @@ pub mod format;
 pub mod index;
 pub mod storage;
 
+pub mod store;
+
 pub mod source;

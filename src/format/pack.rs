@@ -266,7 +266,7 @@ mod tests {
             assert_eq!(len + padding_len(len), padded, "{len}");
         }
         for len in (1..100_000u64).chain([u64::MAX / 2]) {
-            assert!(padding_len(len) * 100 <= len * 12, "{len}");
+            assert!(u128::from(padding_len(len)) * 100 <= u128::from(len) * 12, "{len}");
         }
     }
 }

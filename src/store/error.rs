@@ -1,0 +1,84 @@
+//! What can go wrong between chunks and objects.
+
+use crate::codec::CodecError;
+use crate::fault::ErrorKind;
+use crate::format::{FormatError, Reason};
+use crate::id::{ChunkId, PackId};
+use crate::index::IndexError;
+use crate::storage::{BadKey, StorageError};
+
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    #[error(transparent)]
+    Index(#[from] IndexError),
+    #[error(transparent)]
+    Key(#[from] BadKey),
+    #[error("object {object}: {source}")]
+    Format {
+        object: String,
+        #[source]
+        source: FormatError,
+    },
+    #[error("object {object}: {source}")]
+    Codec {
+        object: String,
+        #[source]
+        source: CodecError,
+    },
+    #[error("object {object} is damaged: its bytes hash to {found}")]
+    WrongName { object: String, found: String },
+    #[error(
+        "pack {pack}, block {ordinal}: expected chunk {expected}, found bytes of chunk {found}"
+    )]
+    WrongChunk { pack: PackId, ordinal: u32, expected: ChunkId, found: ChunkId },
+    #[error("chunk {chunk} is in no pack that is there")]
+    MissingChunk { chunk: ChunkId },
+    #[error("chunk {chunk} has {found} bytes, expected {expected}")]
+    WrongLength { chunk: ChunkId, expected: u64, found: u64 },
+    #[error("entry {path:?} comes after {after:?}, which sorts behind it")]
+    Unsorted { path: String, after: String },
+    #[error("an earlier write failed")]
+    Poisoned,
+    #[error("interrupted")]
+    Interrupted,
+}
+
+impl StoreError {
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            // Inside a repository what is not there, but should be, is damage.
+            Self::Storage(StorageError::Missing { .. }) => ErrorKind::Damage,
+            Self::Storage(error) => error.kind(),
+            Self::Index(error) => error.kind(),
+            Self::Format { source, .. } => source.kind(),
+            Self::Codec { source, .. } => source.kind(),
+            Self::WrongName { .. }
+            | Self::WrongChunk { .. }
+            | Self::MissingChunk { .. }
+            | Self::WrongLength { .. } => ErrorKind::Damage,
+            Self::Key(_) | Self::Unsorted { .. } | Self::Poisoned => ErrorKind::Failed,
+            Self::Interrupted => ErrorKind::Interrupted,
+        }
+    }
+
+    pub(crate) fn format(object: impl ToString, source: FormatError) -> Self {
+        Self::Format { object: object.to_string(), source }
+    }
+
+    pub(crate) fn codec(object: impl ToString, source: CodecError) -> Self {
+        Self::Codec { object: object.to_string(), source }
+    }
+
+    pub(crate) fn damaged(
+        object: impl ToString,
+        what: &'static str,
+        expected: impl Into<String>,
+        found: impl ToString,
+    ) -> Self {
+        let (expected, found) = (expected.into(), found.to_string());
+        let reason = Reason::Damaged;
+        Self::format(object, FormatError { what, offset: 0, expected, found, reason })
+    }
+}

@@ -1,0 +1,32 @@
+//! The store: chunks in, verified chunks out.
+//!
+//! Out: [`Encoder`] names, looks up and codes the chunks of a segment on any thread; [`StoreWriter`] puts
+//! what is new into packs in order; its uploader makes packs and index objects durable. In: [`StoreReader`]
+//! locates, opens, decodes and verifies. Nothing unverified leaves it.
+
+mod catalog;
+mod encode;
+mod error;
+mod fetch;
+mod known;
+mod pack;
+mod reader;
+mod recipe;
+mod scan;
+mod tree;
+mod upload;
+mod vault;
+mod writer;
+
+pub use catalog::{CatalogBuilder, CatalogCursor};
+pub use encode::{CodedSegment, Encoder, Segment, SegmentChunk};
+pub use error::StoreError;
+pub use fetch::Want;
+pub use known::Known;
+pub use pack::{PackView, verify_name};
+pub use reader::StoreReader;
+pub use recipe::{RecipeBuilder, RecipeCursor};
+pub use scan::{BlockDamage, PackReport, scan_pack};
+pub use upload::Uploads;
+pub use vault::{SealedObject, Vault};
+pub use writer::{StoreWriter, Written};

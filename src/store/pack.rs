@@ -1,0 +1,183 @@
+//! A pack being filled, and a pack's trailer read back.
+
+use crate::codec::{self, SealKey};
+use crate::format::{
+    self, BlockRecord, ChunkRecord, Codec, FOOTER_LEN, Footer, HEADER_LEN, Header, PackContents,
+    PackKind, Salt, TAG_LEN, Trailer, padding_len,
+};
+use crate::id::PackId;
+use crate::limits::{PACK_CHUNKS_MAX, PACK_LEN_MAX};
+
+use super::vault::decode_plain;
+use super::{StoreError, Vault};
+
+const TRAILER_LEVEL: i32 = 3;
+
+/// A pack that blocks are added to. Bytes are sealed as they come.
+pub(super) struct PackBuilder {
+    kind: PackKind,
+    key: SealKey,
+    bytes: Vec<u8>,
+    contents: PackContents,
+    chunks: usize,
+}
+
+/// A whole pack, its trailer read back and found equal.
+pub(super) struct FinishedPack {
+    pub id: PackId,
+    pub kind: PackKind,
+    pub bytes: Vec<u8>,
+    pub contents: PackContents,
+}
+
+impl PackBuilder {
+    pub fn new(vault: &Vault, kind: PackKind, capacity: usize) -> Result<Self, StoreError> {
+        let fresh = || -> Result<(Salt, SealKey), codec::CodecError> {
+            let salt: Salt = codec::random()?;
+            let key = vault.object_key(kind.object(), &salt)?;
+            Ok((salt, key))
+        };
+        let (salt, key) = fresh().map_err(|e| StoreError::codec("new pack", e))?;
+        let mut bytes = Vec::with_capacity(capacity);
+        bytes.extend_from_slice(&Header { kind: kind.object(), salt }.encode());
+        Ok(Self { kind, key, bytes, contents: PackContents::default(), chunks: 0 })
+    }
+
+    /// Whether it holds `target` bytes or as many chunks as a trailer may list.
+    pub fn is_full(&self, target: usize) -> bool {
+        self.bytes.len() >= target || self.chunks >= PACK_CHUNKS_MAX / 2
+    }
+
+    /// Seals a block; returns its stored length.
+    pub fn add(
+        &mut self,
+        codec: Codec,
+        chunks: Vec<ChunkRecord>,
+        coded: &[u8],
+    ) -> Result<usize, StoreError> {
+        let sealed_len = coded.len() + TAG_LEN;
+        let wrong = |e| StoreError::codec("new pack", e);
+        let too_many = || wrong(codec::CodecError::Compress("too many or too long blocks".into()));
+        let ordinal = u32::try_from(self.contents.blocks.len()).map_err(|_| too_many())?;
+        let record = BlockRecord {
+            sealed_len: u32::try_from(sealed_len).map_err(|_| too_many())?,
+            codec,
+            depth: 0,
+            bases: Vec::new(),
+            chunks,
+        };
+        let part = record.sealed_part(self.kind, ordinal);
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(coded);
+        let plain = self.bytes.get_mut(start..).unwrap_or_default();
+        let tag =
+            self.key.seal_slice(part.nonce(), &part.associated_data(), plain).map_err(wrong)?;
+        self.bytes.extend_from_slice(&tag);
+        self.chunks += record.chunks.len();
+        self.contents.blocks.push(record);
+        Ok(sealed_len)
+    }
+
+    /// Pads, appends the trailer, and reads back what a reader would read before anyone relies on it.
+    pub fn finish(mut self, vault: &Vault) -> Result<FinishedPack, StoreError> {
+        let wrong = |e| StoreError::codec("new pack", e);
+        let trailer = Trailer { contents: self.contents, ext: Vec::new() };
+        let plain = format::encode(&trailer).map_err(|e| StoreError::format("new pack", e))?;
+        let mut coded = Vec::new();
+        let shrank = codec::compress(TRAILER_LEVEL, &plain, &mut coded).map_err(wrong)?;
+        if !shrank {
+            coded.clone_from(&plain);
+        }
+        let footer = Footer {
+            codec: if shrank { Codec::Zstd } else { Codec::Raw } as u8,
+            // A trailer is at most 32 MiB: `encode` refuses more.
+            raw_len: u32::try_from(plain.len()).unwrap_or(u32::MAX),
+            sealed_len: u32::try_from(coded.len() + TAG_LEN).unwrap_or(u32::MAX),
+        };
+        let part = footer.sealed_part(self.kind);
+        self.key.seal(part.nonce(), &part.associated_data(), &mut coded).map_err(wrong)?;
+
+        let unpadded = self.bytes.len() + coded.len() + FOOTER_LEN;
+        let padding = padding_len(unpadded as u64);
+        let padded = self.bytes.len() + usize::try_from(padding).unwrap_or(0);
+        self.bytes.resize(padded, 0);
+        self.bytes.extend_from_slice(&coded);
+        self.bytes.extend_from_slice(&footer.encode());
+
+        let id = PackId::new(*blake3::hash(&self.bytes).as_bytes());
+        let view = PackView::read(vault, self.kind, &id.to_hex(), &self.bytes)?;
+        if view.contents != trailer.contents {
+            return Err(StoreError::damaged(id, "pack trailer", "what was written", "another"));
+        }
+        let contents = trailer.contents;
+        Ok(FinishedPack { id, kind: self.kind, bytes: self.bytes, contents })
+    }
+}
+
+/// A pack's header and trailer, authenticated.
+pub struct PackView {
+    pub(super) key: SealKey,
+    pub contents: PackContents,
+}
+
+impl PackView {
+    /// Reads a whole pack's frame. `object` names it in errors.
+    pub fn read(
+        vault: &Vault,
+        kind: PackKind,
+        object: &str,
+        bytes: &[u8],
+    ) -> Result<Self, StoreError> {
+        let damaged = |e| StoreError::format(object, e);
+        let (header, _) = Header::decode(kind.object(), bytes).map_err(damaged)?;
+        let short = || {
+            let found = format!("{} bytes", bytes.len());
+            StoreError::damaged(object, "pack", "a header, a trailer and a footer", found)
+        };
+        let footer_at = bytes.len().checked_sub(FOOTER_LEN).ok_or_else(short)?;
+        let (front, footer) = bytes.split_at_checked(footer_at).ok_or_else(short)?;
+        let footer = Footer::decode(footer, bytes.len() as u64).map_err(damaged)?;
+        let trailer_at = front.len().checked_sub(footer.sealed_len as usize).ok_or_else(short)?;
+        let sealed = front.get(trailer_at..).ok_or_else(short)?;
+        let key = vault
+            .object_key(kind.object(), &header.salt)
+            .map_err(|e| StoreError::codec(object, e))?;
+        let trailer = open_trailer(&key, kind, &footer, sealed, object)?;
+        if trailer.contents.blocks_end() > trailer_at as u64
+            || trailer.contents.blocks_end() < HEADER_LEN as u64
+            || bytes.len() as u64 > PACK_LEN_MAX
+        {
+            let found = format!("{} bytes of blocks", trailer.contents.blocks_end());
+            let expected = format!("blocks that end before byte {trailer_at}");
+            return Err(StoreError::damaged(object, "pack", expected, found));
+        }
+        Ok(Self { key, contents: trailer.contents })
+    }
+}
+
+fn open_trailer(
+    key: &SealKey,
+    kind: PackKind,
+    footer: &Footer,
+    sealed: &[u8],
+    object: &str,
+) -> Result<Trailer, StoreError> {
+    let part = footer.sealed_part(kind);
+    let mut sealed = sealed.to_vec();
+    let opened = key
+        .open(part.nonce(), &part.associated_data(), &mut sealed)
+        .map_err(|e| StoreError::codec(object, e))?;
+    let plain = decode_plain(footer.codec, opened, footer.raw_len as usize)
+        .map_err(|e| StoreError::codec(object, e))?;
+    format::decode(&plain).map_err(|e| StoreError::format(object, e))
+}
+
+/// Whether bytes are what a content-named object says it holds.
+pub fn verify_name(object: &str, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
+    let found = blake3::hash(bytes).to_hex();
+    if found.as_str() == name {
+        Ok(())
+    } else {
+        Err(StoreError::WrongName { object: object.into(), found: found.to_string() })
+    }
+}

@@ -1,0 +1,144 @@
+//! Recipes of streams of any length, written and read a node at a time.
+
+use crate::format::{
+    ChunkRef, Content, NodeRef, Recipe, RecipeChild, RecipeLeaf, RecipeNode, encode,
+};
+use crate::limits::{INLINE_REFS_MAX, NODE_MAX, NODE_MIN};
+
+use super::tree::Levels;
+use super::{StoreError, StoreReader, StoreWriter};
+
+const REF_LEN: usize = 39;
+const LEAF_MIN_REFS: usize = NODE_MIN / REF_LEN;
+const LEAF_MAX_REFS: usize = NODE_MAX / REF_LEN;
+/// Leaf boundaries follow the chunk ids, which are keyed hashes.
+const LEAF_CUT_ONE_IN: u16 = 1024;
+
+/// Takes the references of one stream, in order.
+pub struct RecipeBuilder {
+    refs: Vec<ChunkRef>,
+    len: u64,
+    levels: Levels<RecipeChild>,
+}
+
+impl Default for RecipeBuilder {
+    fn default() -> Self {
+        Self { refs: Vec::new(), len: 0, levels: Levels::new() }
+    }
+}
+
+impl RecipeBuilder {
+    pub fn push(&mut self, writer: &mut StoreWriter, chunk: ChunkRef) -> Result<(), StoreError> {
+        self.refs.push(chunk);
+        self.len += u64::from(chunk.len);
+        let [a, b, ..] = *chunk.id.as_bytes();
+        let marked = u16::from_le_bytes([a, b]) % LEAF_CUT_ONE_IN == 0;
+        if self.refs.len() >= LEAF_MAX_REFS || (marked && self.refs.len() >= LEAF_MIN_REFS) {
+            self.put_leaf(writer)?;
+        }
+        Ok(())
+    }
+
+    /// The stream is whole.
+    pub fn finish(mut self, writer: &mut StoreWriter) -> Result<Content, StoreError> {
+        let len = self.len;
+        if self.levels.is_empty() && self.refs.len() <= INLINE_REFS_MAX {
+            return Ok(Content { len, recipe: Recipe::Inline(self.refs) });
+        }
+        if !self.refs.is_empty() {
+            self.put_leaf(writer)?;
+        }
+        let recipe = match self.levels.finish(writer)? {
+            Some(root) => Recipe::Tree(root),
+            None => Recipe::Inline(Vec::new()),
+        };
+        Ok(Content { len, recipe })
+    }
+
+    fn put_leaf(&mut self, writer: &mut StoreWriter) -> Result<(), StoreError> {
+        let refs = std::mem::take(&mut self.refs);
+        let (count, bytes) =
+            (refs.len() as u64, refs.iter().map(|chunk| u64::from(chunk.len)).sum());
+        let leaf = encode(&RecipeLeaf { refs, ext: Vec::new() })
+            .map_err(|e| StoreError::format("new recipe leaf", e))?;
+        let node = writer.put_node(&leaf)?;
+        self.levels.push(writer, RecipeChild { node, refs: count, bytes })
+    }
+}
+
+/// Reads the references of one stream, in order, one leaf in memory.
+pub struct RecipeCursor<'a> {
+    reader: &'a StoreReader,
+    leaf: std::vec::IntoIter<ChunkRef>,
+    /// Children still to visit, top level first.
+    pending: Vec<std::vec::IntoIter<RecipeChild>>,
+    /// The root, until it is read.
+    root: Option<NodeRef>,
+    root_levels: u8,
+    promised: u64,
+}
+
+impl<'a> RecipeCursor<'a> {
+    pub fn new(reader: &'a StoreReader, content: &Content) -> Self {
+        let (leaf, root, root_levels) = match &content.recipe {
+            Recipe::Inline(refs) => (refs.clone(), None, 0),
+            Recipe::Tree(root) => (Vec::new(), Some(root.node), root.levels),
+        };
+        let (leaf, promised) = (leaf.into_iter(), content.len);
+        Self { reader, leaf, pending: Vec::new(), root, root_levels, promised }
+    }
+
+    /// The next reference. A recipe that gives more or fewer bytes than the entry says is an error.
+    pub fn next_ref(&mut self) -> Result<Option<ChunkRef>, StoreError> {
+        loop {
+            if let Some(chunk) = self.leaf.next() {
+                let len = u64::from(chunk.len);
+                self.promised = self
+                    .promised
+                    .checked_sub(len)
+                    .ok_or_else(|| StoreError::damaged(chunk.id, "recipe", "no more bytes", len))?;
+                return Ok(Some(chunk));
+            }
+            let Some((node, level)) = self.next_node() else { break };
+            if level == 0 {
+                self.leaf = self.reader.node::<RecipeLeaf>(node)?.refs.into_iter();
+            } else {
+                let found = self.reader.node::<RecipeNode>(node)?;
+                check_level(node, level, found.level)?;
+                self.pending.push(found.children.into_iter());
+            }
+        }
+        match self.promised {
+            0 => Ok(None),
+            missing => Err(StoreError::damaged(
+                "catalog",
+                "recipe",
+                format!("{missing} more bytes"),
+                "end",
+            )),
+        }
+    }
+
+    /// The next node to read, and its level. A node's level is how many stand between it and the leaves.
+    fn next_node(&mut self) -> Option<(NodeRef, u8)> {
+        if let Some(node) = self.root.take() {
+            return Some((node, self.root_levels));
+        }
+        while let Some(children) = self.pending.last_mut() {
+            if let Some(child) = children.next() {
+                let depth = u8::try_from(self.pending.len()).unwrap_or(u8::MAX);
+                return Some((child.node, self.root_levels.saturating_sub(depth)));
+            }
+            self.pending.pop();
+        }
+        None
+    }
+}
+
+/// A node must stand at the level its parent says: no cycle can then be walked for ever.
+pub(super) fn check_level(node: NodeRef, expected: u8, found: u8) -> Result<(), StoreError> {
+    if expected == found {
+        return Ok(());
+    }
+    Err(StoreError::damaged(node.id, "node", format!("level {expected}"), found))
+}

@@ -1,0 +1,117 @@
+//! Makes packs durable, then the index objects that list them, on a thread of its own.
+
+use std::sync::Arc;
+
+use crossbeam_channel::Receiver;
+
+use crate::format::{IndexRecord, IndexedPack, ObjectKind, name};
+use crate::id::{ActorId, ObjectId};
+use crate::limits::{INDEX_FLUSH_BYTES, INDEX_FLUSH_CHUNKS};
+use crate::storage::{Key, Storage};
+
+use super::pack::FinishedPack;
+use super::{Known, StoreError, Vault};
+
+/// Where finished packs go.
+#[derive(Clone)]
+pub enum Uploads {
+    /// Into the repository, as this writer's.
+    Real { storage: Arc<dyn Storage>, writer: ActorId },
+    /// Nowhere: a dry run counts what would be stored.
+    Dry,
+}
+
+/// What was made durable.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Uploaded {
+    pub packs: u64,
+    pub pack_bytes: u64,
+    pub index_bytes: u64,
+}
+
+pub(super) struct Uploader {
+    pub uploads: Uploads,
+    pub vault: Arc<Vault>,
+    pub known: Arc<Known>,
+    pending: Vec<IndexedPack>,
+    pending_chunks: usize,
+    pending_bytes: u64,
+    uploaded: Uploaded,
+}
+
+impl Uploader {
+    pub fn new(uploads: Uploads, vault: Arc<Vault>, known: Arc<Known>) -> Self {
+        Self {
+            uploads,
+            vault,
+            known,
+            pending: Vec::new(),
+            pending_chunks: 0,
+            pending_bytes: 0,
+            uploaded: Uploaded::default(),
+        }
+    }
+
+    /// Until the channel closes. Whatever was put is indexed in the end, so that the next backup takes it
+    /// up even when this one is cut short.
+    pub fn run(mut self, packs: &Receiver<FinishedPack>) -> Result<Uploaded, StoreError> {
+        for pack in packs {
+            if let Err(error) = self.take(pack) {
+                // The first error is the one to report; the flush is a courtesy to the next backup.
+                let _ = self.flush();
+                return Err(error);
+            }
+        }
+        self.flush()?;
+        Ok(self.uploaded)
+    }
+
+    fn take(&mut self, pack: FinishedPack) -> Result<(), StoreError> {
+        let len = pack.bytes.len() as u64;
+        if let Uploads::Real { storage, .. } = &self.uploads {
+            storage.put(&Key::new(name::pack(&pack.id))?, &pack.bytes)?;
+        }
+        self.uploaded.packs += 1;
+        self.uploaded.pack_bytes += len;
+        self.pending_chunks += pack.contents.chunk_count();
+        self.pending_bytes += len;
+        self.pending.push(IndexedPack {
+            id: pack.id,
+            kind: pack.kind,
+            len,
+            contents: pack.contents,
+        });
+        if self.pending_chunks >= INDEX_FLUSH_CHUNKS || self.pending_bytes >= INDEX_FLUSH_BYTES {
+            self.flush()?;
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<(), StoreError> {
+        let Uploads::Real { storage, writer } = &self.uploads else {
+            return Ok(());
+        };
+        if self.pending.is_empty() {
+            return Ok(());
+        }
+        self.pending_chunks = 0;
+        self.pending_bytes = 0;
+        let record = IndexRecord {
+            writer: *writer,
+            packs: std::mem::take(&mut self.pending),
+            replaces: Vec::new(),
+            ext: Vec::new(),
+        };
+        let object = self.vault.seal(ObjectKind::Index, &record)?;
+        let id = ObjectId::new(object.name);
+        storage.put(&Key::new(name::index(&id))?, &object.bytes)?;
+        self.uploaded.index_bytes += object.bytes.len() as u64;
+        self.known.index().ingest(id, &record)?;
+        let chunks = record.packs.iter().flat_map(|pack| &pack.contents.blocks);
+        self.known.release(
+            record.packs.iter().map(|pack| pack.id),
+            chunks.flat_map(|block| &block.chunks).map(|chunk| chunk.id),
+        );
+        Ok(())
+    }
+}

@@ -1,0 +1,192 @@
+//! Puts new chunks into packs, in the order of the streams they come from.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use crossbeam_channel::Sender;
+
+use crate::cut::CutKind;
+use crate::format::{ChunkRecord, Codec, NodeRef, PackKind};
+use crate::limits::PACK_TARGET_MIN;
+
+use super::encode::CodedBlock;
+use super::pack::{FinishedPack, PackBuilder};
+use super::upload::{Uploaded, Uploader};
+use super::{CodedSegment, Encoder, StoreError, Uploads};
+
+/// What a writer stored.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Written {
+    pub new_chunks: u64,
+    /// Raw bytes of new data chunks, and what their blocks take in packs.
+    pub new_bytes: u64,
+    pub data_stored: u64,
+    /// The same of catalog and recipe nodes.
+    pub metadata_bytes: u64,
+    pub metadata_stored: u64,
+    /// Whole objects put: packs with trailers and padding, index objects.
+    pub packs: u64,
+    pub pack_bytes: u64,
+    pub index_bytes: u64,
+}
+
+/// The one writer of a backup. After its first error it does nothing any more.
+pub struct StoreWriter {
+    encoder: Arc<Encoder>,
+    pack_target: usize,
+    data: Option<PackBuilder>,
+    metadata: Option<PackBuilder>,
+    packs: Option<Sender<FinishedPack>>,
+    uploader: Option<JoinHandle<Result<Uploaded, StoreError>>>,
+    written: Written,
+}
+
+impl StoreWriter {
+    pub fn new(encoder: Arc<Encoder>, uploads: Uploads, pack_target: usize) -> Self {
+        // One pack is filled, one waits or is being put: memory stays bounded whatever the storage's pace.
+        let (packs, receiver) = crossbeam_channel::bounded(0);
+        let (vault, known) = (Arc::clone(&encoder.vault), Arc::clone(&encoder.known));
+        let uploader = Uploader::new(uploads, vault, known);
+        let uploader = std::thread::Builder::new()
+            .name("restow-upload".into())
+            .spawn(move || uploader.run(&receiver))
+            .ok();
+        Self {
+            encoder,
+            pack_target,
+            data: None,
+            metadata: None,
+            packs: Some(packs),
+            uploader,
+            written: Written::default(),
+        }
+    }
+
+    pub fn written(&self) -> Written {
+        self.written
+    }
+
+    /// Stores the new chunks of a segment.
+    pub fn add_segment(&mut self, segment: &CodedSegment) -> Result<(), StoreError> {
+        for block in &segment.blocks {
+            let added = self.add_data_block(segment, block);
+            self.poisoned_by(added)?;
+        }
+        Ok(())
+    }
+
+    /// Stores a node of a catalog or recipe, unless it is known.
+    pub fn put_node(&mut self, node: &[u8]) -> Result<NodeRef, StoreError> {
+        let put = self.try_put_node(node);
+        self.poisoned_by(put)
+    }
+
+    /// Everything is in packs, the packs and the index objects that list them are durable.
+    pub fn finish(mut self) -> Result<Written, StoreError> {
+        let closed = self.close();
+        self.poisoned_by(closed)?;
+        let uploaded = self.join()?;
+        self.written.packs = uploaded.packs;
+        self.written.pack_bytes = uploaded.pack_bytes;
+        self.written.index_bytes = uploaded.index_bytes;
+        Ok(self.written)
+    }
+
+    fn close(&mut self) -> Result<(), StoreError> {
+        for pack in [self.data.take(), self.metadata.take()].into_iter().flatten() {
+            self.send(pack)?;
+        }
+        Ok(())
+    }
+
+    fn add_data_block(
+        &mut self,
+        segment: &CodedSegment,
+        block: &CodedBlock,
+    ) -> Result<(), StoreError> {
+        let refs = segment.refs.get(block.chunks.clone()).unwrap_or_default();
+        let chunks: Vec<_> =
+            refs.iter().map(|chunk| ChunkRecord { id: chunk.id, len: chunk.len }).collect();
+        self.written.new_chunks += chunks.len() as u64;
+        self.written.new_bytes += chunks.iter().map(|chunk| u64::from(chunk.len)).sum::<u64>();
+        let coded = segment.block_bytes(block);
+        let stored = self.add(PackKind::Data, block.codec, chunks, coded)?;
+        self.written.data_stored += stored;
+        Ok(())
+    }
+
+    fn try_put_node(&mut self, node: &[u8]) -> Result<NodeRef, StoreError> {
+        let reference = self.encoder.reference(node, CutKind::End);
+        let stored_as = NodeRef { id: reference.id, len: reference.len };
+        if !self.encoder.known.claim(&reference.id)? {
+            return Ok(stored_as);
+        }
+        let mut coded = Vec::new();
+        let shrank = crate::codec::compress(self.encoder.level, node, &mut coded)
+            .map_err(|e| StoreError::codec("new node", e))?;
+        let (codec, coded) = if shrank { (Codec::Zstd, &*coded) } else { (Codec::Raw, node) };
+        let chunk = ChunkRecord { id: reference.id, len: reference.len };
+        let stored = self.add(PackKind::Metadata, codec, vec![chunk], coded)?;
+        self.written.metadata_bytes += node.len() as u64;
+        self.written.metadata_stored += stored;
+        Ok(stored_as)
+    }
+
+    fn add(
+        &mut self,
+        kind: PackKind,
+        codec: Codec,
+        chunks: Vec<ChunkRecord>,
+        coded: &[u8],
+    ) -> Result<u64, StoreError> {
+        if self.packs.is_none() {
+            return Err(StoreError::Poisoned);
+        }
+        let (slot, target) = match kind {
+            PackKind::Data => (&mut self.data, self.pack_target),
+            PackKind::Metadata => (&mut self.metadata, PACK_TARGET_MIN as usize),
+        };
+        let mut pack = match slot.take() {
+            Some(pack) => pack,
+            None => PackBuilder::new(&self.encoder.vault, kind, 0)?,
+        };
+        let stored = pack.add(codec, chunks, coded)? as u64;
+        if pack.is_full(target) {
+            self.send(pack)?;
+        } else {
+            *slot = Some(pack);
+        }
+        Ok(stored)
+    }
+
+    fn send(&mut self, pack: PackBuilder) -> Result<(), StoreError> {
+        let pack = pack.finish(&self.encoder.vault)?;
+        let sent = self.packs.as_ref().ok_or(StoreError::Poisoned)?.send(pack);
+        // Where the uploader hung up, its own error says why.
+        sent.map_err(|_| self.join().err().unwrap_or(StoreError::Poisoned))
+    }
+
+    fn join(&mut self) -> Result<Uploaded, StoreError> {
+        self.packs = None;
+        match self.uploader.take().map(JoinHandle::join) {
+            Some(Ok(result)) => result,
+            Some(Err(_)) | None => Err(StoreError::Poisoned),
+        }
+    }
+
+    fn poisoned_by<T>(&mut self, result: Result<T, StoreError>) -> Result<T, StoreError> {
+        if result.is_err() {
+            self.data = None;
+            self.metadata = None;
+            self.packs = None;
+        }
+        result
+    }
+}
+
+impl Drop for StoreWriter {
+    /// A writer given up lets its uploader index what was already put, and waits for it.
+    fn drop(&mut self) {
+        let _ = self.join();
+    }
+}
