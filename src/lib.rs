@@ -18,4 +18,6 @@ pub mod storage;
 
 pub mod store;
 
+pub mod repo;
+
 pub mod source;

@@ -49,6 +49,11 @@ impl StorageError {
         match self {
             Self::Missing { .. } => ErrorKind::NotFound,
             Self::Short { .. } | Self::TooLong { .. } => ErrorKind::Damage,
+            Self::Io { operation: Operation::Open, source, .. }
+                if source.kind() == io::ErrorKind::NotFound =>
+            {
+                ErrorKind::NotFound
+            }
             Self::Io { .. } => ErrorKind::Failed,
         }
     }

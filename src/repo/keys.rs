@@ -1,0 +1,137 @@
+//! Key objects: who can open a repository.
+
+use crate::codec::{self, CodecError, KdfCost, MasterKey, Secret};
+use crate::format::{self, Bytes, HEADER_LEN, Header, Kdf, KeyRecord, ObjectKind, Time, name};
+use crate::id::{ObjectId, RepositoryId};
+use crate::limits::PLAIN_RECORD_MAX;
+use crate::storage::{Key, Storage};
+use crate::store::verify_name;
+
+use super::objects::list_ids;
+use super::{Identity, RepoError};
+
+/// What can be told of a key without opening it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyInfo {
+    pub id: ObjectId,
+    pub label: String,
+    pub created: Time,
+    pub host: String,
+    pub user: String,
+    pub is_key_file: bool,
+}
+
+/// Wraps the master key for one more secret and stores it.
+pub fn add_key(
+    storage: &dyn Storage,
+    repository: RepositoryId,
+    master: &MasterKey,
+    secret: &Secret,
+    cost: KdfCost,
+    label: &str,
+    identity: &Identity,
+) -> Result<ObjectId, RepoError> {
+    let salt: [u8; 32] = codec::random()?;
+    let kdf = match secret {
+        Secret::Passphrase(_) => {
+            let KdfCost { memory_kib, passes, lanes } = cost;
+            Kdf::Argon2id { memory_kib, passes, lanes, salt }
+        }
+        Secret::KeyFile(_) => Kdf::KeyFile { salt },
+    };
+    let wrapping = codec::derive(secret, cost, &salt)?;
+    let wrapped = codec::wrap(&wrapping, repository.as_bytes(), master)?;
+    let record = KeyRecord {
+        kdf,
+        commitment: wrapped.commitment,
+        wrapped: Bytes(wrapped.sealed),
+        label: label.into(),
+        created: identity.now(),
+        host: identity.host.clone(),
+        user: identity.user.clone(),
+        ext: Vec::new(),
+    };
+    // The header's salt serves no key here; it keeps every object's first bytes alike.
+    let header = Header { kind: ObjectKind::Key, salt: codec::random()? };
+    let mut bytes = header.encode().to_vec();
+    bytes.extend_from_slice(&format::encode(&record).map_err(|e| RepoError::format("key", e))?);
+    let id = ObjectId::new(*blake3::hash(&bytes).as_bytes());
+    storage.put(&Key::new(name::key(&id))?, &bytes)?;
+    Ok(id)
+}
+
+/// Finds the key object a secret opens.
+pub(super) fn unlock(
+    storage: &dyn Storage,
+    repository: RepositoryId,
+    secret: &Secret,
+) -> Result<MasterKey, RepoError> {
+    let place = storage.describe();
+    let keys = list_ids::<ObjectId>(storage, name::KEYS)?;
+    if keys.is_empty() {
+        return Err(RepoError::NoKeys { place });
+    }
+    let mut unreadable = None;
+    for (id, _) in &keys {
+        match read_key(storage, id).and_then(|record| try_key(&record, repository, secret)) {
+            Ok(Some(master)) => return Ok(master),
+            Ok(None) => {}
+            // Another key may do; if none does, this is the better answer than "wrong passphrase".
+            Err(error) => unreadable = Some(error),
+        }
+    }
+    Err(unreadable.unwrap_or(RepoError::WrongKey { place, keys: keys.len() }))
+}
+
+fn read_key(storage: &dyn Storage, id: &ObjectId) -> Result<KeyRecord, RepoError> {
+    let key = Key::new(name::key(id))?;
+    let bytes = storage.get(&key, (PLAIN_RECORD_MAX + HEADER_LEN) as u64)?;
+    verify_name(key.as_str(), key.name(), &bytes)?;
+    let (_, record) =
+        Header::decode(ObjectKind::Key, &bytes).map_err(|e| RepoError::format(&key, e))?;
+    format::decode(record).map_err(|e| RepoError::format(&key, e))
+}
+
+fn try_key(
+    record: &KeyRecord,
+    repository: RepositoryId,
+    secret: &Secret,
+) -> Result<Option<MasterKey>, RepoError> {
+    let wrapping = match (&record.kdf, secret) {
+        (Kdf::Argon2id { memory_kib, passes, lanes, salt }, Secret::Passphrase(_)) => {
+            let cost = KdfCost { memory_kib: *memory_kib, passes: *passes, lanes: *lanes };
+            codec::derive(secret, cost, salt)?
+        }
+        (Kdf::KeyFile { salt }, Secret::KeyFile(_)) => {
+            codec::derive(secret, KdfCost { memory_kib: 8, passes: 1, lanes: 1 }, salt)?
+        }
+        _ => return Ok(None),
+    };
+    if !codec::commit_matches(&wrapping, &record.commitment) {
+        return Ok(None);
+    }
+    match codec::unwrap(&wrapping, repository.as_bytes(), &record.wrapped) {
+        Ok(master) => Ok(Some(master)),
+        // The secret is right, but the key belongs to another repository or was changed.
+        Err(error @ CodecError::Forged { .. }) => Err(error.into()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// All keys of a repository, as far as they can be read.
+pub(super) fn list_keys(storage: &dyn Storage) -> Result<Vec<KeyInfo>, RepoError> {
+    let mut keys = Vec::new();
+    for (id, _) in list_ids::<ObjectId>(storage, name::KEYS)? {
+        let record = read_key(storage, &id)?;
+        keys.push(KeyInfo {
+            id,
+            label: record.label,
+            created: record.created,
+            host: record.host,
+            user: record.user,
+            is_key_file: matches!(record.kdf, Kdf::KeyFile { .. }),
+        });
+    }
+    keys.sort_by_key(|key| (key.created, key.id));
+    Ok(keys)
+}

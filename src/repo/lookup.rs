@@ -1,0 +1,112 @@
+//! Which snapshot a user means.
+
+use crate::format::SourceRecord;
+
+use super::{RepoError, Repository, Snapshot, Standing};
+
+/// Which snapshots count.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Part of a source's URL or path.
+    pub source: Option<String>,
+    pub host: Option<String>,
+    /// All of these.
+    pub tags: Vec<String>,
+    pub permanent: bool,
+}
+
+impl Filter {
+    pub fn matches(&self, snapshot: &Snapshot) -> bool {
+        let manifest = &snapshot.manifest;
+        let of_source = |wanted: &String| {
+            let named = |source: &SourceRecord| source.url.contains(wanted.as_str());
+            manifest.sources.iter().any(named)
+        };
+        self.source.as_ref().is_none_or(of_source)
+            && self.host.as_ref().is_none_or(|host| manifest.host == *host)
+            && self.tags.iter().all(|tag| snapshot.tags.contains(tag))
+            && (!self.permanent || snapshot.permanent)
+    }
+}
+
+/// `latest`, an id, a prefix of one, or a name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Selector {
+    Latest,
+    Named(String),
+}
+
+impl Selector {
+    pub fn new(text: &str) -> Self {
+        match text {
+            "latest" => Self::Latest,
+            _ => Self::Named(text.into()),
+        }
+    }
+}
+
+/// Fewer hex digits than this are no prefix.
+const PREFIX_MIN: usize = 4;
+
+impl Repository {
+    /// The one snapshot meant. Void ones answer to their whole id only.
+    pub fn find(&self, selector: &Selector, filter: &Filter) -> Result<Snapshot, RepoError> {
+        let (snapshots, unreadable) = self.snapshots()?;
+        let matching = snapshots.into_iter().filter(|snapshot| filter.matches(snapshot));
+        let missing = |wanted: &str, hint: String| RepoError::NoSnapshot {
+            place: self.place(),
+            wanted: wanted.into(),
+            hint,
+        };
+        let wanted = match selector {
+            Selector::Latest => {
+                let mut visible = matching.filter(|snapshot| snapshot.standing != Standing::Void);
+                let hint = match unreadable.len() {
+                    0 => String::new(),
+                    count => format!(" ({count} manifests cannot be read: run `restow check`)"),
+                };
+                return visible.next_back().ok_or_else(|| missing("latest", hint));
+            }
+            Selector::Named(wanted) => wanted,
+        };
+        if let Some((_, error)) =
+            unreadable.into_iter().find(|(id, _)| id.to_hex().starts_with(wanted.as_str()))
+        {
+            return Err(error);
+        }
+        let is_prefix = wanted.len() >= PREFIX_MIN && wanted.bytes().all(|b| b.is_ascii_hexdigit());
+        let mut candidates: Vec<Snapshot> = matching
+            .filter(|snapshot| {
+                let id = snapshot.id.to_hex();
+                let visible = snapshot.standing != Standing::Void || id == *wanted;
+                let by_id = is_prefix && id.starts_with(&wanted.to_ascii_lowercase());
+                visible && (by_id || snapshot.manifest.name == *wanted)
+            })
+            .collect();
+        match candidates.len() {
+            0 => Err(missing(wanted, "; `restow list` shows what there is".into())),
+            1 => candidates.pop().ok_or_else(|| missing(wanted, String::new())),
+            _ => Err(RepoError::Ambiguous {
+                wanted: wanted.clone(),
+                candidates: candidates
+                    .iter()
+                    .map(|found| format!("{} ({})", found.id.short(), found.manifest.name))
+                    .collect(),
+            }),
+        }
+    }
+
+    /// The newest complete snapshot that has this source, taken on this host: a backup's parent.
+    pub fn parent_of(&self, kind: &str, url: &str) -> Result<Option<Snapshot>, RepoError> {
+        let (snapshots, _) = self.snapshots()?;
+        let host = &self.identity().host;
+        let has = |snapshot: &Snapshot| {
+            let same = |source: &SourceRecord| source.kind == kind && source.url == url;
+            snapshot.manifest.sources.iter().any(same)
+        };
+        let usable = |snapshot: &Snapshot| {
+            snapshot.standing != Standing::Void && snapshot.manifest.host == *host
+        };
+        Ok(snapshots.into_iter().rev().find(|snapshot| usable(snapshot) && has(snapshot)))
+    }
+}

@@ -1,0 +1,24 @@
+//! A repository: opened with a key, its index loaded, its snapshots listed, new ones committed.
+
+mod actor;
+mod create;
+mod error;
+mod keys;
+mod lookup;
+mod objects;
+mod open;
+mod session;
+mod snapshots;
+mod sync;
+mod view;
+
+pub use actor::{Actor, Identity};
+pub use create::{CreateOptions, create};
+pub use error::RepoError;
+pub use keys::{KeyInfo, add_key};
+pub use lookup::{Filter, Selector};
+pub use open::{OpenOptions, Repository};
+pub use session::WriteSession;
+pub use snapshots::{Snapshot, Standing};
+pub use sync::IndexState;
+pub use view::SnapshotView;

@@ -1,0 +1,132 @@
+//! Opening a repository.
+
+use std::sync::Arc;
+
+use crate::chunk::{ChunkSizes, Cutter};
+use crate::codec::{Keys, Secret};
+use crate::format::{ConfigRecord, MARKER_NAME, Marker, ObjectKind, name};
+use crate::id::RepositoryId;
+use crate::index::{ChunkIndex, MemoryIndex};
+use crate::limits::PLAIN_RECORD_MAX;
+use crate::storage::{Key, Storage, StorageError};
+use crate::store::{StoreReader, Vault};
+
+use super::keys::{list_keys, unlock};
+use super::objects::read_fixed;
+use super::sync::IndexState;
+use super::{Identity, KeyInfo, RepoError};
+
+/// What else opening needs.
+#[derive(Default)]
+pub struct OpenOptions {
+    /// Where the index cache lives; `None`, or a folder that cannot be written: in memory.
+    pub cache: Option<std::path::PathBuf>,
+}
+
+/// An opened repository. Its index is loaded when first needed.
+pub struct Repository {
+    storage: Arc<dyn Storage>,
+    vault: Arc<Vault>,
+    config: ConfigRecord,
+    identity: Identity,
+    cache: Option<std::path::PathBuf>,
+}
+
+impl Repository {
+    /// Reads the marker, finds the key the secret opens, and checks that the sealed configuration agrees.
+    pub fn open(
+        storage: Arc<dyn Storage>,
+        secret: &Secret,
+        identity: Identity,
+        options: OpenOptions,
+    ) -> Result<Self, RepoError> {
+        let marker = Self::marker(&*storage)?;
+        let master = unlock(&*storage, marker.repository, secret)?;
+        let vault = Vault::new(Keys::new(marker.repository, master));
+        let config: ConfigRecord = read_fixed(&*storage, &vault, ObjectKind::Config, name::CONFIG)?;
+        if config.repository != marker.repository {
+            return Err(RepoError::Foreign {
+                place: storage.describe(),
+                expected: marker.repository.to_hex(),
+                found: config.repository.to_hex(),
+            });
+        }
+        Ok(Self { storage, vault: Arc::new(vault), config, identity, cache: options.cache })
+    }
+
+    /// The plain marker: whether there is a repository, and of which format. Needs no key.
+    pub fn marker(storage: &dyn Storage) -> Result<Marker, RepoError> {
+        let bytes = match storage.get(&Key::new(MARKER_NAME)?, PLAIN_RECORD_MAX as u64) {
+            Ok(bytes) => bytes,
+            Err(StorageError::Missing { place, .. }) => {
+                return Err(RepoError::NoRepository { place });
+            }
+            Err(error) => return Err(error.into()),
+        };
+        Marker::decode(&bytes).map_err(|e| RepoError::format(MARKER_NAME, e))
+    }
+
+    pub fn id(&self) -> RepositoryId {
+        self.config.repository
+    }
+
+    pub fn config(&self) -> &ConfigRecord {
+        &self.config
+    }
+
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    pub fn storage(&self) -> &Arc<dyn Storage> {
+        &self.storage
+    }
+
+    pub fn vault(&self) -> &Arc<Vault> {
+        &self.vault
+    }
+
+    pub fn place(&self) -> String {
+        self.storage.describe()
+    }
+
+    pub fn keys(&self) -> Result<Vec<KeyInfo>, RepoError> {
+        list_keys(&*self.storage)
+    }
+
+    /// The cutter every backup into this repository uses.
+    pub fn cutter(&self) -> Result<Cutter, RepoError> {
+        let ConfigRecord { chunk_min: min, chunk_avg: avg, chunk_max: max, .. } = self.config;
+        Cutter::new(ChunkSizes { min, avg, max }, &self.vault.keys().gear())
+            .map_err(|error| RepoError::Usage(error.to_string()))
+    }
+
+    /// The index, brought up to date with the repository's index objects.
+    pub fn load_index(&self) -> Result<IndexState, RepoError> {
+        IndexState::load(&self.storage, &self.vault, self.open_index())
+    }
+
+    pub fn reader(&self, index: &IndexState) -> Arc<StoreReader> {
+        let (storage, vault) = (Arc::clone(&self.storage), Arc::clone(&self.vault));
+        Arc::new(StoreReader::new(storage, vault, Arc::clone(&index.index)))
+    }
+
+    #[cfg(feature = "rocksdb")]
+    fn open_index(&self) -> Arc<dyn ChunkIndex> {
+        let Some(cache) = &self.cache else { return Arc::new(MemoryIndex::new()) };
+        let path = cache.join(self.id().to_hex());
+        match crate::index::RocksIndex::open(&path, self.id()) {
+            Ok(index) => Arc::new(index),
+            Err(error) => {
+                tracing::warn!("the index is kept in memory: {error}");
+                Arc::new(MemoryIndex::new())
+            }
+        }
+    }
+
+    #[cfg(not(feature = "rocksdb"))]
+    fn open_index(&self) -> Arc<dyn ChunkIndex> {
+        let _ = &self.cache;
+        Arc::new(MemoryIndex::new())
+    }
+}
