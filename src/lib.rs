@@ -21,3 +21,5 @@ pub mod store;
 pub mod repo;
 
 pub mod source;
+
+pub mod ops;

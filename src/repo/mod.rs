@@ -19,6 +19,6 @@ pub use keys::{KeyInfo, add_key};
 pub use lookup::{Filter, Selector};
 pub use open::{OpenOptions, Repository};
 pub use session::WriteSession;
-pub use snapshots::{Snapshot, Standing};
+pub use snapshots::{Listing, Snapshot, Standing};
 pub use sync::IndexState;
 pub use view::SnapshotView;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::format::{ActorRole, Manifest, ObjectKind, name};
 use crate::id::{ActorId, SnapshotId};
 use crate::storage::Key;
-use crate::store::{Encoder, Known, StoreReader, StoreWriter, Uploads, Written};
+use crate::store::{Encoder, Known, StoreReader, StoreWriter, Uploads};
 
 use super::sync::{condemned_packs, listed_packs, void_actors};
 use super::{Actor, IndexState, RepoError, Repository};
@@ -18,6 +18,7 @@ pub struct WriteSession<'r> {
     index: IndexState,
     reader: Arc<StoreReader>,
     encoder: Arc<Encoder>,
+    parents_are_whole: bool,
 }
 
 impl<'r> WriteSession<'r> {
@@ -36,13 +37,16 @@ impl<'r> WriteSession<'r> {
         let index = repository.load_index()?;
         let void = void_actors(&**storage)?;
         let usable = index.usable(&listed, &condemned, &void);
+        let parents_are_whole = condemned.is_empty()
+            && index.unreadable.is_empty()
+            && index.packs().keys().all(|pack| listed.contains(pack));
         let encoder = Arc::new(Encoder {
             vault: Arc::clone(vault),
             known: Arc::new(Known::new(Arc::clone(&index.index), usable)),
             level: repository.config().compression,
         });
         let reader = repository.reader(&index);
-        Ok(Self { repository, actor, index, reader, encoder })
+        Ok(Self { repository, actor, index, reader, encoder, parents_are_whole })
     }
 
     /// The writer's id; in a dry run one that nobody has.
@@ -57,6 +61,12 @@ impl<'r> WriteSession<'r> {
     /// Reads what the repository held when the session began.
     pub fn reader(&self) -> &Arc<StoreReader> {
         &self.reader
+    }
+
+    /// Whether a parent's chunks are hits without look-up: nothing was condemned before the parent was
+    /// listed, and no pack that the index knows is missing.
+    pub fn parents_are_whole(&self) -> bool {
+        self.parents_are_whole
     }
 
     pub fn index(&self) -> &IndexState {
@@ -79,11 +89,7 @@ impl<'r> WriteSession<'r> {
     /// the manifest is the commit, unless somebody took this writer for dead.
     ///
     /// `Ok(None)` in a dry run.
-    pub fn commit(
-        mut self,
-        manifest: &Manifest,
-        _written: Written,
-    ) -> Result<Option<SnapshotId>, RepoError> {
+    pub fn commit(mut self, manifest: &Manifest) -> Result<Option<SnapshotId>, RepoError> {
         let Some(actor) = self.actor.take() else { return Ok(None) };
         let storage = self.repository.storage();
         self.index.index.flush()?;

@@ -30,9 +30,12 @@ pub struct Snapshot {
     pub standing: Standing,
 }
 
+/// Snapshots, oldest first, and those whose manifests cannot be read.
+pub type Listing = (Vec<Snapshot>, Vec<(SnapshotId, RepoError)>);
+
 impl Repository {
     /// All snapshots, oldest first, and those whose manifests cannot be read.
-    pub fn snapshots(&self) -> Result<(Vec<Snapshot>, Vec<(SnapshotId, RepoError)>), RepoError> {
+    pub fn snapshots(&self) -> Result<Listing, RepoError> {
         let ids: Vec<SnapshotId> =
             list_ids(&**self.storage(), name::SNAPSHOTS)?.into_iter().map(|(id, _)| id).collect();
         let void = void_actors(&**self.storage())?;

@@ -25,9 +25,22 @@ pub struct Description {
     pub label: String,
 }
 
+/// About how much a source holds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Estimate {
+    pub entries: u64,
+    pub bytes: u64,
+}
+
 /// Reads a source.
 pub trait Exporter: Send + Sync {
     fn describe(&self) -> Description;
+
+    /// What a backup will come to, where that is cheap to find out. For progress only.
+    fn estimate(&self, cancel: &Cancel) -> Result<Option<Estimate>, SourceError> {
+        let _ = cancel;
+        Ok(None)
+    }
 
     /// Connects and fixes one consistent point.
     fn open(&self, cancel: &Cancel) -> Result<Box<dyn Session>, SourceError>;

@@ -19,6 +19,9 @@ pub struct Want<T> {
     pub tag: T,
 }
 
+/// Takes a chunk wanted, or what is wrong with it.
+pub type Deliver<'d, T> = dyn Fn(T, Result<&[u8], StoreError>) + Sync + 'd;
+
 /// Blocks are read together when no more than this lies between them.
 const GAP_MAX: u64 = 64 * 1024;
 /// And as long as one read stays below this.
@@ -32,11 +35,7 @@ struct PlacedWant<'w, T> {
 impl StoreReader {
     /// Delivers every wanted chunk exactly once, verified or with what is wrong with it, in any order and
     /// from several threads. Each block is read and decoded once for all chunks wanted of it.
-    pub fn fetch<T: Copy + Send + Sync>(
-        &self,
-        wants: &[Want<T>],
-        deliver: &(dyn Fn(T, Result<&[u8], StoreError>) + Sync),
-    ) {
+    pub fn fetch<T: Copy + Send + Sync>(&self, wants: &[Want<T>], deliver: &Deliver<'_, T>) {
         let mut found: HashMap<ChunkId, Location> = HashMap::with_capacity(wants.len());
         let mut placed = Vec::with_capacity(wants.len());
         for want in wants {
@@ -62,7 +61,7 @@ impl StoreReader {
         &self,
         run: &[PlacedWant<'_, T>],
         scratch: &mut Scratch,
-        deliver: &(dyn Fn(T, Result<&[u8], StoreError>) + Sync),
+        deliver: &Deliver<'_, T>,
     ) {
         let (Some(first), Some(last)) = (run.first(), run.last()) else { return };
         let start = u64::from(first.at.offset);

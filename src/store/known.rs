@@ -35,14 +35,15 @@ impl Known {
         let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
         // Claims first, index second, under one lock: a chunk moves from the one to the other in that
         // order, so it cannot be missed in both.
-        if shard.contains(id) || self.is_indexed(id)? {
+        if shard.contains(id) || self.is_stored(id)? {
             return Ok(false);
         }
         shard.insert(*id);
         Ok(true)
     }
 
-    fn is_indexed(&self, id: &ChunkId) -> Result<bool, StoreError> {
+    /// Whether a chunk is in a pack that counts.
+    pub fn is_stored(&self, id: &ChunkId) -> Result<bool, StoreError> {
         let mut copies: Vec<Location> = Vec::new();
         self.index.look_up(id, &mut copies)?;
         if copies.is_empty() {

@@ -21,7 +21,7 @@ mod writer;
 pub use catalog::{CatalogBuilder, CatalogCursor};
 pub use encode::{CodedSegment, Encoder, Segment, SegmentChunk};
 pub use error::StoreError;
-pub use fetch::Want;
+pub use fetch::{Deliver, Want};
 pub use known::Known;
 pub use pack::{PackView, verify_name};
 pub use reader::StoreReader;

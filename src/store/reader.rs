@@ -9,7 +9,7 @@ use crate::chunk::chunk_id;
 use crate::codec::{self, SealKey};
 use crate::format::{self, Codec, HEADER_LEN, Header, NodeRef, Record, SealedPart, name};
 use crate::id::{ChunkId, PackId};
-use crate::index::{ChunkIndex, Location};
+use crate::index::{Base, ChunkIndex, Location};
 use crate::limits::{BLOCK_RAW_MAX, DELTA_DEPTH_MAX};
 use crate::storage::{Key, Storage};
 
@@ -56,6 +56,11 @@ impl StoreReader {
             return Err(StoreError::MissingChunk { chunk: *id });
         }
         Ok(copies)
+    }
+
+    /// The bases a copy is coded against; none for a plain one.
+    pub fn bases(&self, copy: &Location) -> Result<Vec<Base>, StoreError> {
+        Ok(self.index.bases(copy)?)
     }
 
     /// The verified bytes of a chunk, from the first copy that is whole.

@@ -1,0 +1,242 @@
+//! Backing up: exporters on one side, a snapshot on the other.
+//!
+//! The feeder (a thread) pulls entries, decides what is unchanged, reads and cuts. Segments are named, looked
+//! up and coded on all cores. The assembler (the calling thread) takes them back in order, fills packs,
+//! builds recipes and the catalog. Bounded channels between them: memory does not grow with the source.
+
+mod assemble;
+mod describe;
+mod feed;
+mod parent;
+
+use std::time::Instant;
+
+use crate::fault::ErrorKind;
+use crate::format::{EntryPath, Manifest, Problem, SourceRecord, Statistics, TreeRoot};
+use crate::id::SnapshotId;
+use crate::limits::PROBLEMS_MAX;
+use crate::progress::{Cancel, Event, Observer, Phase};
+use crate::repo::{Repository, Snapshot, WriteSession};
+use crate::source::{Exporter, Session};
+use crate::store::Written;
+
+use self::assemble::Assembler;
+use self::feed::{Fed, Feed, SourceFeed};
+use self::parent::ParentCursor;
+use super::OpError;
+
+/// What the user says of a backup.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BackupOptions {
+    /// Instead of `<source>_<date>_<time>_<description>`.
+    pub name: Option<String>,
+    pub description: String,
+    pub tags: Vec<String>,
+    pub permanent: bool,
+    /// Read and count everything, store nothing.
+    pub dry_run: bool,
+    /// Read every file even where a parent shows it unchanged.
+    pub force_read: bool,
+    /// Look ahead for totals, so that progress has an end in sight.
+    pub estimate: bool,
+}
+
+/// What a backup came to.
+#[derive(Debug, Clone)]
+pub struct BackupReport {
+    /// `None` in a dry run.
+    pub id: Option<SnapshotId>,
+    pub manifest: Manifest,
+    pub written: Written,
+}
+
+/// Takes one snapshot of all sources together: all of them, or none.
+pub fn backup(
+    repository: &Repository,
+    sources: &[&dyn Exporter],
+    options: &BackupOptions,
+    observer: &dyn Observer,
+    cancel: &Cancel,
+) -> Result<BackupReport, OpError> {
+    if sources.is_empty() {
+        return Err(OpError::Usage("nothing to back up: name a source".into()));
+    }
+    let started = Instant::now();
+    observer.on(Event::Started(Phase::LoadIndex));
+    let session = WriteSession::begin(repository, options.dry_run)?;
+    observer.on(Event::Finished(Phase::LoadIndex));
+    match take(repository, &session, sources, options, observer, cancel) {
+        Ok(mut taken) => {
+            taken.manifest.statistics.duration_ms =
+                u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+            observer.on(Event::Started(Phase::Commit));
+            let id = session.commit(&taken.manifest)?;
+            observer.on(Event::Finished(Phase::Commit));
+            Ok(BackupReport { id, manifest: taken.manifest, written: taken.written })
+        }
+        Err(error) => {
+            session.abandon();
+            // A stop shows in many ways, a broken pipe among them; it was a stop.
+            if cancel.is_cancelled() || error.kind() == ErrorKind::Interrupted {
+                return Err(OpError::Interrupted);
+            }
+            Err(error)
+        }
+    }
+}
+
+struct Taken {
+    manifest: Manifest,
+    written: Written,
+}
+
+/// Everything up to the commit.
+fn take(
+    repository: &Repository,
+    session: &WriteSession<'_>,
+    sources: &[&dyn Exporter],
+    options: &BackupOptions,
+    observer: &dyn Observer,
+    cancel: &Cancel,
+) -> Result<Taken, OpError> {
+    let prefixes = describe::prefixes(sources);
+    let mut records = Vec::new();
+    let mut feeds = Vec::new();
+    for (source, prefix) in sources.iter().zip(prefixes) {
+        let about = source.describe();
+        let parent = match options.force_read {
+            true => None,
+            false => repository.parent_of(&about.kind, &about.url)?,
+        };
+        records.push(SourceRecord {
+            kind: about.kind.clone(),
+            url: about.url.clone(),
+            prefix: prefix.clone(),
+            parent: parent.as_ref().map(|parent| parent.id),
+            consistency: None,
+            properties: Vec::new(),
+        });
+        let opened = source.open(cancel)?;
+        let parent = parent.map(|parent| parent_cursor(session, parent, &about, &prefix));
+        feeds.push(SourceFeed { session: opened, prefix, parent });
+    }
+    // The catalog is sorted, so sources are read in the order of their prefixes.
+    let mut order: Vec<(SourceRecord, SourceFeed)> = records.into_iter().zip(feeds).collect();
+    order.sort_by(|(a, _), (b, _)| a.prefix.cmp(&b.prefix));
+    let (mut records, feeds): (Vec<_>, Vec<_>) = order.into_iter().unzip();
+
+    let done = run(repository, session, sources, feeds, options, observer, cancel)?;
+    for (record, outcome) in records.iter_mut().zip(done.outcomes) {
+        record.consistency = outcome.consistency;
+        record.properties = outcome.properties;
+    }
+    let manifest = Manifest {
+        sources: records,
+        catalog: done.catalog,
+        incomplete: done.fed.problem_count > 0,
+        problem_count: done.fed.problem_count,
+        problems: done.fed.problems,
+        statistics: statistics(&done.fed.counts, &done.written, done.chunks),
+        writer: session.writer_id(),
+        ..describe::manifest(repository.identity(), sources, options)
+    };
+    Ok(Taken { manifest, written: done.written })
+}
+
+fn parent_cursor(
+    session: &WriteSession<'_>,
+    parent: Snapshot,
+    about: &crate::source::Description,
+    prefix: &EntryPath,
+) -> ParentCursor {
+    let same = |source: &&SourceRecord| source.kind == about.kind && source.url == about.url;
+    let old = parent.manifest.sources.iter().find(same);
+    let old_prefix = old.map(|source| source.prefix.clone()).unwrap_or_default();
+    ParentCursor::new(session, parent, old_prefix, prefix.clone())
+}
+
+struct Done {
+    catalog: TreeRoot,
+    chunks: u64,
+    fed: Fed,
+    outcomes: Vec<crate::source::Outcome>,
+    written: Written,
+}
+
+/// Runs feeder and assembler to the end, then asks every source whether what it gave can be relied on.
+fn run(
+    repository: &Repository,
+    session: &WriteSession<'_>,
+    sources: &[&dyn Exporter],
+    feeds: Vec<SourceFeed>,
+    options: &BackupOptions,
+    observer: &dyn Observer,
+    cancel: &Cancel,
+) -> Result<Done, OpError> {
+    observer.on(Event::Started(Phase::Backup));
+    let cutter = repository.cutter()?;
+    let mut assembler = Assembler::new(session, repository.vault().keys().node_cut());
+    let (fed, sessions) = std::thread::scope(|scope| {
+        if options.estimate {
+            scope.spawn(|| estimate(sources, observer, cancel));
+        }
+        let (feed, batches, spent) = Feed::new(cutter, session, observer, cancel);
+        let feeder = scope.spawn(move || feed.run(feeds));
+        let assembled = assembler.run(&batches, &spent);
+        // Hanging up first: a feeder with nobody to feed stops.
+        drop(batches);
+        let fed = feeder.join().map_err(|_| OpError::Lost)?;
+        // Where both failed, the assembler's failure came first: the feeder merely lost its channel.
+        assembled?;
+        fed
+    })?;
+    if cancel.is_cancelled() {
+        return Err(OpError::Interrupted);
+    }
+    let finish = |opened: Box<dyn Session>| opened.finish();
+    let outcomes = sessions.into_iter().map(finish).collect::<Result<Vec<_>, _>>()?;
+    let (catalog, chunks, written) = assembler.finish()?;
+    observer.on(Event::Finished(Phase::Backup));
+    Ok(Done { catalog, chunks, fed, outcomes, written })
+}
+
+/// Totals for the progress display. Failures show in the backup itself.
+fn estimate(sources: &[&dyn Exporter], observer: &dyn Observer, cancel: &Cancel) {
+    let (mut bytes, mut items) = (0u64, 0u64);
+    for source in sources {
+        match source.estimate(cancel) {
+            Ok(Some(estimate)) => {
+                bytes += estimate.bytes;
+                items += estimate.entries;
+            }
+            Ok(None) | Err(_) => return,
+        }
+    }
+    observer.on(Event::Total { bytes: Some(bytes), items: Some(items) });
+}
+
+fn statistics(counts: &feed::Counts, written: &Written, chunks: u64) -> Statistics {
+    Statistics {
+        entries: counts.entries,
+        unchanged: counts.unchanged,
+        logical_bytes: counts.logical_bytes,
+        read_bytes: counts.read_bytes,
+        chunks,
+        new_chunks: written.new_chunks,
+        new_bytes: written.new_bytes,
+        plain_stored: written.data_stored,
+        delta_bytes: 0,
+        delta_stored: 0,
+        metadata_bytes: written.metadata_bytes,
+        metadata_stored: written.metadata_stored,
+        duration_ms: 0,
+    }
+}
+
+/// Keeps the first problems whole and counts the rest.
+fn note_problem(problems: &mut Vec<Problem>, count: &mut u64, problem: Problem) {
+    *count += 1;
+    if problems.len() < PROBLEMS_MAX {
+        problems.push(problem);
+    }
+}

@@ -1,0 +1,109 @@
+//! The parent snapshot, read beside the source in the same order.
+
+use std::sync::Arc;
+
+use crate::format::{Entry, EntryPath};
+use crate::repo::{Snapshot, SnapshotView, WriteSession};
+use crate::store::{Encoder, StoreError};
+
+/// Finds, for each path of an ascending sequence, the parent's entry. Each leaf is read once.
+pub(super) struct ParentCursor {
+    view: SnapshotView,
+    encoder: Arc<Encoder>,
+    /// Whether everything the parent refers to is known to be there (design section 7).
+    whole: bool,
+    old_prefix: EntryPath,
+    new_prefix: EntryPath,
+    window: Window,
+}
+
+/// Entries read ahead. The cursor into the catalog lives for one leaf's worth only: it borrows the view.
+#[derive(Default)]
+struct Window {
+    entries: std::collections::VecDeque<Entry>,
+    ended: bool,
+    broken: bool,
+}
+
+/// Entries read at a time.
+const AHEAD: usize = 1024;
+
+impl ParentCursor {
+    pub fn new(
+        session: &WriteSession<'_>,
+        parent: Snapshot,
+        old_prefix: EntryPath,
+        new_prefix: EntryPath,
+    ) -> Self {
+        let reader = Arc::clone(session.reader());
+        Self {
+            view: SnapshotView::new(parent.id, parent.manifest, reader),
+            encoder: Arc::clone(session.encoder()),
+            whole: session.parents_are_whole(),
+            old_prefix,
+            new_prefix,
+            window: Window::default(),
+        }
+    }
+
+    /// The parent's entry at `path` (of the new snapshot), if its bytes can be taken over as they are:
+    /// equal kind and token, and every chunk still there.
+    pub fn unchanged(&mut self, entry: &Entry) -> Option<Entry> {
+        if entry.token.is_empty() || self.window.broken {
+            return None;
+        }
+        let old_path = self.old_path(&entry.path)?;
+        let found = self.find(&old_path).unwrap_or_else(|error| {
+            // A damaged parent costs reading everything again, nothing more.
+            tracing::warn!("parent {} cannot be read on: {error}", self.view.id);
+            self.window.broken = true;
+            None
+        })?;
+        let same = found.kind == entry.kind && found.token == entry.token;
+        (same && self.is_there(&found)).then_some(found)
+    }
+
+    fn old_path(&self, path: &EntryPath) -> Option<EntryPath> {
+        self.old_prefix.join(path.strip(&self.new_prefix)?.as_bytes()).ok()
+    }
+
+    fn find(&mut self, path: &EntryPath) -> Result<Option<Entry>, StoreError> {
+        loop {
+            match self.window.entries.front() {
+                Some(entry) if entry.path < *path => drop(self.window.entries.pop_front()),
+                Some(entry) if entry.path == *path => return Ok(self.window.entries.pop_front()),
+                Some(_) => return Ok(None),
+                None if self.window.ended => return Ok(None),
+                None => self.read_ahead(path)?,
+            }
+        }
+    }
+
+    fn read_ahead(&mut self, from: &EntryPath) -> Result<(), StoreError> {
+        let mut cursor = self.view.entries();
+        cursor.seek(from)?;
+        while self.window.entries.len() < AHEAD {
+            match cursor.next_entry()? {
+                Some(entry) => self.window.entries.push_back(entry),
+                None => {
+                    self.window.ended = true;
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn is_there(&self, entry: &Entry) -> bool {
+        let Some(content) = &entry.content else { return true };
+        if self.whole {
+            return true;
+        }
+        let mut all = true;
+        let walked = self.view.each_ref(content, |chunk| {
+            all &= self.encoder.known.is_stored(&chunk.id)?;
+            Ok(())
+        });
+        walked.is_ok() && all
+    }
+}

@@ -1,0 +1,108 @@
+//! Checking: object names without a key; with one, that every snapshot can be restored.
+
+mod chunks;
+mod names;
+mod walk;
+
+use std::collections::BTreeMap;
+
+use crate::format::{Bytes, Problem};
+use crate::id::{PackId, SnapshotId};
+use crate::progress::{Cancel, Observer};
+use crate::repo::{Filter, Repository, Selector, Snapshot};
+
+use self::chunks::ChunkStates;
+use super::OpError;
+
+pub use self::names::check_names;
+
+/// How thorough a check is.
+#[derive(Debug, Clone, Default)]
+pub struct CheckOptions {
+    /// Read, open and decode every block and recompute every chunk's id.
+    pub read_data: bool,
+    /// One snapshot instead of all.
+    pub snapshot: Option<Selector>,
+}
+
+/// An entry that does not come back whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EntryDamage {
+    pub path: Bytes,
+    pub message: String,
+}
+
+/// A snapshot that does not come back whole.
+#[derive(Debug, Clone)]
+pub struct SnapshotDamage {
+    pub id: SnapshotId,
+    pub name: String,
+    /// The first damaged entries, and how many there are.
+    pub entries: Vec<EntryDamage>,
+    pub count: u64,
+}
+
+/// What a check found.
+#[derive(Debug, Clone, Default)]
+pub struct CheckReport {
+    pub objects: u64,
+    pub packs: u64,
+    pub bytes_read: u64,
+    pub chunks_read: u64,
+    pub snapshots: u64,
+    /// Objects that are missing, unreadable, of a wrong length or name.
+    pub objects_damaged: Vec<Problem>,
+    pub snapshots_damaged: Vec<SnapshotDamage>,
+    /// Packs no index object lists: left by an interrupted backup. No damage.
+    pub unindexed_packs: u64,
+}
+
+impl CheckReport {
+    pub fn is_clean(&self) -> bool {
+        self.objects_damaged.is_empty() && self.snapshots_damaged.is_empty()
+    }
+
+    fn object(&mut self, object: &str, message: impl ToString) {
+        let path = Bytes::from(object.as_bytes());
+        self.objects_damaged.push(Problem { path, message: message.to_string() });
+    }
+}
+
+/// Checks that what the snapshots refer to is there; with `read_data`, that it is what was written.
+pub fn check(
+    repository: &Repository,
+    options: &CheckOptions,
+    observer: &dyn Observer,
+    cancel: &Cancel,
+) -> Result<CheckReport, OpError> {
+    let mut report = CheckReport::default();
+    let index = repository.load_index()?;
+    for (id, error) in &index.unreadable {
+        report.object(&crate::format::name::index(id), error);
+    }
+    let reader = repository.reader(&index);
+    let packs: BTreeMap<PackId, _> = index.packs().into_iter().collect();
+    let mut states = ChunkStates::new(reader);
+    states.compare_packs(repository, &packs, &mut report)?;
+    if options.read_data {
+        states.read_packs(repository, &packs, observer, cancel, &mut report)?;
+    }
+    let snapshots = chosen(repository, options, &mut report)?;
+    walk::snapshots(&snapshots, &mut states, observer, cancel, &mut report)?;
+    Ok(report)
+}
+
+fn chosen(
+    repository: &Repository,
+    options: &CheckOptions,
+    report: &mut CheckReport,
+) -> Result<Vec<Snapshot>, OpError> {
+    if let Some(selector) = &options.snapshot {
+        return Ok(vec![repository.find(selector, &Filter::default())?]);
+    }
+    let (snapshots, unreadable) = repository.snapshots()?;
+    for (id, error) in unreadable {
+        report.object(&crate::format::name::snapshot(&id), error);
+    }
+    Ok(snapshots)
+}

@@ -1,0 +1,11 @@
+//! What users do: back up, list, restore, check. Every face (the binary, the library) calls these.
+
+mod backup;
+mod check;
+mod error;
+mod restore;
+
+pub use backup::{BackupOptions, BackupReport, backup};
+pub use check::{CheckOptions, CheckReport, EntryDamage, SnapshotDamage, check, check_names};
+pub use error::OpError;
+pub use restore::{RestoreOptions, RestorePlan, RestoreReport, Selection, plan_restore, restore};

@@ -1,0 +1,96 @@
+//! Which entries of a snapshot are meant: all, or those some glob names with all they contain.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+
+use crate::format::{Entry, EntryKind, EntryPath};
+use crate::repo::SnapshotView;
+use crate::store::CatalogCursor;
+
+use super::super::OpError;
+use super::RestoreOptions;
+
+/// Globs as a user gives them. Without a `/` one matches a name anywhere, with one a path from the root.
+#[derive(Debug, Clone, Default)]
+pub struct Selection {
+    globs: Option<GlobSet>,
+}
+
+impl Selection {
+    pub fn only(globs: &[String]) -> Result<Self, OpError> {
+        if globs.is_empty() {
+            return Ok(Self::default());
+        }
+        let mut set = GlobSetBuilder::new();
+        for text in globs {
+            let trimmed = text.trim_matches('/');
+            let anchored = match text.contains('/') {
+                true => trimmed.to_owned(),
+                false => format!("**/{trimmed}"),
+            };
+            let glob = GlobBuilder::new(&anchored).literal_separator(true).build();
+            let wrong = |error| OpError::Usage(format!("--only {text:?} is no glob: {error}"));
+            set.add(glob.map_err(wrong)?);
+        }
+        let wrong = |error: globset::Error| OpError::Usage(error.to_string());
+        Ok(Self { globs: Some(set.build().map_err(wrong)?) })
+    }
+
+    fn names(&self, path: &EntryPath) -> bool {
+        match &self.globs {
+            None => true,
+            Some(globs) => globs.is_match(Path::new(OsStr::from_bytes(path.as_bytes()))),
+        }
+    }
+}
+
+/// The selected entries in catalog order, paths relative to the prefix. Directories on the way to a
+/// selected entry are among them, so that their attributes are restored too.
+pub(super) struct Selected<'v> {
+    cursor: CatalogCursor<'v>,
+    options: &'v RestoreOptions,
+    /// Directories above the last entry that nothing below them needed yet.
+    above: Vec<Entry>,
+    /// Where a selected directory is, all it contains is selected.
+    inside: Option<EntryPath>,
+    ready: std::collections::VecDeque<Entry>,
+}
+
+impl<'v> Selected<'v> {
+    pub fn new(view: &'v SnapshotView, options: &'v RestoreOptions) -> Result<Self, OpError> {
+        let mut cursor = view.entries();
+        if !options.prefix.is_root() {
+            cursor.seek(&options.prefix)?;
+        }
+        Ok(Self { cursor, options, above: Vec::new(), inside: None, ready: Default::default() })
+    }
+
+    pub fn next_entry(&mut self) -> Result<Option<Entry>, OpError> {
+        loop {
+            if let Some(entry) = self.ready.pop_front() {
+                return Ok(Some(entry));
+            }
+            let Some(mut entry) = self.cursor.next_entry()? else { return Ok(None) };
+            let Some(path) = entry.path.strip(&self.options.prefix) else { return Ok(None) };
+            entry.path = path;
+            self.take(entry);
+        }
+    }
+
+    fn take(&mut self, entry: Entry) {
+        self.above.retain(|above| entry.path.strip(&above.path).is_some());
+        let inside = self.inside.as_ref().is_some_and(|top| entry.path.strip(top).is_some());
+        if inside || self.options.selection.names(&entry.path) {
+            if !inside && entry.kind == EntryKind::Directory {
+                self.inside = Some(entry.path.clone());
+            }
+            self.ready.extend(self.above.drain(..));
+            self.ready.push_back(entry);
+        } else if entry.kind == EntryKind::Directory {
+            self.above.push(entry);
+        }
+    }
+}
