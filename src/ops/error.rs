@@ -30,7 +30,11 @@ impl OpError {
             Self::Repo(error) => error.kind(),
             Self::Store(error) => error.kind(),
             Self::Storage(error) => error.kind(),
-            Self::Source(error) => error.kind(),
+            // A source that is not there is no missing repository or snapshot.
+            Self::Source(error) => match error.kind() {
+                ErrorKind::NotFound => ErrorKind::Unreachable,
+                kind => kind,
+            },
             Self::Usage(_) => ErrorKind::Usage,
             Self::Lost => ErrorKind::Failed,
             Self::Interrupted => ErrorKind::Interrupted,

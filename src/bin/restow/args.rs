@@ -1,0 +1,241 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+/// Backups of databases and files that cost what changed.
+#[derive(Debug, Parser)]
+#[command(name = "restow", version, max_term_width = 100, after_help = EXIT_CODES)]
+pub struct Args {
+    #[command(flatten)]
+    pub options: Options,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 error, 2 usage, 3 done but incomplete, 4 damage found, \
+5 repository or snapshot not found, 6 wrong passphrase or key, 7 target exists, \
+8 source unreachable or refused, 9 needs a newer restow, 130 interrupted.";
+
+/// What every command takes.
+#[derive(Debug, clap::Args)]
+pub struct Options {
+    /// Where the repository is: a folder. Without it, the one in your data directory
+    #[arg(short, long, global = true, env = "RESTOW_REPOSITORY", value_name = "PLACE")]
+    pub repository: Option<String>,
+    /// Read the passphrase from the first line of a file
+    #[arg(long, global = true, env = "RESTOW_PASSPHRASE_FILE", value_name = "FILE")]
+    pub passphrase_file: Option<PathBuf>,
+    /// Run a command (by `sh -c`) and take the first line it prints as the passphrase
+    #[arg(long, global = true, env = "RESTOW_PASSPHRASE_COMMAND", value_name = "COMMAND")]
+    pub passphrase_command: Option<String>,
+    /// Open the repository with a key file instead of a passphrase
+    #[arg(long, global = true, env = "RESTOW_KEY_FILE", value_name = "FILE")]
+    pub key_file: Option<PathBuf>,
+    /// Where the index cache is kept (default: restow in your cache directory)
+    #[arg(long, global = true, env = "RESTOW_CACHE", value_name = "FOLDER")]
+    pub cache: Option<PathBuf>,
+    /// Keep the index in memory only
+    #[arg(long, global = true, conflicts_with = "cache")]
+    pub no_cache: bool,
+    /// Print one JSON document instead of text
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// No progress, no summary
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+    /// How much to log to standard error
+    #[arg(long, global = true, value_enum, default_value = "warn", value_name = "LEVEL")]
+    pub log_level: LogLevel,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum LogLevel {
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+impl LogLevel {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+            Self::Trace => "trace",
+        }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Make a repository
+    #[command(after_help = "Example: restow -r /mnt/backup init")]
+    Init(InitArgs),
+    /// Take a snapshot of one or several sources together
+    #[command(
+        after_help = "Examples:\n  restow backup ./site\n  restow backup ./site -m \"before the upgrade\" --tag web\n  restow backup /home --exclude '*.iso' --exclude-caches"
+    )]
+    Backup(BackupArgs),
+    /// List snapshots
+    #[command(after_help = "Example: restow list --source site --json")]
+    List(ListArgs),
+    /// Show what a snapshot is and holds
+    #[command(after_help = "Examples:\n  restow show latest\n  restow show 3f2a91 --entries")]
+    Show(ShowArgs),
+    /// Write a snapshot, or a part of it, back
+    #[command(
+        after_help = "Examples:\n  restow restore latest --to ./copy\n  restow restore 3f2a91 --to ./copy --only 'src/**' --only '*.toml'\n  restow restore latest --source site        (to where it came from)"
+    )]
+    Restore(RestoreArgs),
+    /// Check that every snapshot can be restored
+    #[command(
+        after_help = "Examples:\n  restow check                 everything that snapshots refer to is there\n  restow check --read-data     and is what was written\n  restow check --names         object names only; needs no passphrase"
+    )]
+    Check(CheckArgs),
+    /// Print a shell completion script
+    #[command(
+        after_help = "Example: restow completions bash > ~/.local/share/bash-completion/completions/restow"
+    )]
+    Completions(CompletionsArgs),
+}
+
+#[derive(Debug, clap::Args)]
+pub struct InitArgs {
+    /// zstd level for new data
+    #[arg(long, default_value_t = 3, allow_negative_numbers = true, value_name = "LEVEL")]
+    pub compression: i32,
+    /// Least, average and most bytes of a chunk, for good
+    #[arg(long, value_name = "MIN,AVG,MAX", value_delimiter = ',', num_args = 3)]
+    pub chunk_sizes: Option<Vec<u32>>,
+    /// Size in MiB at which a pack is closed
+    #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u32).range(8..=128), value_name = "MIB")]
+    pub pack_size: u32,
+    /// What the first key is called in `key list`
+    #[arg(long, default_value = "", value_name = "TEXT")]
+    pub label: String,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct BackupArgs {
+    /// Folders or files. Several become one snapshot: all of them or none
+    #[arg(required = true, value_name = "SOURCE")]
+    pub sources: Vec<PathBuf>,
+    /// Why this snapshot is taken
+    #[arg(short = 'm', long = "message", default_value = "", value_name = "TEXT")]
+    pub description: String,
+    /// The snapshot's name instead of source_date_time_description
+    #[arg(long)]
+    pub name: Option<String>,
+    /// Tag the snapshot (repeatable)
+    #[arg(long = "tag", value_name = "TAG")]
+    pub tags: Vec<String>,
+    /// Never delete this snapshot by a retention rule
+    #[arg(long)]
+    pub permanent: bool,
+    /// Read and count everything, store nothing
+    #[arg(short = 'n', long)]
+    pub dry_run: bool,
+    /// Read every file, even if it looks unchanged
+    #[arg(long)]
+    pub force: bool,
+    /// Leave out what a glob names, as in .gitignore (repeatable)
+    #[arg(short, long, value_name = "GLOB")]
+    pub exclude: Vec<String>,
+    /// Leave out what the globs in a file name (repeatable)
+    #[arg(long, value_name = "FILE")]
+    pub exclude_file: Vec<PathBuf>,
+    /// Leave out a named set: dev (*.tmp, __pycache__, .git)
+    #[arg(long, value_name = "NAME")]
+    pub exclude_preset: Vec<String>,
+    /// Leave out the content of folders that hold a file of this name (repeatable)
+    #[arg(long, value_name = "NAME")]
+    pub exclude_if_present: Vec<String>,
+    /// Leave out the content of folders with a CACHEDIR.TAG
+    #[arg(long)]
+    pub exclude_caches: bool,
+    /// Stay on the file system of the source
+    #[arg(short = 'x', long)]
+    pub one_file_system: bool,
+}
+
+/// Which snapshots count.
+#[derive(Debug, Default, clap::Args)]
+pub struct FilterArgs {
+    /// Only snapshots of sources whose path or URL contains this
+    #[arg(long, value_name = "TEXT")]
+    pub source: Option<String>,
+    /// Only snapshots taken on this host
+    #[arg(long)]
+    pub host: Option<String>,
+    /// Only snapshots with this tag (repeatable: all of them)
+    #[arg(long = "tag", value_name = "TAG")]
+    pub tags: Vec<String>,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct ListArgs {
+    #[command(flatten)]
+    pub filter: FilterArgs,
+    /// Only permanent snapshots
+    #[arg(long)]
+    pub permanent: bool,
+    /// More of each: ids in full, counts, what it cost
+    #[arg(short, long)]
+    pub verbose: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct ShowArgs {
+    /// Id, prefix of an id, name, or `latest`
+    pub id: String,
+    #[command(flatten)]
+    pub filter: FilterArgs,
+    /// List the entries too
+    #[arg(short, long)]
+    pub entries: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct RestoreArgs {
+    /// Id, prefix of an id, name, or `latest`
+    pub id: String,
+    #[command(flatten)]
+    pub filter: FilterArgs,
+    /// Restore below this folder instead of the original place
+    #[arg(short, long, value_name = "FOLDER")]
+    pub to: Option<PathBuf>,
+    /// Only what this glob names, with all it contains (repeatable)
+    #[arg(long, value_name = "GLOB")]
+    pub only: Vec<String>,
+    /// Replace what is in the way without asking
+    #[arg(long, visible_alias = "yes")]
+    pub overwrite: bool,
+    /// Show what would be done, do nothing
+    #[arg(short = 'n', long)]
+    pub dry_run: bool,
+    /// Give files to the owners of these names here, instead of these numbers
+    #[arg(long)]
+    pub owners_by_name: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct CheckArgs {
+    /// One snapshot instead of all
+    pub id: Option<String>,
+    /// Read, open and decode everything
+    #[arg(long)]
+    pub read_data: bool,
+    /// Compare object names with contents only; needs no passphrase
+    #[arg(long, conflicts_with_all = ["id", "read_data"])]
+    pub names: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct CompletionsArgs {
+    pub shell: clap_complete::Shell,
+}

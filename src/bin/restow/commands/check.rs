@@ -1,0 +1,99 @@
+use anyhow::Result;
+use restow::ops::{CheckOptions, CheckReport, check, check_names};
+use restow::repo::Selector;
+use serde_json::json;
+
+use super::Context;
+use crate::args::CheckArgs;
+use crate::error::Outcome;
+use crate::progress::Progress;
+use crate::{location, output};
+
+pub fn run(context: &Context, args: &CheckArgs) -> Result<Outcome> {
+    let progress = Progress::new(&context.options);
+    let report = if args.names {
+        let storage = location::storage(&context.options)?;
+        restow::repo::Repository::marker(&*storage)?;
+        check_names(&*storage, &progress, &context.cancel)
+    } else {
+        let repository = location::open(&context.options)?;
+        let snapshot = args.id.as_deref().map(Selector::new);
+        let options = CheckOptions { read_data: args.read_data, snapshot };
+        check(&repository, &options, &progress, &context.cancel)
+    };
+    progress.clear();
+    let report = report?;
+    if context.options.json {
+        output::json(&to_json(&report))?;
+    } else if !context.options.quiet {
+        print(&report, args);
+    }
+    Ok(if report.is_clean() { Outcome::Done } else { Outcome::Damaged })
+}
+
+fn print(report: &CheckReport, args: &CheckArgs) {
+    for problem in &report.objects_damaged {
+        println!("damaged object {}: {}", output::lossy(&problem.path), problem.message);
+    }
+    for snapshot in &report.snapshots_damaged {
+        println!(
+            "damaged snapshot {} ({}): {} entries",
+            snapshot.id, snapshot.name, snapshot.count
+        );
+        for entry in &snapshot.entries {
+            println!("    {}: {}", output::lossy(&entry.path), entry.message);
+        }
+    }
+    if args.names {
+        let read = output::bytes(report.bytes_read);
+        println!("{} objects, {read} read: {}", report.objects, verdict(report));
+        return;
+    }
+    if report.unindexed_packs > 0 {
+        println!("{} packs of interrupted backups that no snapshot uses", report.unindexed_packs);
+    }
+    let read = match args.read_data {
+        true => format!(
+            ", {} chunks in {} read and verified",
+            report.chunks_read,
+            output::bytes(report.bytes_read)
+        ),
+        false => String::new(),
+    };
+    println!("{} snapshots, {} packs{read}: {}", report.snapshots, report.packs, verdict(report));
+}
+
+fn verdict(report: &CheckReport) -> &'static str {
+    if report.is_clean() { "no damage found" } else { "DAMAGE FOUND" }
+}
+
+fn to_json(report: &CheckReport) -> serde_json::Value {
+    let snapshots: Vec<_> = report
+        .snapshots_damaged
+        .iter()
+        .map(|snapshot| {
+            let entries: Vec<_> = snapshot
+                .entries
+                .iter()
+                .map(|e| json!({ "path": output::lossy(&e.path), "message": e.message }))
+                .collect();
+            json!({
+                "id": snapshot.id.to_hex(),
+                "name": snapshot.name,
+                "damaged_entries": snapshot.count,
+                "entries": entries,
+            })
+        })
+        .collect();
+    json!({
+        "clean": report.is_clean(),
+        "objects": report.objects,
+        "packs": report.packs,
+        "snapshots": report.snapshots,
+        "bytes_read": report.bytes_read,
+        "chunks_read": report.chunks_read,
+        "unindexed_packs": report.unindexed_packs,
+        "damaged_objects": report.objects_damaged.iter().map(output::problem_json).collect::<Vec<_>>(),
+        "damaged_snapshots": snapshots,
+    })
+}

@@ -1,0 +1,256 @@
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+use restow::format::{EntryPath, Problem, SourceRecord};
+use restow::ops::{
+    OpError, RestoreOptions, RestorePlan, RestoreReport, Selection, plan_restore, restore,
+};
+use restow::progress::{Event, Observer};
+use restow::repo::{Selector, SnapshotView};
+use restow::source::SourceError;
+use restow::source::files::{self, FolderImporter, OwnerPolicy};
+use serde_json::json;
+
+use super::Context;
+use crate::args::RestoreArgs;
+use crate::error::Outcome;
+use crate::progress::Progress;
+use crate::{location, output};
+
+/// One walk: a part of the snapshot and where it goes.
+struct Job {
+    target: PathBuf,
+    prefix: EntryPath,
+}
+
+#[derive(Default)]
+struct Total {
+    report: RestoreReport,
+    problems: Vec<Problem>,
+    notes: Vec<String>,
+}
+
+pub fn run(context: &Context, args: &RestoreArgs) -> Result<Outcome> {
+    let selection = Selection::only(&args.only)?;
+    let repository = location::open(&context.options)?;
+    let snapshot = repository.find(&Selector::new(&args.id), &args.filter.to_filter())?;
+    let jobs = jobs(&snapshot.manifest.sources, args)?;
+    let index = repository.load_index()?;
+    let reader = repository.reader(&index);
+    let view = SnapshotView::new(snapshot.id, snapshot.manifest, reader);
+    let options_of =
+        |job: &Job| RestoreOptions { prefix: job.prefix.clone(), selection: selection.clone() };
+    let mut plans = Vec::new();
+    for job in &jobs {
+        let mut importer = importer(job, args, false)?;
+        let plan = plan_restore(&view, &mut importer, &options_of(job), &context.cancel)?;
+        plans.push(plan);
+    }
+    if plans.iter().all(|plan| plan.entries() == 0) && !args.only.is_empty() {
+        bail!(OpError::Usage(format!("--only {:?} names nothing in this snapshot", args.only)));
+    }
+    if args.dry_run {
+        show_plan(context, &jobs, &plans)?;
+        return Ok(Outcome::Done);
+    }
+    confirm(context, &jobs, &plans, args)?;
+
+    let progress = Progress::new(&context.options);
+    let bytes = plans.iter().map(|plan| plan.bytes).sum();
+    let items = plans.iter().map(RestorePlan::entries).sum();
+    let mut total = Total::default();
+    for job in &jobs {
+        progress.on(Event::Total { bytes: Some(bytes), items: Some(items) });
+        let importer = importer(job, args, true)?;
+        let import = importer.report();
+        let done = restore(
+            &view,
+            Box::new(importer),
+            &options_of(job),
+            &WithTotal { progress: &progress, bytes, items },
+            &context.cancel,
+        );
+        total.problems.extend(import.problems());
+        total.notes.extend(import.notes());
+        match done {
+            Ok(done) => total.add(done),
+            Err(error) => {
+                progress.clear();
+                return Err(error.into());
+            }
+        }
+    }
+    progress.clear();
+    finish(context, &snapshot.id.to_hex(), &jobs, &total)
+}
+
+/// The totals are known from the plan: they follow the start of the phase.
+struct WithTotal<'p> {
+    progress: &'p Progress,
+    bytes: u64,
+    items: u64,
+}
+
+impl Observer for WithTotal<'_> {
+    fn on(&self, event: Event<'_>) {
+        let starts = event == Event::Started(restow::progress::Phase::Restore);
+        self.progress.on(event);
+        if starts {
+            self.progress.on(Event::Total { bytes: Some(self.bytes), items: Some(self.items) });
+        }
+    }
+}
+
+impl Total {
+    fn add(&mut self, done: RestoreReport) {
+        self.report.entries += done.entries;
+        self.report.bytes += done.bytes;
+        self.report.kept_bytes += done.kept_bytes;
+        self.report.damaged.extend(done.damaged);
+        self.report.damaged_count += done.damaged_count;
+    }
+}
+
+/// With `--to` everything goes below it, several sources each under its name; without, each source goes
+/// to where it came from.
+fn jobs(sources: &[SourceRecord], args: &RestoreArgs) -> Result<Vec<Job>> {
+    if let Some(to) = &args.to {
+        return Ok(vec![Job { target: to.clone(), prefix: EntryPath::root() }]);
+    }
+    let mut jobs = Vec::new();
+    for source in sources {
+        let place = Path::new(&source.url);
+        let target = match source.kind.as_str() {
+            "folder" => Some(place),
+            "file" => place.parent(),
+            _ => None,
+        };
+        let target = target.with_context(|| {
+            format!("{} {:?} has no original folder: say --to", source.kind, source.url)
+        })?;
+        jobs.push(Job { target: target.to_path_buf(), prefix: source.prefix.clone() });
+    }
+    Ok(jobs)
+}
+
+fn importer(job: &Job, args: &RestoreArgs, confirmed: bool) -> Result<FolderImporter, SourceError> {
+    let owners = if args.owners_by_name { OwnerPolicy::ByName } else { OwnerPolicy::ById };
+    let options = files::RestoreOptions { overwrite: confirmed, owners };
+    FolderImporter::new(&job.target, options)
+}
+
+/// Asks only when something would be replaced. Without a terminal there is nobody to ask.
+fn confirm(
+    context: &Context,
+    jobs: &[Job],
+    plans: &[RestorePlan],
+    args: &RestoreArgs,
+) -> Result<()> {
+    let replaced: u64 = plans.iter().map(|plan| plan.replaced).sum();
+    if replaced == 0 || args.overwrite {
+        return Ok(());
+    }
+    let mut shown = 0;
+    for (job, plan) in jobs.iter().zip(plans) {
+        for (path, what) in plan.replacements.iter().take(20) {
+            eprintln!("would replace {}/{}: {what}", job.target.display(), path.display());
+            shown += 1;
+        }
+    }
+    if replaced > shown {
+        eprintln!("and {} more", replaced - shown);
+    }
+    let refused = |message: String| {
+        let path = jobs.iter().map(|job| job.target.display().to_string()).collect::<Vec<_>>();
+        let kind = restow::fault::ErrorKind::Exists;
+        OpError::from(SourceError::Refused { kind, path: path.join(", "), message })
+    };
+    if context.options.json || !std::io::stdin().is_terminal() {
+        bail!(refused(format!("{replaced} things would be replaced: --overwrite allows it")));
+    }
+    eprint!("Type yes to replace {replaced} things: ");
+    std::io::stderr().flush()?;
+    let mut answer = String::new();
+    std::io::stdin().read_line(&mut answer)?;
+    if answer.trim() != "yes" {
+        bail!(refused("not confirmed, nothing was changed".into()));
+    }
+    Ok(())
+}
+
+fn show_plan(context: &Context, jobs: &[Job], plans: &[RestorePlan]) -> Result<()> {
+    let describe = |(job, plan): (&Job, &RestorePlan)| {
+        let replacements: Vec<_> = plan
+            .replacements
+            .iter()
+            .map(|(path, what)| json!({ "path": path.display(), "now": what }))
+            .collect();
+        json!({
+            "target": job.target.display().to_string(),
+            "new": plan.new,
+            "kept": plan.kept,
+            "replaced": plan.replaced,
+            "bytes": plan.bytes,
+            "replacements": replacements,
+        })
+    };
+    if context.options.json {
+        let plans: Vec<_> = jobs.iter().zip(plans).map(describe).collect();
+        return output::json(&json!({ "dry_run": true, "plans": plans }));
+    }
+    for (job, plan) in jobs.iter().zip(plans) {
+        for (path, what) in &plan.replacements {
+            println!("replace {}: {what}", output::lossy(path.as_bytes()));
+        }
+        println!(
+            "{}: {} new, {} replaced, {} kept, {}",
+            job.target.display(),
+            plan.new,
+            plan.replaced,
+            plan.kept,
+            output::bytes(plan.bytes)
+        );
+    }
+    Ok(())
+}
+
+fn finish(context: &Context, id: &str, jobs: &[Job], total: &Total) -> Result<Outcome> {
+    let report = &total.report;
+    if context.options.json {
+        output::json(&json!({
+            "id": id,
+            "targets": jobs.iter().map(|j| j.target.display().to_string()).collect::<Vec<_>>(),
+            "entries": report.entries,
+            "bytes": report.bytes,
+            "kept_bytes": report.kept_bytes,
+            "damaged_count": report.damaged_count,
+            "damaged": report.damaged.iter().map(output::problem_json).collect::<Vec<_>>(),
+            "problems": total.problems.iter().map(output::problem_json).collect::<Vec<_>>(),
+            "notes": total.notes,
+        }))?;
+    } else {
+        for problem in &total.problems {
+            eprintln!("problem: {}: {}", output::lossy(&problem.path), problem.message);
+        }
+        if !context.options.quiet {
+            println!(
+                "restored {} entries, {} ({} were already right)",
+                report.entries,
+                output::bytes(report.bytes),
+                output::bytes(report.kept_bytes)
+            );
+            for note in &total.notes {
+                println!("  {note}");
+            }
+        }
+        if report.damaged_count > 0 {
+            eprintln!("restow: {} entries lost bytes to damage, named above", report.damaged_count);
+        }
+    }
+    Ok(match (report.damaged_count, total.problems.len()) {
+        (0, 0) => Outcome::Done,
+        (0, _) => Outcome::Incomplete,
+        _ => Outcome::Damaged,
+    })
+}

@@ -1,0 +1,152 @@
+use std::io::Write;
+
+use anyhow::Result;
+use restow::format::{Entry, EntryKind};
+use restow::repo::{Repository, Selector, Snapshot, SnapshotView};
+use serde_json::{Value, json};
+
+use super::Context;
+use crate::args::ShowArgs;
+use crate::error::Outcome;
+use crate::{location, output};
+
+pub fn run(context: &Context, args: &ShowArgs) -> Result<Outcome> {
+    let repository = location::open(&context.options)?;
+    let snapshot = repository.find(&Selector::new(&args.id), &args.filter.to_filter())?;
+    if context.options.json {
+        let mut document = output::snapshot_json(&snapshot);
+        if args.entries {
+            let mut entries = Vec::new();
+            each_entry(&repository, &snapshot, |entry| {
+                entries.push(entry_json(&entry));
+                Ok(())
+            })?;
+            if let Value::Object(fields) = &mut document {
+                fields.insert("entries".into(), Value::Array(entries));
+            }
+        }
+        output::json(&document)?;
+        return Ok(Outcome::Done);
+    }
+    summary(&snapshot);
+    if args.entries {
+        let mut out = std::io::stdout().lock();
+        each_entry(&repository, &snapshot, |entry| Ok(writeln!(out, "{}", entry_line(&entry))?))?;
+    }
+    Ok(Outcome::Done)
+}
+
+fn each_entry(
+    repository: &Repository,
+    snapshot: &Snapshot,
+    mut each: impl FnMut(Entry) -> Result<()>,
+) -> Result<()> {
+    let index = repository.load_index()?;
+    let view = SnapshotView::new(snapshot.id, snapshot.manifest.clone(), repository.reader(&index));
+    let mut entries = view.entries();
+    while let Some(entry) = entries.next_entry()? {
+        each(entry)?;
+    }
+    Ok(())
+}
+
+fn summary(snapshot: &Snapshot) {
+    let manifest = &snapshot.manifest;
+    let text = |text: &str| output::lossy(text.as_bytes());
+    println!("snapshot     {}", snapshot.id);
+    println!("name         {}", text(&manifest.name));
+    if !manifest.description.is_empty() {
+        println!("description  {}", text(&manifest.description));
+    }
+    println!("taken        {} {}", output::local_time(manifest), text(&manifest.zone));
+    println!(
+        "by           {}@{} with {}",
+        text(&manifest.user),
+        text(&manifest.host),
+        manifest.tool
+    );
+    for source in &manifest.sources {
+        println!("source       {} {}", source.kind, text(&source.url));
+        if let Some(parent) = source.parent {
+            println!("parent       {}", parent.short());
+        }
+    }
+    if let Some(git) = &manifest.git {
+        let branch = git.branch.as_deref().unwrap_or("no branch");
+        println!("git          {} ({})", text(&git.commit), text(branch));
+    }
+    let markers = output::markers(snapshot);
+    if !markers.is_empty() || !snapshot.tags.is_empty() {
+        println!("marks        {} {}", markers.join(" "), text(&snapshot.tags.join(", ")));
+    }
+    let counts = &manifest.statistics;
+    println!(
+        "holds        {} in {} entries, {} chunks",
+        output::bytes(counts.logical_bytes),
+        counts.entries,
+        counts.chunks
+    );
+    println!(
+        "cost         {} new, stored in {}; metadata {}",
+        output::bytes(counts.new_bytes),
+        output::bytes(counts.plain_stored + counts.delta_stored),
+        output::bytes(counts.metadata_stored)
+    );
+    println!("unchanged    {} entries", counts.unchanged);
+    if manifest.problem_count > 0 {
+        println!("problems     {}", manifest.problem_count);
+        for problem in &manifest.problems {
+            println!("    {}: {}", output::lossy(&problem.path), text(&problem.message));
+        }
+    }
+}
+
+fn kind_name(kind: &EntryKind) -> &'static str {
+    match kind {
+        EntryKind::Directory => "directory",
+        EntryKind::File => "file",
+        EntryKind::Symlink { .. } => "symlink",
+        EntryKind::Fifo => "fifo",
+        EntryKind::Socket => "socket",
+        EntryKind::CharDevice { .. } => "character device",
+        EntryKind::BlockDevice { .. } => "block device",
+        EntryKind::Stream { .. } => "stream",
+    }
+}
+
+fn entry_line(entry: &Entry) -> String {
+    let path = match entry.path.is_root() {
+        true => ".".into(),
+        false => output::lossy(entry.path.as_bytes()),
+    };
+    let mode = entry.unix.as_ref().map_or(0, |unix| unix.mode);
+    let mut line = format!("{:<10} {mode:04o} {:>12}  {path}", kind_name(&entry.kind), entry.len());
+    if let EntryKind::Symlink { target } = &entry.kind {
+        line.push_str(&format!(" -> {}", output::lossy(target)));
+    }
+    line
+}
+
+fn entry_json(entry: &Entry) -> Value {
+    let unix = entry.unix.as_ref().map(|unix| {
+        json!({
+            "mode": format!("{:04o}", unix.mode),
+            "uid": unix.uid,
+            "gid": unix.gid,
+            "user": unix.user,
+            "group": unix.group,
+            "modified": output::rfc3339(unix.mtime),
+        })
+    });
+    let target = match &entry.kind {
+        EntryKind::Symlink { target } => Some(output::lossy(target)),
+        _ => None,
+    };
+    json!({
+        "path": output::lossy(entry.path.as_bytes()),
+        "kind": kind_name(&entry.kind),
+        "bytes": entry.len(),
+        "target": target,
+        "unix": unix,
+    })
+}

@@ -1,0 +1,44 @@
+//! Errors to exit codes.
+
+use restow::fault::ErrorKind;
+use restow::ops::OpError;
+use restow::repo::RepoError;
+use restow::source::SourceError;
+use restow::storage::StorageError;
+use restow::store::StoreError;
+
+/// How a command that did its work ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    Done,
+    /// Done, but something could not be read or written.
+    Incomplete,
+    /// Damage was found.
+    Damaged,
+}
+
+/// The exit code of an error; the manual lists them.
+pub fn exit_code(error: &anyhow::Error) -> u8 {
+    match kind(error) {
+        ErrorKind::Failed => 1,
+        ErrorKind::Usage => 2,
+        ErrorKind::Damage => 4,
+        ErrorKind::NotFound => 5,
+        ErrorKind::WrongKey => 6,
+        ErrorKind::Exists => 7,
+        ErrorKind::Unreachable => 8,
+        ErrorKind::TooNew => 9,
+        ErrorKind::Interrupted => 130,
+    }
+}
+
+fn kind(error: &anyhow::Error) -> ErrorKind {
+    let found = error.chain().find_map(|cause| {
+        None.or_else(|| cause.downcast_ref::<OpError>().map(OpError::kind))
+            .or_else(|| cause.downcast_ref::<RepoError>().map(RepoError::kind))
+            .or_else(|| cause.downcast_ref::<StoreError>().map(StoreError::kind))
+            .or_else(|| cause.downcast_ref::<StorageError>().map(StorageError::kind))
+            .or_else(|| cause.downcast_ref::<SourceError>().map(SourceError::kind))
+    });
+    found.unwrap_or(ErrorKind::Failed)
+}

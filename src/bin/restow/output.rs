@@ -1,0 +1,177 @@
+//! What is printed: text for people, one JSON document for programs.
+
+use std::io::Write;
+use std::time::Duration;
+
+use anyhow::Result;
+use restow::format::{Manifest, Problem, Statistics, Time};
+use restow::repo::{Snapshot, Standing};
+use serde_json::{Value, json};
+
+/// Prints a JSON document to standard output.
+pub fn json(document: &Value) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    serde_json::to_writer_pretty(&mut out, document)?;
+    writeln!(out)?;
+    Ok(())
+}
+
+/// Prints an error to standard error: what failed, why, and what follows from it.
+pub fn error(error: &anyhow::Error, code: u8, as_json: bool) {
+    let mut message = error.to_string();
+    for cause in error.chain().skip(1) {
+        let cause = cause.to_string();
+        if !message.contains(&cause) {
+            message = format!("{message}: {cause}");
+        }
+    }
+    if as_json {
+        eprintln!("{}", json!({ "error": message, "exit_code": code }));
+    } else {
+        eprintln!("restow: {message}");
+    }
+}
+
+/// 1536 as "1.5 KiB".
+pub fn bytes(count: u64) -> String {
+    let mut value = count as f64;
+    for unit in ["B", "KiB", "MiB", "GiB", "TiB"] {
+        if value < 1024.0 {
+            return match unit {
+                "B" => format!("{count} B"),
+                _ => format!("{value:.1} {unit}"),
+            };
+        }
+        value /= 1024.0;
+    }
+    format!("{value:.1} PiB")
+}
+
+pub fn duration(time: Duration) -> String {
+    let seconds = time.as_secs();
+    match seconds {
+        0..=59 => format!("{:.1} s", time.as_secs_f64()),
+        60..=3599 => format!("{} min {} s", seconds / 60, seconds % 60),
+        _ => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
+    }
+}
+
+/// Bytes as text; what is no UTF-8, and control characters, escaped.
+pub fn lossy(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    text.chars()
+        .flat_map(|letter| {
+            let escaped: Box<dyn Iterator<Item = char>> = match letter.is_control() {
+                true => Box::new(letter.escape_default()),
+                false => Box::new(std::iter::once(letter)),
+            };
+            escaped
+        })
+        .collect()
+}
+
+/// The time a snapshot was taken, in the zone it was taken in.
+pub fn local_time(manifest: &Manifest) -> String {
+    at_offset(manifest.time, manifest.zone_offset)
+}
+
+fn at_offset(time: Time, offset: i32) -> String {
+    let nanos = i32::try_from(time.nanos).unwrap_or(0);
+    let zoned = jiff::Timestamp::new(time.seconds, nanos).ok().and_then(|timestamp| {
+        let zone = jiff::tz::TimeZone::fixed(jiff::tz::Offset::from_seconds(offset).ok()?);
+        Some(timestamp.to_zoned(zone))
+    });
+    match zoned {
+        Some(zoned) => zoned.strftime("%Y-%m-%d %H:%M:%S %:z").to_string(),
+        None => format!("{} s since 1970", time.seconds),
+    }
+}
+
+pub fn rfc3339(time: Time) -> String {
+    let nanos = i32::try_from(time.nanos).unwrap_or(0);
+    jiff::Timestamp::new(time.seconds, nanos).map_or_else(|_| String::new(), |t| t.to_string())
+}
+
+/// Words one can grep for.
+pub fn markers(snapshot: &Snapshot) -> Vec<&'static str> {
+    let mut markers = Vec::new();
+    if snapshot.permanent {
+        markers.push("[PERMANENT]");
+    }
+    match snapshot.standing {
+        Standing::Good => {}
+        Standing::Incomplete => markers.push("[INCOMPLETE]"),
+        Standing::Void => markers.push("[VOID]"),
+    }
+    markers
+}
+
+pub fn snapshot_json(snapshot: &Snapshot) -> Value {
+    let manifest = &snapshot.manifest;
+    json!({
+        "id": snapshot.id.to_hex(),
+        "tags": snapshot.tags,
+        "permanent": snapshot.permanent,
+        "standing": match snapshot.standing {
+            Standing::Good => "good",
+            Standing::Incomplete => "incomplete",
+            Standing::Void => "void",
+        },
+        "manifest": manifest_json(manifest),
+    })
+}
+
+pub fn manifest_json(manifest: &Manifest) -> Value {
+    let sources: Vec<Value> = manifest
+        .sources
+        .iter()
+        .map(|source| {
+            json!({
+                "kind": source.kind,
+                "url": source.url,
+                "prefix": source.prefix.display(),
+                "parent": source.parent.map(|id| id.to_hex()),
+                "consistency": source.consistency.as_ref().map(|c| json!({ "kind": c.kind, "value": c.value })),
+                "properties": source.properties.iter().cloned().collect::<std::collections::BTreeMap<_, _>>(),
+            })
+        })
+        .collect();
+    json!({
+        "name": manifest.name,
+        "description": manifest.description,
+        "time": rfc3339(manifest.time),
+        "zone": manifest.zone,
+        "zone_offset_seconds": manifest.zone_offset,
+        "host": manifest.host,
+        "user": manifest.user,
+        "sources": sources,
+        "incomplete": manifest.incomplete,
+        "problem_count": manifest.problem_count,
+        "problems": manifest.problems.iter().map(problem_json).collect::<Vec<_>>(),
+        "git": manifest.git.as_ref().map(|git| json!({ "commit": git.commit, "branch": git.branch })),
+        "tool": manifest.tool,
+        "statistics": statistics_json(&manifest.statistics),
+    })
+}
+
+pub fn problem_json(problem: &Problem) -> Value {
+    json!({ "path": lossy(&problem.path), "message": problem.message })
+}
+
+pub fn statistics_json(statistics: &Statistics) -> Value {
+    json!({
+        "entries": statistics.entries,
+        "unchanged": statistics.unchanged,
+        "logical_bytes": statistics.logical_bytes,
+        "read_bytes": statistics.read_bytes,
+        "chunks": statistics.chunks,
+        "new_chunks": statistics.new_chunks,
+        "new_bytes": statistics.new_bytes,
+        "plain_stored_bytes": statistics.plain_stored,
+        "delta_bytes": statistics.delta_bytes,
+        "delta_stored_bytes": statistics.delta_stored,
+        "metadata_bytes": statistics.metadata_bytes,
+        "metadata_stored_bytes": statistics.metadata_stored,
+        "duration_ms": statistics.duration_ms,
+    })
+}
