@@ -23,7 +23,7 @@ pub use encode::{CodedSegment, Encoder, Segment, SegmentChunk};
 pub use error::StoreError;
 pub use fetch::{Deliver, Want};
 pub use known::Known;
-pub use pack::{PackView, verify_name};
+pub use pack::{PackView, sample_pack, verify_name};
 pub use reader::StoreReader;
 pub use recipe::{RecipeBuilder, RecipeCursor};
 pub use scan::{BlockDamage, PackReport, scan_pack};

@@ -226,7 +226,8 @@ impl IndexCache {
     ) -> Result<(), IndexError> {
         let row = self.database.get(CHUNKS, id.as_bytes()).map_err(|error| self.damaged(error))?;
         let Some(row) = row else { return Ok(()) };
-        let wrong = || self.damaged(format!("the row of chunk {id} is none of copies in known packs"));
+        let wrong =
+            || self.damaged(format!("the row of chunk {id} is none of copies in known packs"));
         let (copies, rest) = row.as_chunks::<{ rows::COPY_LEN }>();
         if !rest.is_empty() {
             return Err(wrong());

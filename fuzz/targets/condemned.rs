@@ -1,0 +1,5 @@
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| restow_fuzz::record::<restow::format::CondemnedRecord>(
+    bytes
+));
