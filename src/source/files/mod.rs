@@ -1,1 +1,23 @@
 //! Folders and files of a Unix file system.
+//!
+//! Nothing here is done by path once the folder is open: every name is looked up in the directory that holds
+//! it, by descriptor, and a symbolic link is never followed. So neither a tree that changes under a backup nor
+//! a hostile snapshot under a restore leads out of the folder.
+//!
+//! Owners' names come from `/etc/passwd` and `/etc/group`, read once: accounts that only a directory service
+//! knows are kept by id, with an empty name.
+
+mod accounts;
+mod attributes;
+mod beneath;
+mod body;
+mod exclude;
+mod export;
+mod failure;
+mod listing;
+mod node;
+mod state;
+mod walk;
+
+pub use exclude::{FolderOptions, PRESETS};
+pub use export::FolderExporter;

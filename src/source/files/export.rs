@@ -1,0 +1,137 @@
+//! The exporter of a folder or of a single file.
+
+use std::ffi::CString;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, openat, statat};
+
+use super::attributes::file_type;
+use super::beneath::c_name;
+use super::exclude::{Excludes, FolderOptions};
+use super::failure::{failed, refused};
+use super::walk::Walk;
+use crate::fault::ErrorKind;
+use crate::format::Time;
+use crate::progress::Cancel;
+use crate::source::{Description, Exporter, Outcome, Section, Session, SourceError};
+
+/// A file touched this recently may be touched again without its times showing it.
+const UNSETTLED_SECONDS: i64 = 2;
+
+/// Reads a folder with all it contains, or one file.
+pub struct FolderExporter {
+    path: PathBuf,
+    is_folder: bool,
+    options: FolderOptions,
+}
+
+impl FolderExporter {
+    /// `path` may be a symbolic link: it is followed, once, here. Wrong options are told here, too.
+    pub fn new(path: impl AsRef<Path>, options: FolderOptions) -> Result<Self, SourceError> {
+        let path = path.as_ref();
+        let canonical = path.canonicalize().map_err(|source| SourceError::Io {
+            action: "find",
+            path: path.display().to_string(),
+            source,
+        })?;
+        Excludes::new(&options)?;
+        let is_folder = is_folder(&canonical)?;
+        Ok(Self { path: canonical, is_folder, options })
+    }
+
+    fn bytes(&self) -> &[u8] {
+        self.path.as_os_str().as_bytes()
+    }
+
+    /// The folder to read, and the only name of it that is meant, if one is.
+    fn open_root(&self) -> Result<(OwnedFd, Option<CString>), SourceError> {
+        if is_folder(&self.path)? != self.is_folder {
+            let message = "changed between a folder and a file";
+            return Err(refused(ErrorKind::Failed, self.bytes(), message));
+        }
+        let (folder, name) = if self.is_folder {
+            (self.path.as_path(), None)
+        } else {
+            let name = self.path.file_name().map(OsStrExt::as_bytes).unwrap_or_default();
+            let name = c_name(name).map_err(|errno| failed("open", self.bytes(), errno))?;
+            (self.path.parent().unwrap_or(Path::new("/")), Some(name))
+        };
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let root = openat(CWD, folder, flags, Mode::empty())
+            .map_err(|errno| failed("open", folder.as_os_str().as_bytes(), errno))?;
+        Ok((root, name))
+    }
+}
+
+impl Exporter for FolderExporter {
+    fn describe(&self) -> Description {
+        let text = |bytes: &[u8]| match str::from_utf8(bytes) {
+            Ok(text) => text.to_owned(),
+            // Two names that are not UTF-8 must not become the same text.
+            Err(_) => bytes.escape_ascii().to_string(),
+        };
+        let label = self.path.file_name().map_or_else(|| "root".to_owned(), |n| text(n.as_bytes()));
+        Description {
+            kind: if self.is_folder { "folder" } else { "file" }.to_owned(),
+            url: text(self.bytes()),
+            label,
+        }
+    }
+
+    fn open(&self, cancel: &Cancel) -> Result<Box<dyn Session>, SourceError> {
+        let (root, name) = self.open_root()?;
+        let excluded = Arc::new(AtomicU64::new(0));
+        let walk = Walk::new(
+            root,
+            name,
+            &self.options,
+            settled_before(SystemTime::now()),
+            Arc::clone(&excluded),
+            cancel.clone(),
+        )?;
+        Ok(Box::new(FolderSession { walk: Some(walk), excluded }))
+    }
+}
+
+fn is_folder(path: &Path) -> Result<bool, SourceError> {
+    let bytes = path.as_os_str().as_bytes();
+    let stat =
+        statat(CWD, path, AtFlags::empty()).map_err(|errno| failed("look at", bytes, errno))?;
+    match file_type(&stat) {
+        FileType::Directory => Ok(true),
+        FileType::RegularFile => Ok(false),
+        _ => Err(refused(ErrorKind::Usage, bytes, "neither a folder nor a file")),
+    }
+}
+
+/// Files last touched up to here can be told unchanged by their times.
+fn settled_before(start: SystemTime) -> Time {
+    let since = start.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let seconds = i64::try_from(since.as_secs()).unwrap_or(i64::MAX);
+    Time { seconds: seconds - UNSETTLED_SECONDS, nanos: since.subsec_nanos() }
+}
+
+struct FolderSession {
+    walk: Option<Walk>,
+    excluded: Arc<AtomicU64>,
+}
+
+impl Session for FolderSession {
+    fn sections(&mut self) -> Result<Vec<Box<dyn Section>>, SourceError> {
+        Ok(self.walk.take().map(|walk| Box::new(walk) as Box<dyn Section>).into_iter().collect())
+    }
+
+    fn finish(self: Box<Self>) -> Result<Outcome, SourceError> {
+        let excluded = self.excluded.load(Ordering::Relaxed);
+        let properties = match excluded {
+            0 => Vec::new(),
+            count => vec![("excluded".to_owned(), count.to_string())],
+        };
+        Ok(Outcome { consistency: None, properties })
+    }
+}
