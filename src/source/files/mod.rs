@@ -8,16 +8,26 @@
 //! knows are kept by id, with an empty name.
 
 mod accounts;
+mod apply;
 mod attributes;
 mod beneath;
 mod body;
 mod exclude;
 mod export;
 mod failure;
+mod import;
+mod likeness;
+mod links;
 mod listing;
 mod node;
+mod place;
+mod remove;
+mod report;
+mod sink;
 mod state;
 mod walk;
 
 pub use exclude::{FolderOptions, PRESETS};
 pub use export::FolderExporter;
+pub use import::{FolderImporter, OwnerPolicy, RestoreOptions};
+pub use report::ImportReport;
