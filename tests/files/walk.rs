@@ -112,6 +112,30 @@ fn deep_trees_need_few_descriptors() {
 }
 
 #[test]
+fn a_tree_swapped_during_the_walk_is_not_mixed_with_another() {
+    let source = tempfile::tempdir().unwrap();
+    let make = |name: &str| {
+        let mut folder = source.path().join("d");
+        for _ in 0..100 {
+            write(folder.join("e"), name);
+            folder.push("d");
+        }
+        write(folder.join("last"), name);
+    };
+    make("first");
+    let exported = export_slowly(source.path(), FolderOptions::default(), |entry| {
+        if entry.path.name() == b"last" {
+            fs::rename(source.path().join("d"), source.path().join("moved")).unwrap();
+            make("second");
+        }
+    });
+    assert!(exported.problem("d").contains("moved or replaced"));
+    assert!(exported.given.iter().all(|given| given.bytes != b"second"));
+    let read = exported.given.iter().filter(|given| given.bytes == b"first").count();
+    assert!((60..101).contains(&read), "{read}: what was held open is still read");
+}
+
+#[test]
 fn other_file_systems() {
     let is_mounted = |path: &str| {
         let device = |path: &str| fs::metadata(path).map(|data| data.dev()).ok();
