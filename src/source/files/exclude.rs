@@ -22,6 +22,7 @@ pub const PRESETS: &[(&str, &[&str])] = &[("dev", &["*.tmp", "__pycache__", ".gi
 /// Presets come first, then files, then single patterns. Nothing left out is a problem.
 #[derive(Debug, Clone, Default)]
 pub struct FolderOptions {
+    /// Single patterns.
     pub excludes: Vec<String>,
     /// Files of patterns, one a line; `#` starts a comment.
     pub exclude_files: Vec<PathBuf>,

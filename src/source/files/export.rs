@@ -26,6 +26,7 @@ const UNSETTLED_SECONDS: i64 = 2;
 /// Reads a folder with all it contains, or one file.
 pub struct FolderExporter {
     path: PathBuf,
+    is_folder: bool,
     options: FolderOptions,
 }
 
@@ -39,28 +40,21 @@ impl FolderExporter {
             source,
         })?;
         Excludes::new(&options)?;
-        let exporter = Self { path: canonical, options };
-        exporter.is_folder()?;
-        Ok(exporter)
+        let is_folder = is_folder(&canonical)?;
+        Ok(Self { path: canonical, is_folder, options })
     }
 
     fn bytes(&self) -> &[u8] {
         self.path.as_os_str().as_bytes()
     }
 
-    fn is_folder(&self) -> Result<bool, SourceError> {
-        let stat = statat(CWD, &self.path, AtFlags::empty())
-            .map_err(|errno| failed("look at", self.bytes(), errno))?;
-        match file_type(&stat) {
-            FileType::Directory => Ok(true),
-            FileType::RegularFile => Ok(false),
-            _ => Err(refused(ErrorKind::Usage, self.bytes(), "neither a folder nor a file")),
-        }
-    }
-
     /// The folder to read, and the only name of it that is meant, if one is.
     fn open_root(&self) -> Result<(OwnedFd, Option<CString>), SourceError> {
-        let (folder, name) = if self.is_folder()? {
+        if is_folder(&self.path)? != self.is_folder {
+            let message = "changed between a folder and a file";
+            return Err(refused(ErrorKind::Failed, self.bytes(), message));
+        }
+        let (folder, name) = if self.is_folder {
             (self.path.as_path(), None)
         } else {
             let name = self.path.file_name().map(OsStrExt::as_bytes).unwrap_or_default();
@@ -76,7 +70,6 @@ impl FolderExporter {
 
 impl Exporter for FolderExporter {
     fn describe(&self) -> Description {
-        let is_file = self.path.is_file();
         let text = |bytes: &[u8]| match str::from_utf8(bytes) {
             Ok(text) => text.to_owned(),
             // Two names that are not UTF-8 must not become the same text.
@@ -84,7 +77,7 @@ impl Exporter for FolderExporter {
         };
         let label = self.path.file_name().map_or_else(|| "root".to_owned(), |n| text(n.as_bytes()));
         Description {
-            kind: if is_file { "file" } else { "folder" }.to_owned(),
+            kind: if self.is_folder { "folder" } else { "file" }.to_owned(),
             url: text(self.bytes()),
             label,
         }
@@ -102,6 +95,17 @@ impl Exporter for FolderExporter {
             cancel.clone(),
         )?;
         Ok(Box::new(FolderSession { walk: Some(walk), excluded }))
+    }
+}
+
+fn is_folder(path: &Path) -> Result<bool, SourceError> {
+    let bytes = path.as_os_str().as_bytes();
+    let stat =
+        statat(CWD, path, AtFlags::empty()).map_err(|errno| failed("look at", bytes, errno))?;
+    match file_type(&stat) {
+        FileType::Directory => Ok(true),
+        FileType::RegularFile => Ok(false),
+        _ => Err(refused(ErrorKind::Usage, bytes, "neither a folder nor a file")),
     }
 }
 

@@ -1,5 +1,6 @@
 //! The importer into a folder.
 
+use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -26,10 +27,11 @@ use crate::source::{Fate, Importer, Sink, SourceError};
 pub struct RestoreOptions {
     /// Replace what is in the way. Without it, only folders and files of the same size and time may be there.
     pub overwrite: bool,
+    /// Whose the restored files are.
     pub owners: OwnerPolicy,
 }
 
-/// Whose files are to be. Only root can give files away; for others the choice makes no difference.
+/// Whose the restored files are. Only root can give files away; for others the choice makes no difference.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum OwnerPolicy {
     /// The ids that the snapshot has.
@@ -115,7 +117,17 @@ impl Importer for FolderImporter {
         if entry.kind == EntryKind::Socket {
             return Ok(Fate::Kept);
         }
-        let Some((stat, likeness)) = self.look(entry)? else { return Ok(Fate::New) };
+        let (stat, likeness) = match self.look(entry) {
+            Ok(Some(found)) => found,
+            Ok(None) => return Ok(Fate::New),
+            // Looking must not open it up; placing will, if it is one's own.
+            Err(SourceError::Io { source, .. })
+                if source.kind() == io::ErrorKind::PermissionDenied =>
+            {
+                return Ok(Fate::Replaced("something in a folder closed to you".to_owned()));
+            }
+            Err(error) => return Err(error),
+        };
         let link = entry.unix.as_ref().and_then(|unix| unix.link);
         if let Some(link) = link
             && stat.st_nlink > 1

@@ -306,6 +306,11 @@ fn because(what: &str, errno: Errno) -> String {
 }
 
 fn has_signature(directory: &OwnedFd) -> bool {
+    // Opening a device does things: only a file is looked into.
+    let stat = statat(directory, CACHE_TAG, AtFlags::SYMLINK_NOFOLLOW);
+    if !stat.is_ok_and(|stat| file_type(&stat) == FileType::RegularFile) {
+        return false;
+    }
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let mut start = [0; CACHE_SIGNATURE.len()];
     openat(directory, CACHE_TAG, flags, Mode::empty())
