@@ -1,6 +1,16 @@
-//! The integration tests, one binary: linking is paid for once.
+//! The one integration test binary: linking is paid for once.
 
 // A test says what it expects by failing.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::string_slice)]
 
+mod cli;
+mod contracts;
+mod damage;
+mod engine;
+mod faults;
 mod files;
+mod golden;
+mod hostile;
+mod layers;
+mod refusals;
+mod support;
