@@ -10,6 +10,7 @@
 //! * All methods may be called from any number of threads.
 
 mod error;
+mod listing;
 mod location;
 mod memory;
 #[cfg(feature = "rocksdb")]
@@ -21,7 +22,7 @@ pub use error::IndexError;
 pub use location::{Base, IngestedObject, Location, PackEntry};
 pub use memory::MemoryIndex;
 #[cfg(feature = "rocksdb")]
-pub use rocks::RocksIndex;
+pub use rocks::{CacheRole, RocksIndex};
 
 use crate::format::IndexRecord;
 use crate::id::{ChunkId, ObjectId};
@@ -40,7 +41,8 @@ pub trait ChunkIndex: Send + Sync {
     /// Appends all known copies of a chunk to `found`, shallowest first.
     fn look_up(&self, id: &ChunkId, found: &mut Vec<Location>) -> Result<(), IndexError>;
 
-    /// The bases of the block at `location`, in order; empty for a block coded without any.
+    /// The bases of the block at `location`, in order; empty for a block coded without any. A delta block of a
+    /// pack that was forgotten since `location` was looked up is an error.
     fn bases(&self, location: &Location) -> Result<Vec<Base>, IndexError>;
 
     /// Every ingested object with its writer and packs. From memory, cheap.
@@ -48,4 +50,26 @@ pub trait ChunkIndex: Send + Sync {
 
     /// Makes what was ingested so far survive this process, where that is the implementation's business.
     fn flush(&self) -> Result<(), IndexError>;
+}
+
+/// Brings what was appended to `found` from `start` on into the contract's shape: each location once, the
+/// shallowest first, and otherwise always in the same order.
+fn arrange(found: &mut Vec<Location>, start: usize) {
+    let mut appended = found.split_off(start.min(found.len()));
+    if appended.len() > 1 {
+        appended.sort_unstable_by_key(|copy| {
+            let place = (copy.ordinal, copy.offset, copy.chunk_offset);
+            let lengths = (copy.sealed_len, copy.raw_len, copy.chunk_len);
+            (copy.depth, copy.pack, copy.pack_kind, place, lengths, copy.codec as u8)
+        });
+        appended.dedup();
+    }
+    found.append(&mut appended);
+}
+
+fn no_such_block(location: &Location) -> String {
+    format!(
+        "no listed pack {} has a delta block {} at offset {}",
+        location.pack, location.ordinal, location.offset
+    )
 }
