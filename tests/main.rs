@@ -1,16 +1,10 @@
-//! The one integration test binary: linking is paid for once.
+//! All integration tests, as one binary: the libraries are linked once.
 
-// A test says what it expects by failing.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::string_slice)]
+// A test that cannot go on has failed: a panic with its place is the report wanted.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
-mod cli;
 mod contracts;
-mod damage;
-mod engine;
-mod faults;
-mod files;
-mod golden;
-mod hostile;
-mod layers;
-mod refusals;
+#[cfg(feature = "rocksdb")]
+mod index_cache;
+mod local_storage;
 mod support;

@@ -159,19 +159,6 @@ pub(super) struct Listing {
 }
 
 impl Listing {
-    pub(super) fn starting_at(next: u32) -> Self {
-        Self { next, ..Self::default() }
-    }
-
-    pub(super) fn next(&self) -> u32 {
-        self.next
-    }
-
-    /// Packs that some object lists.
-    pub(super) fn listed_packs(&self) -> usize {
-        self.packs.values().filter(|pack| pack.objects > 0).count()
-    }
-
     /// Takes over a pack that has a number already.
     pub(super) fn restore_pack(&mut self, number: u32, listed: ListedPack) {
         self.packs.insert(number, Pack { listed, objects: 0 });
@@ -205,10 +192,6 @@ impl Listing {
 
     pub(super) fn contains(&self, object: &ObjectId) -> bool {
         self.objects.contains_key(object)
-    }
-
-    pub(super) fn has_number(&self, number: u32) -> bool {
-        self.packs.contains_key(&number)
     }
 
     pub(super) fn add(&mut self, object: ObjectId, writer: ActorId, packs: Vec<u32>) {
@@ -266,11 +249,33 @@ impl Listing {
     }
 }
 
+// What only a listing that is also on disk needs.
+#[cfg(feature = "rocksdb")]
+impl Listing {
+    pub(super) fn starting_at(next: u32) -> Self {
+        Self { next, ..Self::default() }
+    }
+
+    pub(super) fn next(&self) -> u32 {
+        self.next
+    }
+
+    /// Packs that some object lists.
+    pub(super) fn listed_packs(&self) -> usize {
+        self.packs.values().filter(|pack| pack.objects > 0).count()
+    }
+
+    pub(super) fn has_number(&self, number: u32) -> bool {
+        self.packs.contains_key(&number)
+    }
+}
+
 /// A pack of a record under its number.
 pub(super) struct Numbered {
     /// Its place among the record's packs.
     pub position: usize,
     pub number: u32,
+    #[cfg_attr(not(feature = "rocksdb"), expect(dead_code))]
     pub listed: ListedPack,
     /// Whether another object lists it already, so that its rows need not be written again.
     pub has_rows: bool,

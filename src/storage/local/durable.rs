@@ -181,3 +181,63 @@ pub(super) fn is_absent(error: &io::Error) -> bool {
 fn temporary_name() -> String {
     format!("{TEMPORARY_PREFIX}{:016x}", RandomState::new().build_hasher().finish())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Has room for half of what is written.
+    struct FullDisk;
+
+    impl Disk for FullDisk {
+        type File = File;
+
+        fn make_folder(&self, path: &Path) -> io::Result<()> {
+            RealDisk.make_folder(path)
+        }
+
+        fn create_new(&self, path: &Path) -> io::Result<File> {
+            RealDisk.create_new(path)
+        }
+
+        fn write(&self, file: &mut File, bytes: &[u8]) -> io::Result<()> {
+            RealDisk.write(file, &bytes[..bytes.len() / 2])?;
+            Err(io::ErrorKind::StorageFull.into())
+        }
+
+        fn sync(&self, file: &File) -> io::Result<()> {
+            RealDisk.sync(file)
+        }
+
+        fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+            RealDisk.rename(from, to)
+        }
+
+        fn remove(&self, path: &Path) -> io::Result<()> {
+            RealDisk.remove(path)
+        }
+
+        fn sync_folder(&self, path: &Path) -> io::Result<()> {
+            RealDisk.sync_folder(path)
+        }
+    }
+
+    #[test]
+    fn a_full_disk_is_an_error_with_its_cause_and_leaves_nothing() {
+        let root = tempfile::tempdir().unwrap();
+        let tree = DurableTree::new(FullDisk, root.path().to_owned());
+        let error = tree.put(Path::new("packs/one"), b"too much").unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+        assert_eq!(fs::read_dir(root.path().join("packs")).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_folder_removed_under_us_is_made_again() {
+        let root = tempfile::tempdir().unwrap();
+        let tree = DurableTree::new(RealDisk, root.path().to_owned());
+        tree.put(Path::new("a/b/one"), b"1").unwrap();
+        fs::remove_dir_all(root.path().join("a")).unwrap();
+        tree.put(Path::new("a/b/two"), b"2").unwrap();
+        assert_eq!(fs::read(root.path().join("a/b/two")).unwrap(), b"2");
+    }
+}

@@ -1,0 +1,6 @@
+//! One suite for each seam, which every implementation passes.
+
+mod faulty;
+mod index;
+mod index_model;
+mod storage;
