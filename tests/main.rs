@@ -1,10 +1,20 @@
-//! All integration tests, as one binary: the libraries are linked once.
+//! The one integration test binary: linking is paid for once.
 
-// A test that cannot go on has failed: a panic with its place is the report wanted.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+// A test says what it expects by failing.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::string_slice)]
 
+mod cli;
 mod contracts;
+mod damage;
+mod engine;
+mod faults;
+mod files;
+mod golden;
+mod hostile;
 #[cfg(feature = "rocksdb")]
 mod index_cache;
+mod layers;
 mod local_storage;
+mod refusals;
+mod scale;
 mod support;

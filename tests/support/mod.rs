@@ -1,4 +1,82 @@
-//! What tests share: storages that fail, made-up records.
+//! Helpers: repositories in memory, sources and targets in memory, a plain model to compare with.
 
+pub mod binary;
 pub mod faulty;
 pub mod index_records;
+pub mod memory_source;
+pub mod model;
+
+pub mod tree;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use restow::codec::{KdfCost, Secret};
+use restow::id::SnapshotId;
+use restow::ops::{BackupOptions, BackupReport, OpError, RestoreOptions, backup, restore};
+use restow::progress::{Cancel, Silent};
+use restow::repo::{
+    CreateOptions, Filter, Identity, OpenOptions, RepoError, Repository, Selector, SnapshotView,
+    create,
+};
+use restow::source::Exporter;
+use restow::storage::{Memory, Storage};
+
+use self::memory_source::MemoryTarget;
+
+pub fn passphrase() -> Secret {
+    Secret::Passphrase("correct horse battery staple".into())
+}
+
+pub fn identity() -> Identity {
+    Identity { beat_every: Duration::from_secs(3600), ..Identity::of_this_process() }
+}
+
+/// A repository whose key is derived in no time and whose chunks are tiny.
+pub fn small_chunks() -> CreateOptions {
+    CreateOptions { chunk_min: 64, chunk_avg: 256, chunk_max: 1024, ..default_chunks() }
+}
+
+pub fn default_chunks() -> CreateOptions {
+    let kdf = KdfCost { memory_kib: 8, passes: 1, lanes: 1 };
+    CreateOptions { kdf, ..CreateOptions::default() }
+}
+
+/// A new repository in memory.
+pub fn memory_repository(options: &CreateOptions) -> Memory {
+    let storage = Memory::new();
+    create(&storage, &passphrase(), options, &identity()).unwrap();
+    storage
+}
+
+pub fn open(storage: impl Storage + 'static) -> Repository {
+    try_open(Arc::new(storage)).unwrap()
+}
+
+pub fn try_open(storage: Arc<dyn Storage>) -> Result<Repository, RepoError> {
+    Repository::open(storage, &passphrase(), identity(), OpenOptions::default())
+}
+
+pub fn back_up(
+    repository: &Repository,
+    sources: &[&dyn Exporter],
+) -> Result<BackupReport, OpError> {
+    backup(repository, sources, &BackupOptions::default(), &Silent, &Cancel::new())
+}
+
+pub fn view(repository: &Repository, id: SnapshotId) -> SnapshotView {
+    let snapshot = repository.find(&Selector::Named(id.to_hex()), &Filter::default()).unwrap();
+    let index = repository.load_index().unwrap();
+    SnapshotView::new(id, snapshot.manifest, repository.reader(&index))
+}
+
+/// Everything a snapshot holds, restored into memory.
+pub fn restore_to_memory(repository: &Repository, id: SnapshotId) -> MemoryTarget {
+    let target = MemoryTarget::default();
+    let options = RestoreOptions::default();
+    let importer = Box::new(target.importer());
+    let view = view(repository, id);
+    let report = restore(&view, importer, &options, &Silent, &Cancel::new()).unwrap();
+    assert_eq!(report.damaged_count, 0, "{:?}", report.damaged);
+    target
+}

@@ -59,6 +59,16 @@ pub fn storage(options: &Options) -> Result<Arc<dyn Storage>> {
     Ok(Arc::new(Local::open(place)?))
 }
 
+/// Removes what puts that were cut off long ago left behind. For writers; failing at it harms nothing.
+pub fn sweep(options: &Options) {
+    let swept = place(options).and_then(|place| Ok(Local::open(place)?.sweep_stale()?));
+    match swept {
+        Ok(0) => {}
+        Ok(count) => tracing::info!("{count} unfinished temporary files removed"),
+        Err(error) => tracing::debug!("no temporary files were removed: {error}"),
+    }
+}
+
 /// Opens the repository.
 pub fn open(options: &Options) -> Result<Repository> {
     let storage = storage(options)?;

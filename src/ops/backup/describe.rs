@@ -137,10 +137,10 @@ mod tests {
 
     #[test]
     fn names_are_safe_and_readable() {
-        let now: jiff::Zoned = "2026-03-29T02:30:00+02:00[Europe/Berlin]".parse().unwrap();
-        assert_eq!(name("shop", &now, ""), "shop_20260329_033000");
+        let now: jiff::Zoned = "2026-03-30T02:30:00+02:00[Europe/Berlin]".parse().unwrap();
+        assert_eq!(name("shop", &now, ""), "shop_20260330_023000");
         let named = name("shop", &now, "Before the Migration: v2/v3!");
-        assert_eq!(named, "shop_20260329_033000_before-the-migration-v2-v3");
+        assert_eq!(named, "shop_20260330_023000_before-the-migration-v2-v3");
         assert_eq!(slug("../../etc"), "etc");
         assert_eq!(slug("ü"), "");
         assert!(slug(&"x".repeat(100)).len() <= 40);

@@ -28,6 +28,9 @@ pub fn run(context: &Context, args: &BackupArgs) -> Result<Outcome> {
         .map_err(restow::ops::OpError::from)?;
     let sources: Vec<&dyn Exporter> = exporters.iter().map(|e| e as &dyn Exporter).collect();
     let repository = location::open(&context.options)?;
+    if !args.dry_run {
+        location::sweep(&context.options);
+    }
     let progress = Progress::new(&context.options);
     let options = BackupOptions {
         name: args.name.clone(),
