@@ -3,9 +3,10 @@
 use restow::format::{
     BaseRef, BlockRecord, ChunkRecord, Codec, IndexRecord, IndexedPack, PackContents, PackKind,
 };
-use restow::id::{ActorId, ChunkId, ObjectId, PackId, RepositoryId};
+use restow::id::{ActorId, ChunkId, ObjectId, PackId};
 
-pub const REPOSITORY: RepositoryId = RepositoryId::new([7; 16]);
+#[cfg(feature = "rocksdb")]
+pub const REPOSITORY: restow::id::RepositoryId = restow::id::RepositoryId::new([7; 16]);
 
 fn spread<const N: usize>(kind: u8, number: u32) -> [u8; N] {
     let mut bytes = [kind; N];

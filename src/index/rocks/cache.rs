@@ -313,3 +313,77 @@ impl IndexCache {
 fn damaged_row(family: &str, key: &[u8]) -> String {
     format!("a row of {family} is no such row: {}", key.escape_ascii())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::{Codec, PackContents, PackKind};
+    use crate::id::{ActorId, PackId};
+    use crate::index::listing::ChunkCopy;
+
+    const REPOSITORY: RepositoryId = RepositoryId::new([1; 16]);
+    const CHUNK: ChunkId = ChunkId::new([2; 32]);
+
+    /// A cache with one empty pack, number 0, of 1000 bytes.
+    fn with_one_pack(path: &Path) -> IndexCache {
+        let cache = IndexCache::create(path, REPOSITORY, &super::super::database::block_cache());
+        let cache = cache.unwrap();
+        let (id, kind) = (PackId::new([3; 32]), PackKind::Data);
+        let packs = vec![IndexedPack { id, kind, len: 1000, contents: PackContents::default() }];
+        let writer = ActorId::new([4; 16]);
+        let record = IndexRecord { writer, packs, replaces: Vec::new(), ext: Vec::new() };
+        cache.ingest(ObjectId::new([5; 32]), &record).unwrap();
+        cache
+    }
+
+    #[test]
+    fn families_of_different_moments_are_no_cache() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = with_one_pack(folder.path());
+        let mut batch = WriteBatch::default();
+        batch.put_cf(cache.family(CHUNKS).unwrap(), b"generation", 7u64.to_be_bytes());
+        cache.write(batch).unwrap();
+        let reason = IndexCache::load(cache.database, folder.path(), REPOSITORY).err().unwrap();
+        assert!(reason.contains("of another moment"), "{reason}");
+    }
+
+    #[test]
+    fn a_row_that_cannot_be_is_damage_not_a_hit() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = with_one_pack(folder.path());
+        let good = ChunkCopy {
+            depth: 0,
+            pack: 0,
+            ordinal: 0,
+            chunk_offset: 0,
+            chunk_len: 10,
+            offset: 100,
+            sealed_len: 900,
+            raw_len: 10,
+            codec: Codec::Zstd,
+        };
+        let tag = PackId::new([3; 32]);
+        let look_up = |row: &[u8]| {
+            let mut batch = WriteBatch::default();
+            batch.put_cf(cache.family(CHUNKS).unwrap(), CHUNK.as_bytes(), row);
+            cache.write(batch).unwrap();
+            let mut found = Vec::new();
+            cache.look_up(&CHUNK, &mut found).map(|()| found.len())
+        };
+        assert_eq!(look_up(&rows::encode_copy(&good, &tag)).unwrap(), 1);
+        let wrong = [
+            rows::encode_copy(&good, &PackId::new([9; 32])),
+            rows::encode_copy(&ChunkCopy { pack: 1, ..good }, &tag),
+            rows::encode_copy(&ChunkCopy { sealed_len: 901, ..good }, &tag),
+            rows::encode_copy(&ChunkCopy { chunk_offset: 1, ..good }, &tag),
+            rows::encode_copy(&ChunkCopy { chunk_offset: u32::MAX, ..good }, &tag),
+            rows::encode_copy(&ChunkCopy { depth: 1, ..good }, &tag),
+            rows::encode_copy(&ChunkCopy { codec: Codec::ZstdDelta, ..good }, &tag),
+        ];
+        for row in wrong {
+            let error = look_up(&row).unwrap_err();
+            assert!(matches!(error, IndexError::Damaged { .. }), "{error}");
+        }
+        assert!(look_up(b"short").is_err());
+    }
+}
