@@ -6,8 +6,8 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use crate::support::model::noise;
 use crate::support::binary::{Bench, stderr, text};
+use crate::support::model::noise;
 use crate::support::tree::look;
 
 fn make_site(folder: &Path) {

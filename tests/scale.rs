@@ -5,8 +5,8 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use crate::support::model::noise;
 use crate::support::binary::Bench;
+use crate::support::model::noise;
 use crate::support::tree::look;
 
 const FILES: usize = 50_000;

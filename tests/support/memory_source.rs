@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::sync::{Arc, Mutex};
 
-use restow::format::{Bytes, Entry, EntryKind, EntryPath, Problem};
+use restow::format::{Bytes, Entry, EntryKind, EntryPath};
 use restow::progress::Cancel;
 use restow::source::{
     Body, BodyStatus, Description, Exporter, Fate, Importer, Item, OpenBody, Outcome, Section,
@@ -158,7 +158,6 @@ impl Body for MemoryBody {
 pub struct MemoryTarget {
     pub files: Arc<Mutex<BTreeMap<EntryPath, Vec<u8>>>>,
     pub finished: Arc<Mutex<Vec<EntryPath>>>,
-    pub problems: Arc<Mutex<Vec<Problem>>>,
 }
 
 impl MemoryTarget {

@@ -41,10 +41,16 @@ pub fn run(context: &Context, args: &RestoreArgs) -> Result<Outcome> {
     let view = SnapshotView::new(snapshot.id, snapshot.manifest, reader);
     let options_of =
         |job: &Job| RestoreOptions { prefix: job.prefix.clone(), selection: selection.clone() };
-    let mut plans = Vec::new();
-    for job in &jobs {
-        let mut importer = importer(job, args, false)?;
+    // An importer plans and executes: it remembers what it saw, so that links can be kept.
+    let planned = |job: &Job, overwrite: bool| -> Result<(FolderImporter, RestorePlan)> {
+        let mut importer = importer(job, args, overwrite)?;
         let plan = plan_restore(&view, &mut importer, &options_of(job), &context.cancel)?;
+        Ok((importer, plan))
+    };
+    let (mut importers, mut plans) = (Vec::new(), Vec::new());
+    for job in &jobs {
+        let (importer, plan) = planned(job, args.overwrite)?;
+        importers.push(importer);
         plans.push(plan);
     }
     if plans.iter().all(|plan| plan.entries() == 0) && !args.only.is_empty() {
@@ -60,9 +66,11 @@ pub fn run(context: &Context, args: &RestoreArgs) -> Result<Outcome> {
     let bytes = plans.iter().map(|plan| plan.bytes).sum();
     let items = plans.iter().map(RestorePlan::entries).sum();
     let mut total = Total::default();
-    for job in &jobs {
-        progress.on(Event::Total { bytes: Some(bytes), items: Some(items) });
-        let importer = importer(job, args, true)?;
+    for ((job, plan), mut importer) in jobs.iter().zip(&plans).zip(importers) {
+        if plan.replaced > 0 && !args.overwrite {
+            // Confirmed by hand just now.
+            (importer, _) = planned(job, true)?;
+        }
         let import = importer.report();
         let done = restore(
             &view,
@@ -134,9 +142,9 @@ fn jobs(sources: &[SourceRecord], args: &RestoreArgs) -> Result<Vec<Job>> {
     Ok(jobs)
 }
 
-fn importer(job: &Job, args: &RestoreArgs, confirmed: bool) -> Result<FolderImporter, SourceError> {
+fn importer(job: &Job, args: &RestoreArgs, overwrite: bool) -> Result<FolderImporter, SourceError> {
     let owners = if args.owners_by_name { OwnerPolicy::ByName } else { OwnerPolicy::ById };
-    let options = files::RestoreOptions { overwrite: confirmed, owners };
+    let options = files::RestoreOptions { overwrite, owners };
     FolderImporter::new(&job.target, options)
 }
 
