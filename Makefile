@@ -23,8 +23,7 @@ docs: setup
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --release --locked --no-deps
 
 bench: setup
-	$(CARGO) build --release --locked
-	@sh benches/first_figures.sh target/release/restow
+	$(CARGO) bench --locked
 
 licences:
 	@sh scripts/licences.sh

@@ -10,7 +10,7 @@ export RESTOW_REPOSITORY="$work/repository"
 export RESTOW_PASSPHRASE="only for this demo"
 export RESTOW_CACHE="$work/cache"
 
-say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
+say() { printf '\n== %s\n' "$*"; }
 size() { du -sb "$RESTOW_REPOSITORY" | cut -f1; }
 field() { sed -n "s/.*\"$1\": \"\{0,1\}\([^\",]*\).*/\1/p" | head -n 1; }
 
@@ -20,6 +20,9 @@ mkdir "$data"
 cp -r src docs README.md Cargo.lock "$data/"
 rocks=$(find "${CARGO_HOME:-$HOME/.cargo}/registry/src" -maxdepth 2 -name 'librocksdb-sys-*' 2>/dev/null | head -n 1)
 [ -z "$rocks" ] || cp -r "$rocks/rocksdb" "$data/rocksdb"
+
+# A file younger than two seconds is always read again; let these grow older.
+sleep 3
 
 say "init"
 "$restow" init
@@ -41,15 +44,14 @@ chmod 600 "$data/README.md"
 say "second night"
 "$restow" backup "$data" -m "second night"
 after_second=$(size)
-second=$("$restow" list --json | field id)
-[ "$second" != "$first" ] || second=latest
+second=$("$restow" list --json --source data | grep '"id"' | tail -n 1 | field id)
 
 say "list"
 "$restow" list
 
 say "restore both by id, compare with the originals"
 "$restow" restore "$first" --to "$work/restored-first"
-"$restow" restore latest --to "$work/restored-second"
+"$restow" restore "$second" --to "$work/restored-second"
 compare() {
     diff -r --no-dereference "$1" "$2"
     for side in "$1" "$2"; do

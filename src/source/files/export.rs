@@ -18,7 +18,9 @@ use super::walk::Walk;
 use crate::fault::ErrorKind;
 use crate::format::Time;
 use crate::progress::Cancel;
-use crate::source::{Description, Exporter, Outcome, Section, Session, SourceError};
+use crate::source::{
+    Description, Estimate, Exporter, Item, Outcome, Section, Session, SourceError,
+};
 
 /// A file touched this recently may be touched again without its times showing it.
 const UNSETTLED_SECONDS: i64 = 2;
@@ -81,6 +83,20 @@ impl Exporter for FolderExporter {
             url: text(self.bytes()),
             label,
         }
+    }
+
+    /// A walk of its own: names and sizes, no bytes.
+    fn estimate(&self, cancel: &Cancel) -> Result<Option<Estimate>, SourceError> {
+        let mut estimate = Estimate::default();
+        for mut section in self.open(cancel)?.sections()? {
+            while let Some(item) = section.next()? {
+                if let Item::Entry(found) = item {
+                    estimate.entries += 1;
+                    estimate.bytes += found.size_hint;
+                }
+            }
+        }
+        Ok(Some(estimate))
     }
 
     fn open(&self, cancel: &Cancel) -> Result<Box<dyn Session>, SourceError> {
