@@ -1,4 +1,4 @@
-//! Writes the seed corpus: one good example or more for every target. `cargo run --bin seeds` in `fuzz/`.
+//! Writes the seed corpus: one good example or more for every target. `cargo run --release --example seeds` in `fuzz/`.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -180,11 +180,10 @@ fn repository() {
     let get = |key: &str| storage.get(&Key::new(key).expect("good"), 1 << 20).expect("reads");
     put("marker", "new", &get("restow.json"));
     let mut keys = BTreeMap::new();
-    storage
-        .list(&Key::new("keys").expect("good"), &mut |listed| {
-            drop(keys.insert(listed.key.clone(), listed.len))
-        })
-        .expect("lists");
+    let mut each = |listed: restow::storage::Listed| {
+        keys.insert(listed.key, listed.len);
+    };
+    storage.list(&Key::new("keys").expect("good"), &mut each).expect("lists");
     let key = get(keys.keys().next().expect("one key").as_str());
     put("key", "passphrase", &key[HEADER_LEN..]);
     put("header", "key", &key[..HEADER_LEN]);
