@@ -175,6 +175,23 @@ fn exit_codes_and_messages() {
 }
 
 #[test]
+fn repositories_that_must_not_be_opened_have_their_own_exit_codes() {
+    let bench = Bench::with_repository();
+    let marker = bench.path("repository/restow.json");
+    let good = fs::read_to_string(&marker).unwrap();
+    fs::write(&marker, good.replace("\"version\": 1", "\"version\": 2")).unwrap();
+    let error = bench.fails(9, &["list"]);
+    assert!(error.contains("version 2"), "{error}");
+    fs::write(&marker, &good).unwrap();
+
+    // The configuration of another repository, opened by our own key.
+    let other = Bench::with_repository();
+    fs::copy(other.path("repository/config"), bench.path("repository/config")).unwrap();
+    let error = bench.fails(4, &["list"]);
+    assert!(error.contains("config"), "{error}");
+}
+
+#[test]
 fn other_ways_to_give_the_key() {
     let bench = Bench::new();
     fs::write(bench.path("secret"), "from a file\nand more\n").unwrap();
