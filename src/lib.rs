@@ -5,7 +5,7 @@
 //! of a byte and back.
 //!
 //! The layers, from the ground up (a file imports from its own folder and from layers below):
-//! ids, limits, progress · [`chunk`] [`codec`] [`format`] · [`storage`] [`index`] · [`store`] · [`repo`] ·
+//! ids, limits, progress · [`chunk`] [`codec`] [`mod@format`] · [`storage`] [`index`] · [`store`] · [`repo`] ·
 //! [`source`] · [`ops`].
 //!
 //! ```

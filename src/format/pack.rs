@@ -67,7 +67,7 @@ pub struct BlockRecord {
 }
 
 impl BlockRecord {
-    /// Bytes the block decodes to. Checked to fit by [`PackContents::check`].
+    /// Bytes the block decodes to. Checked to fit when the pack is decoded.
     pub fn raw_len(&self) -> u32 {
         self.chunks.iter().fold(0u32, |sum, chunk| sum.saturating_add(chunk.len))
     }
