@@ -12,7 +12,8 @@ RUSTFLAGS="--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-
 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
 -Cllvm-args=-sanitizer-coverage-trace-compares"
 export RUSTFLAGS
-cargo +nightly build --release --locked --quiet --manifest-path fuzz/Cargo.toml --target "$host" --bins
+cargo +nightly build --release --locked --quiet --manifest-path fuzz/Cargo.toml --target-dir fuzz/target \
+    --target "$host" --bins
 
 found=fuzz/corpus-found
 run() {
