@@ -7,11 +7,13 @@ have() { command -v "$1" >/dev/null 2>&1; }
 have cc || missing="$missing build-essential"
 have c++ || have g++ || missing="$missing build-essential"
 have make || missing="$missing make"
-# RocksDB's bindings are generated with libclang.
-if ! ls /usr/lib/llvm-*/lib/libclang.so* /usr/lib/llvm-*/lib/libclang-*.so* /usr/lib/*/libclang*.so* \
-    /usr/lib64/libclang.so* /usr/lib/libclang.so* 2>/dev/null | grep -v cpp | grep -q . ; then
-    missing="$missing libclang-dev"
-fi
+# RocksDB's bindings are generated with libclang and the headers that come with it.
+libclang() {
+    ls /usr/lib/llvm-*/lib/libclang*.so* /usr/lib/*/libclang*.so* /usr/lib64/libclang.so* /usr/lib/libclang.so* \
+        2>/dev/null | grep -v cpp | grep -q .
+}
+headers() { ls /usr/lib*/llvm-*/lib/clang/*/include/stddef.h /usr/lib*/clang/*/include/stddef.h 2>/dev/null | grep -q .; }
+libclang && headers || missing="$missing libclang-dev"
 
 if [ -n "$missing" ]; then
     if ! have apt-get; then
