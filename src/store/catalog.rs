@@ -94,12 +94,13 @@ pub struct CatalogCursor<'a> {
     started: bool,
     leaf: std::iter::Peekable<std::vec::IntoIter<Entry>>,
     pending: Vec<std::vec::IntoIter<CatalogChild>>,
+    last: Option<EntryPath>,
 }
 
 impl<'a> CatalogCursor<'a> {
     pub fn new(reader: &'a StoreReader, root: TreeRoot) -> Self {
         let leaf = Vec::new().into_iter().peekable();
-        Self { reader, root, started: false, leaf, pending: Vec::new() }
+        Self { reader, root, started: false, leaf, pending: Vec::new(), last: None }
     }
 
     pub fn next_entry(&mut self) -> Result<Option<Entry>, StoreError> {
@@ -108,12 +109,21 @@ impl<'a> CatalogCursor<'a> {
             self.enter(self.root.node, self.root.levels, None)?;
         }
         self.fill()?;
-        Ok(self.leaf.next())
+        let Some(entry) = self.leaf.next() else { return Ok(None) };
+        // Across leaves too: a tree that names a leaf twice would otherwise be walked for ever.
+        if let Some(last) = self.last.take_if(|last| *last >= entry.path) {
+            let expected = format!("an entry behind {last:?}");
+            let found = format!("{:?}", entry.path);
+            return Err(StoreError::damaged("catalog", "catalog", expected, found));
+        }
+        self.last = Some(entry.path.clone());
+        Ok(Some(entry))
     }
 
     /// Goes on with the first entry at or behind `path`. Reads one node a level.
     pub fn seek(&mut self, path: &EntryPath) -> Result<(), StoreError> {
         self.started = true;
+        self.last = None;
         self.pending.clear();
         self.leaf = Vec::new().into_iter().peekable();
         self.enter(self.root.node, self.root.levels, Some(path))?;
@@ -164,7 +174,11 @@ impl<'a> CatalogCursor<'a> {
             }
             level -= 1;
         }
-        self.leaf = self.reader.node::<CatalogLeaf>(node)?.entries.into_iter().peekable();
+        let entries = self.reader.node::<CatalogLeaf>(node)?.entries;
+        if entries.is_empty() && self.root.levels > 0 {
+            return Err(StoreError::damaged(node.id, "catalog leaf", "entries", "none"));
+        }
+        self.leaf = entries.into_iter().peekable();
         Ok(())
     }
 }

@@ -100,7 +100,12 @@ impl PackBuilder {
         let unpadded = self.bytes.len() + coded.len() + FOOTER_LEN;
         let padding = padding_len(unpadded as u64);
         let padded = self.bytes.len() + usize::try_from(padding).unwrap_or(0);
+        let blocks_end = self.bytes.len();
         self.bytes.resize(padded, 0);
+        // Noise, not zeros: nobody without the key may see where the blocks end.
+        let seed: [u8; 32] = codec::random().map_err(wrong)?;
+        let padding = self.bytes.get_mut(blocks_end..).unwrap_or_default();
+        blake3::Hasher::new_keyed(&seed).finalize_xof().fill(padding);
         self.bytes.extend_from_slice(&coded);
         self.bytes.extend_from_slice(&footer.encode());
 
