@@ -19,3 +19,4 @@ mod lying_trees;
 mod refusals;
 mod scale;
 mod support;
+mod trust;
