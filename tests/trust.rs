@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use restow::fault::ErrorKind;
-use restow::format::{Note, NoteFact, name};
+use restow::format::{IndexRecord, Note, NoteFact, ObjectKind, PackKind, name};
+use restow::id::ObjectId;
 use restow::ops::{CheckOptions, CheckReport, check};
 use restow::progress::{Cancel, Event, Observer, Phase, Silent};
 use restow::repo::{Filter, OpenOptions, RepoError, Repository, Selector, Standing, create};
@@ -278,4 +279,30 @@ fn of_two_that_make_a_repository_at_once_the_loser_is_told() {
     let storage = Raced(Memory::new());
     let error = create(&storage, &passphrase(), &default_chunks(), &identity()).unwrap_err();
     assert!(matches!(error, RepoError::AlreadyThere { .. }), "{error}");
+}
+
+#[test]
+fn an_index_object_that_lists_other_than_the_packs_hold_is_found_by_reading() {
+    let storage = memory_repository(&small_chunks());
+    let repository = open(storage.clone());
+    let id = back_up(&repository, &[&settled_files()]).unwrap().id.unwrap();
+    let key = keys_of(&storage, "index").pop().unwrap();
+    let bytes = storage.get(&key, 1 << 20).unwrap();
+    let mut record: IndexRecord =
+        repository.vault().open(ObjectKind::Index, key.name(), &bytes).unwrap();
+    let data = record.packs.iter_mut().find(|pack| pack.kind == PackKind::Data).unwrap();
+    let block = data.contents.blocks.iter_mut().find(|block| block.chunks.len() > 1).unwrap();
+    block.chunks.reverse();
+    let pack = data.id;
+    storage.delete(&key).unwrap();
+    let sealed = repository.vault().seal(ObjectKind::Index, &record).unwrap();
+    let key = Key::new(name::index(&ObjectId::new(sealed.name))).unwrap();
+    storage.put(&key, &sealed.bytes).unwrap();
+
+    let repository = open(storage);
+    let options = CheckOptions { read_data: true, snapshot: None };
+    let report = check(&repository, &options, &Silent, &Cancel::new()).unwrap();
+    assert_eq!(report.objects_damaged.len(), 1, "{report:?}");
+    assert_eq!(report.objects_damaged[0].path.to_vec(), name::pack(&pack).as_bytes());
+    assert_eq!(report.snapshots_damaged[0].id, id);
 }

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use crate::format::{Bytes, Problem};
 use crate::id::{PackId, SnapshotId};
+use crate::index::PackEntry;
 use crate::progress::{Cancel, Observer};
 use crate::repo::{Filter, Repository, Selector, Snapshot};
 
@@ -15,6 +16,9 @@ use self::chunks::ChunkStates;
 use super::OpError;
 
 pub use self::names::check_names;
+
+/// Packs as the index lists them, which may be in more than one way.
+type Listed = BTreeMap<PackId, Vec<PackEntry>>;
 
 /// How thorough a check is.
 #[derive(Debug, Clone, Default)]
@@ -83,7 +87,10 @@ pub fn check(
         report.object(&crate::format::name::index(id), error);
     }
     let reader = repository.reader(&index);
-    let packs: BTreeMap<PackId, _> = index.packs().into_iter().collect();
+    let mut packs: Listed = BTreeMap::new();
+    for entry in index.packs() {
+        packs.entry(entry.id).or_default().push(entry);
+    }
     let mut states = ChunkStates::new(reader);
     states.compare_packs(repository, &packs, &mut report)?;
     if options.read_data {
