@@ -306,3 +306,19 @@ fn an_index_object_that_lists_other_than_the_packs_hold_is_found_by_reading() {
     assert_eq!(report.objects_damaged[0].path.to_vec(), name::pack(&pack).as_bytes());
     assert_eq!(report.snapshots_damaged[0].id, id);
 }
+
+#[test]
+fn what_a_newer_restow_wrote_is_not_called_damage() {
+    for folder in ["index", "snapshots"] {
+        let storage = memory_repository(&small_chunks());
+        back_up(&open(storage.clone()), &[&settled_files()]).unwrap();
+        let mut newer = storage.get(&keys_of(&storage, folder)[0], 1 << 20).unwrap();
+        // The header's format version.
+        newer[6] = 2;
+        let key = Key::new(format!("{folder}/{}", blake3::hash(&newer).to_hex())).unwrap();
+        storage.put(&key, &newer).unwrap();
+        let options = CheckOptions::default();
+        let error = check(&open(storage), &options, &Silent, &Cancel::new()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TooNew, "{error}");
+    }
+}
