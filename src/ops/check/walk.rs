@@ -92,14 +92,14 @@ impl Walk<'_> {
             },
         };
         // What is damaged below is named already: that it is missing from the sums is no second finding.
-        let said = said.filter(|_| self.count == before);
+        let claim = said.filter(|_| self.count == before);
         let covered = covered.and_then(|covered| {
             let entries = covered.as_ref().map_or(0, |covered| covered.entries);
-            check_child(said, entries, covered.as_ref().map(|covered| &covered.last))?;
+            check_child(claim, entries, covered.as_ref().map(|covered| &covered.last))?;
             Ok(covered)
         });
         let covered = covered.unwrap_or_else(|error| {
-            self.damaged(b"(a part of the catalog)", &error);
+            self.lost(said, &error);
             None
         });
         if self.count == before {
@@ -211,10 +211,27 @@ impl Walk<'_> {
         refs.iter().try_for_each(|chunk| self.states.verdict(&chunk.id))
     }
 
+    /// A node of the catalog, and with it the entries that its parent says it tells of.
+    fn lost(&mut self, said: Option<&CatalogChild>, error: &StoreError) {
+        let (entries, last) = match said {
+            Some(said) => (said.entries, said.last.as_bytes()),
+            None => (1, &b"(the whole catalog)"[..]),
+        };
+        let message = match entries {
+            1 => error.to_string(),
+            entries => format!("{entries} entries up to here are lost: {error}"),
+        };
+        self.note(entries, last, message);
+    }
+
     fn damaged(&mut self, path: &[u8], error: &StoreError) {
-        self.count += 1;
+        self.note(1, path, error.to_string());
+    }
+
+    fn note(&mut self, entries: u64, path: &[u8], message: String) {
+        self.count = self.count.saturating_add(entries.max(1));
         if self.found.len() < NAMED_MAX {
-            self.found.push(EntryDamage { path: Bytes::from(path), message: error.to_string() });
+            self.found.push(EntryDamage { path: Bytes::from(path), message });
         }
     }
 }

@@ -32,6 +32,25 @@ pub struct RestorePlan {
     pub bytes: u64,
     /// The first things that would be replaced, and what is there now.
     pub replacements: Vec<(EntryPath, String)>,
+    pub losses: Losses,
+}
+
+/// Entries that nothing is known of any more: the part of the catalog that told of them is damaged.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Losses {
+    /// How many.
+    pub entries: u64,
+    /// The first stretches of them.
+    pub stretches: Vec<LostStretch>,
+}
+
+/// Entries lost together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LostStretch {
+    pub entries: u64,
+    /// The last of them, as a path in the snapshot. The first is unknown.
+    pub last: EntryPath,
+    pub message: String,
 }
 
 impl RestorePlan {
@@ -53,6 +72,13 @@ pub struct RestoreReport {
     /// Entries with bytes that are lost: the repository is damaged.
     pub damaged: Vec<Problem>,
     pub damaged_count: u64,
+    pub losses: Losses,
+}
+
+impl RestoreReport {
+    pub fn is_damaged(&self) -> bool {
+        self.damaged_count > 0 || self.losses.entries > 0
+    }
 }
 
 /// Looks at what is there and says what would become of it. Changes nothing.
@@ -78,6 +104,7 @@ pub fn plan_restore(
             }
         }
     }
+    plan.losses = selected.losses();
     Ok(plan)
 }
 
@@ -105,6 +132,7 @@ pub fn restore(
         }
     }
     window.flush(&mut report)?;
+    report.losses = selected.losses();
     observer.on(Event::Finished(Phase::Restore));
 
     observer.on(Event::Started(Phase::RestoreMetadata));

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 use restow::format::{EntryPath, Problem, SourceRecord};
 use restow::ops::{
-    OpError, RestoreOptions, RestorePlan, RestoreReport, Selection, plan_restore, restore,
+    Losses, LostStretch, OpError, RestoreOptions, RestorePlan, RestoreReport, Selection,
+    plan_restore, restore,
 };
 use restow::progress::{Event, Observer};
 use restow::repo::{Selector, SnapshotView};
@@ -53,12 +54,14 @@ pub fn run(context: &Context, args: &RestoreArgs) -> Result<Outcome> {
         importers.push(importer);
         plans.push(plan);
     }
-    if plans.iter().all(|plan| plan.entries() == 0) && !args.only.is_empty() {
+    let is_empty = |plan: &RestorePlan| plan.entries() == 0 && plan.losses.entries == 0;
+    if plans.iter().all(is_empty) && !args.only.is_empty() {
         bail!(OpError::Usage(format!("--only {:?} names nothing in this snapshot", args.only)));
     }
     if args.dry_run {
         show_plan(context, &jobs, &plans)?;
-        return Ok(Outcome::Done);
+        let is_whole = plans.iter().all(|plan| plan.losses.entries == 0);
+        return Ok(if is_whole { Outcome::Done } else { Outcome::Damaged });
     }
     confirm(context, &jobs, &plans, args)?;
 
@@ -117,6 +120,17 @@ impl Total {
         self.report.kept_bytes += done.kept_bytes;
         self.report.damaged.extend(done.damaged);
         self.report.damaged_count += done.damaged_count;
+        // Two sources may share the node that is lost.
+        let mut losses = done.losses;
+        if let (Some(last), Some(first)) =
+            (self.report.losses.stretches.last(), losses.stretches.first())
+            && last == first
+        {
+            losses.entries -= first.entries;
+            losses.stretches.remove(0);
+        }
+        self.report.losses.entries += losses.entries;
+        self.report.losses.stretches.extend(losses.stretches);
     }
 }
 
@@ -201,6 +215,8 @@ fn show_plan(context: &Context, jobs: &[Job], plans: &[RestorePlan]) -> Result<(
             "replaced": plan.replaced,
             "bytes": plan.bytes,
             "replacements": replacements,
+            "lost_count": plan.losses.entries,
+            "lost": lost_json(&plan.losses),
         })
     };
     if context.options.json {
@@ -208,6 +224,7 @@ fn show_plan(context: &Context, jobs: &[Job], plans: &[RestorePlan]) -> Result<(
         return output::json(&json!({ "dry_run": true, "plans": plans }));
     }
     for (job, plan) in jobs.iter().zip(plans) {
+        show_losses(&plan.losses);
         for (path, what) in &plan.replacements {
             println!("replace {}: {what}", output::lossy(path.as_bytes()));
         }
@@ -234,10 +251,13 @@ fn finish(context: &Context, id: &str, jobs: &[Job], total: &Total) -> Result<Ou
             "kept_bytes": report.kept_bytes,
             "damaged_count": report.damaged_count,
             "damaged": report.damaged.iter().map(output::problem_json).collect::<Vec<_>>(),
+            "lost_count": report.losses.entries,
+            "lost": lost_json(&report.losses),
             "problems": total.problems.iter().map(output::problem_json).collect::<Vec<_>>(),
             "notes": total.notes,
         }))?;
     } else {
+        show_losses(&report.losses);
         for problem in &total.problems {
             eprintln!("problem: {}: {}", output::lossy(&problem.path), problem.message);
         }
@@ -256,9 +276,30 @@ fn finish(context: &Context, id: &str, jobs: &[Job], total: &Total) -> Result<Ou
             eprintln!("restow: {} entries lost bytes to damage, named above", report.damaged_count);
         }
     }
-    Ok(match (report.damaged_count, total.problems.len()) {
-        (0, 0) => Outcome::Done,
-        (0, _) => Outcome::Incomplete,
-        _ => Outcome::Damaged,
+    Ok(match (report.is_damaged(), total.problems.len()) {
+        (true, _) => Outcome::Damaged,
+        (false, 0) => Outcome::Done,
+        (false, _) => Outcome::Incomplete,
     })
+}
+
+/// Stretches of lost entries that are named one by one.
+const LOST_SHOWN: usize = 100;
+
+fn show_losses(losses: &Losses) {
+    for lost in losses.stretches.iter().take(LOST_SHOWN) {
+        let last = output::lossy(lost.last.as_bytes());
+        eprintln!("lost: {} entries up to {last}: {}", lost.entries, lost.message);
+    }
+    if losses.stretches.len() > LOST_SHOWN {
+        eprintln!("and more: {} entries are lost in all", losses.entries);
+    }
+}
+
+fn lost_json(losses: &Losses) -> Vec<serde_json::Value> {
+    let one = |lost: &LostStretch| {
+        let last = output::lossy(lost.last.as_bytes());
+        json!({ "entries": lost.entries, "last": last, "message": lost.message })
+    };
+    losses.stretches.iter().map(one).collect()
 }
