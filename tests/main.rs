@@ -20,3 +20,4 @@ mod lying_trees;
 mod refusals;
 mod scale;
 mod support;
+mod troubled_target;

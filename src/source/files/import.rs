@@ -176,13 +176,10 @@ pub(super) fn go_to(
 }
 
 fn create_target(target: &Path) -> Result<OwnedFd, SourceError> {
-    let action = "create the target";
-    std::fs::create_dir_all(target).map_err(|source| SourceError::Io {
-        action,
-        path: target.display().to_string(),
-        source,
-    })?;
-    open_target(target).map_err(|errno| failed(action, target.as_os_str().as_bytes(), errno))
+    let made =
+        std::fs::create_dir_all(target).and_then(|()| open_target(target).map_err(io::Error::from));
+    let path = || target.display().to_string();
+    made.map_err(|source| SourceError::Target { path: path(), source })
 }
 
 fn open_target(target: &Path) -> rustix::io::Result<OwnedFd> {

@@ -28,7 +28,6 @@ struct Job {
 #[derive(Default)]
 struct Total {
     report: RestoreReport,
-    problems: Vec<Problem>,
     notes: Vec<String>,
 }
 
@@ -54,14 +53,15 @@ pub fn run(context: &Context, args: &RestoreArgs) -> Result<Outcome> {
         importers.push(importer);
         plans.push(plan);
     }
-    let is_empty = |plan: &RestorePlan| plan.entries() == 0 && plan.losses.entries == 0;
+    let is_empty =
+        |plan: &RestorePlan| plan.entries() + plan.losses.entries + plan.problem_count == 0;
     if plans.iter().all(is_empty) && !args.only.is_empty() {
         bail!(OpError::Usage(format!("--only {:?} names nothing in this snapshot", args.only)));
     }
     if args.dry_run {
         show_plan(context, &jobs, &plans)?;
-        let is_whole = plans.iter().all(|plan| plan.losses.entries == 0);
-        return Ok(if is_whole { Outcome::Done } else { Outcome::Damaged });
+        let is_damaged = plans.iter().any(|plan| plan.losses.entries > 0);
+        return Ok(outcome(is_damaged, plans.iter().map(|plan| plan.problem_count).sum()));
     }
     confirm(context, &jobs, &plans, args)?;
 
@@ -82,7 +82,9 @@ pub fn run(context: &Context, args: &RestoreArgs) -> Result<Outcome> {
             &WithTotal { progress: &progress, bytes, items },
             &context.cancel,
         );
-        total.problems.extend(import.problems());
+        let problems = import.problems();
+        total.report.problem_count += problems.len() as u64;
+        total.report.problems.extend(problems);
         total.notes.extend(import.notes());
         match done {
             Ok(done) => total.add(done),
@@ -96,7 +98,8 @@ pub fn run(context: &Context, args: &RestoreArgs) -> Result<Outcome> {
     finish(context, &snapshot.id.to_hex(), &jobs, &total)
 }
 
-/// The totals are known from the plan: they follow the start of the phase.
+/// The totals are known from the plan: they follow the start of the phase. What goes wrong is listed at the
+/// end.
 struct WithTotal<'p> {
     progress: &'p Progress,
     bytes: u64,
@@ -105,6 +108,9 @@ struct WithTotal<'p> {
 
 impl Observer for WithTotal<'_> {
     fn on(&self, event: Event<'_>) {
+        if matches!(event, Event::Problem { .. }) {
+            return;
+        }
         let starts = event == Event::Started(restow::progress::Phase::Restore);
         self.progress.on(event);
         if starts {
@@ -120,6 +126,8 @@ impl Total {
         self.report.kept_bytes += done.kept_bytes;
         self.report.damaged.extend(done.damaged);
         self.report.damaged_count += done.damaged_count;
+        self.report.problems.extend(done.problems);
+        self.report.problem_count += done.problem_count;
         // Two sources may share the node that is lost.
         let mut losses = done.losses;
         if let (Some(last), Some(first)) =
@@ -217,6 +225,8 @@ fn show_plan(context: &Context, jobs: &[Job], plans: &[RestorePlan]) -> Result<(
             "replacements": replacements,
             "lost_count": plan.losses.entries,
             "lost": lost_json(&plan.losses),
+            "problem_count": plan.problem_count,
+            "problems": plan.problems.iter().map(output::problem_json).collect::<Vec<_>>(),
         })
     };
     if context.options.json {
@@ -225,6 +235,7 @@ fn show_plan(context: &Context, jobs: &[Job], plans: &[RestorePlan]) -> Result<(
     }
     for (job, plan) in jobs.iter().zip(plans) {
         show_losses(&plan.losses);
+        show("problem", &plan.problems, plan.problem_count);
         for (path, what) in &plan.replacements {
             println!("replace {}: {what}", output::lossy(path.as_bytes()));
         }
@@ -253,14 +264,14 @@ fn finish(context: &Context, id: &str, jobs: &[Job], total: &Total) -> Result<Ou
             "damaged": report.damaged.iter().map(output::problem_json).collect::<Vec<_>>(),
             "lost_count": report.losses.entries,
             "lost": lost_json(&report.losses),
-            "problems": total.problems.iter().map(output::problem_json).collect::<Vec<_>>(),
+            "problem_count": report.problem_count,
+            "problems": report.problems.iter().map(output::problem_json).collect::<Vec<_>>(),
             "notes": total.notes,
         }))?;
     } else {
         show_losses(&report.losses);
-        for problem in &total.problems {
-            eprintln!("problem: {}: {}", output::lossy(&problem.path), problem.message);
-        }
+        show("damaged", &report.damaged, report.damaged_count);
+        show("problem", &report.problems, report.problem_count);
         if !context.options.quiet {
             println!(
                 "restored {} entries, {} ({} were already right)",
@@ -272,26 +283,37 @@ fn finish(context: &Context, id: &str, jobs: &[Job], total: &Total) -> Result<Ou
                 println!("  {note}");
             }
         }
-        if report.damaged_count > 0 {
-            eprintln!("restow: {} entries lost bytes to damage, named above", report.damaged_count);
-        }
     }
-    Ok(match (report.is_damaged(), total.problems.len()) {
+    Ok(outcome(report.is_damaged(), report.problem_count))
+}
+
+fn outcome(is_damaged: bool, problems: u64) -> Outcome {
+    match (is_damaged, problems) {
         (true, _) => Outcome::Damaged,
         (false, 0) => Outcome::Done,
         (false, _) => Outcome::Incomplete,
-    })
+    }
 }
 
-/// Stretches of lost entries that are named one by one.
-const LOST_SHOWN: usize = 100;
+/// Of each kind of trouble this many are named one by one.
+const SHOWN: usize = 100;
+
+fn show(what: &str, problems: &[Problem], count: u64) {
+    for problem in problems.iter().take(SHOWN) {
+        eprintln!("{what}: {}: {}", output::lossy(&problem.path), problem.message);
+    }
+    let more = count.saturating_sub(SHOWN as u64);
+    if more > 0 {
+        eprintln!("{what}: and {more} more");
+    }
+}
 
 fn show_losses(losses: &Losses) {
-    for lost in losses.stretches.iter().take(LOST_SHOWN) {
+    for lost in losses.stretches.iter().take(SHOWN) {
         let last = output::lossy(lost.last.as_bytes());
         eprintln!("lost: {} entries up to {last}: {}", lost.entries, lost.message);
     }
-    if losses.stretches.len() > LOST_SHOWN {
+    if losses.stretches.len() > SHOWN {
         eprintln!("and more: {} entries are lost in all", losses.entries);
     }
 }
