@@ -105,6 +105,28 @@ fn a_restore_to_the_original_place() {
 }
 
 #[test]
+fn a_folder_that_was_there_is_changed_only_when_told() {
+    let bench = Bench::with_repository();
+    let site = bench.path("site");
+    make_site(&site);
+    let id = bench.back_up(&["site"]);
+    let out = bench.path("out");
+    fs::create_dir(&out).unwrap();
+    fs::set_permissions(&out, fs::Permissions::from_mode(0o711)).unwrap();
+    let said = bench.ok(&["restore", &id, "--to", "out"]);
+    assert!(said.contains("left as they are"), "{said}");
+    assert_eq!(look(&out)[Path::new("")].mode, 0o711);
+    assert_eq!(look(&out.join("src")), look(&site.join("src")));
+    bench.ok(&["restore", &id, "--to", "out", "--overwrite"]);
+    assert_eq!(look(&out), look(&site));
+    // The original place is no other folder: it becomes what it was.
+    let before = look(&site);
+    fs::set_permissions(&site, fs::Permissions::from_mode(0o700)).unwrap();
+    bench.ok(&["restore", &id]);
+    assert_eq!(look(&site), before);
+}
+
+#[test]
 fn a_part_of_a_snapshot() {
     let bench = Bench::with_repository();
     make_site(&bench.path("site"));

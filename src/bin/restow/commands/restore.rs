@@ -166,7 +166,9 @@ fn jobs(sources: &[SourceRecord], args: &RestoreArgs) -> Result<Vec<Job>> {
 
 fn importer(job: &Job, args: &RestoreArgs, overwrite: bool) -> Result<FolderImporter, SourceError> {
     let owners = if args.owners_by_name { OwnerPolicy::ByName } else { OwnerPolicy::ById };
-    let options = files::RestoreOptions { overwrite, owners };
+    // Consent to replace this and that says nothing of the folder it is in.
+    let change_root = args.to.is_none() || args.overwrite;
+    let options = files::RestoreOptions { overwrite, owners, change_root };
     FolderImporter::new(&job.target, options)
 }
 
