@@ -6,13 +6,13 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, openat, statat};
 
 use super::attributes::file_type;
 use super::beneath::c_name;
-use super::exclude::{Excludes, FolderOptions};
+use super::exclude::{Excludes, FolderOptions, SETTLE};
 use super::failure::{failed, refused};
 use super::walk::Walk;
 use crate::fault::ErrorKind;
@@ -21,9 +21,6 @@ use crate::progress::Cancel;
 use crate::source::{
     Description, Estimate, Exporter, Item, Outcome, Section, Session, SourceError,
 };
-
-/// A file touched this recently may be touched again without its times showing it.
-const UNSETTLED_SECONDS: i64 = 2;
 
 /// Reads a folder with all it contains, or one file.
 pub struct FolderExporter {
@@ -106,7 +103,7 @@ impl Exporter for FolderExporter {
             root,
             name,
             &self.options,
-            settled_before(SystemTime::now()),
+            settled_before(SystemTime::now(), self.options.settle.unwrap_or(SETTLE)),
             Arc::clone(&excluded),
             cancel.clone(),
         )?;
@@ -126,10 +123,11 @@ fn is_folder(path: &Path) -> Result<bool, SourceError> {
 }
 
 /// Files last touched up to here can be told unchanged by their times.
-fn settled_before(start: SystemTime) -> Time {
-    let since = start.duration_since(UNIX_EPOCH).unwrap_or_default();
+fn settled_before(start: SystemTime, settle: Duration) -> Time {
+    let settled = start.checked_sub(settle).unwrap_or(UNIX_EPOCH);
+    let since = settled.duration_since(UNIX_EPOCH).unwrap_or_default();
     let seconds = i64::try_from(since.as_secs()).unwrap_or(i64::MAX);
-    Time { seconds: seconds - UNSETTLED_SECONDS, nanos: since.subsec_nanos() }
+    Time { seconds, nanos: since.subsec_nanos() }
 }
 
 struct FolderSession {
