@@ -69,16 +69,15 @@ impl FolderExporter {
 
 impl Exporter for FolderExporter {
     fn describe(&self) -> Description {
-        let text = |bytes: &[u8]| match str::from_utf8(bytes) {
+        let label = |name: &[u8]| match str::from_utf8(name) {
             Ok(text) => text.to_owned(),
             // Two names that are not UTF-8 must not become the same text.
-            Err(_) => bytes.escape_ascii().to_string(),
+            Err(_) => name.escape_ascii().to_string(),
         };
-        let label = self.path.file_name().map_or_else(|| "root".to_owned(), |n| text(n.as_bytes()));
         Description {
             kind: if self.is_folder { "folder" } else { "file" }.to_owned(),
-            url: text(self.bytes()),
-            label,
+            url: url(self.bytes()),
+            label: self.path.file_name().map_or("root".to_owned(), |name| label(name.as_bytes())),
         }
     }
 
@@ -109,6 +108,22 @@ impl Exporter for FolderExporter {
         )?;
         Ok(Box::new(FolderSession { walk: Some(walk), excluded }))
     }
+}
+
+/// The path itself, which starts with `/`; one that is not UTF-8 as a `file:` URL, which never does.
+fn url(path: &[u8]) -> String {
+    if let Ok(text) = str::from_utf8(path) {
+        return text.to_owned();
+    }
+    let mut url = "file://".to_owned();
+    for byte in path {
+        match byte {
+            b'/' | b'-' | b'.' | b'_' | b'~' => url.push(char::from(*byte)),
+            byte if byte.is_ascii_alphanumeric() => url.push(char::from(*byte)),
+            byte => url.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    url
 }
 
 fn is_folder(path: &Path) -> Result<bool, SourceError> {

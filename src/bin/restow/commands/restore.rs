@@ -151,6 +151,11 @@ fn jobs(sources: &[SourceRecord], args: &RestoreArgs) -> Result<Vec<Job>> {
     let mut jobs = Vec::new();
     for source in sources {
         let place = Path::new(&source.url);
+        let is_file = matches!(source.kind.as_str(), "folder" | "file");
+        if is_file && !place.is_absolute() {
+            let message = format!("the path of {} is not UTF-8: say where --to", source.url);
+            bail!(OpError::Usage(message));
+        }
         let target = match source.kind.as_str() {
             "folder" => Some(place),
             "file" => place.parent(),
