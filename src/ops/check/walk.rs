@@ -48,6 +48,9 @@ pub(super) fn snapshots(
             report.snapshots_damaged.push(SnapshotDamage { id, name, entries, count });
         }
     }
+    if cancel.is_cancelled() {
+        return Err(OpError::Interrupted);
+    }
     observer.on(Event::Finished(Phase::CheckSnapshots));
     Ok(())
 }
@@ -119,7 +122,9 @@ impl Walk<'_> {
                 Ok(leaf) => leaf,
                 Err(error) => return Ok(Err(error)),
             };
-            leaf.entries.iter().for_each(|entry| self.entry(entry));
+            for entry in &leaf.entries {
+                self.entry(entry)?;
+            }
             let ends = leaf.entries.first().zip(leaf.entries.last());
             return Ok(Ok(ends.map(|(first, last)| Covered {
                 first: first.path.clone(),
@@ -155,8 +160,11 @@ impl Walk<'_> {
         Ok(Ok(all))
     }
 
-    fn entry(&mut self, entry: &Entry) {
-        let Some(content) = &entry.content else { return };
+    fn entry(&mut self, entry: &Entry) -> Result<(), OpError> {
+        if self.cancel.is_cancelled() {
+            return Err(OpError::Interrupted);
+        }
+        let Some(content) = &entry.content else { return Ok(()) };
         let result = match &content.recipe {
             Recipe::Inline(refs) => self.refs(refs).map(|()| content.len),
             Recipe::Tree(root) => self.recipe(root.node, root.levels, None).map(|(_, bytes)| bytes),
@@ -168,8 +176,10 @@ impl Walk<'_> {
                 let error = StoreError::damaged("recipe", "recipe", expected, len);
                 self.damaged(entry.path.as_bytes(), &error);
             }
+            Err(StoreError::Interrupted) => return Err(OpError::Interrupted),
             Err(error) => self.damaged(entry.path.as_bytes(), &error),
         }
+        Ok(())
     }
 
     /// The references below a node, and the bytes they come to. A node that repeats is read once.
@@ -193,6 +203,9 @@ impl Walk<'_> {
     }
 
     fn recipe_node(&mut self, node: NodeRef, level: u8) -> Result<(u64, u64), StoreError> {
+        if self.cancel.is_cancelled() {
+            return Err(StoreError::Interrupted);
+        }
         let reader = &self.states.reader;
         if level == 0 {
             let leaf = reader.node::<RecipeLeaf>(node)?;
