@@ -92,6 +92,22 @@ fn a_damaged_block_hurts_one_file_and_the_other_comes_back() {
     assert!(target.contents()[&path("b")] == noise(300_000, 2));
 }
 
+/// Chunks are fetched some thousands at a time: damage in several of these lots is still one file's.
+#[test]
+fn a_long_file_without_any_of_its_bytes_is_damaged_once() {
+    let storage = memory_repository(&small_chunks());
+    let repository = open(storage.clone());
+    let files: Files = [(path("a"), noise(8 << 20, 1)), (path("b"), noise(10, 2))].into();
+    let id = back_up(&repository, &[&MemorySource::new(files)]).unwrap().id.unwrap();
+    storage.delete(&data_pack(&storage).0).unwrap();
+    let importer = Box::new(MemoryTarget::default().importer());
+    let (view, all) = (view(&repository, id), RestoreOptions::default());
+    let report = restore(&view, importer, &all, &Silent, &Cancel::new()).unwrap();
+    let named: Vec<_> = report.damaged.iter().map(|problem| problem.path.to_vec()).collect();
+    assert_eq!(named, [b"a", b"b"]);
+    assert_eq!(report.damaged_count, 2);
+}
+
 #[test]
 fn a_missing_pack_is_named_with_what_it_takes_along() {
     let storage = memory_repository(&small_chunks());
