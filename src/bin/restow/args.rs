@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
+use restow::source::files::SETTLE;
 
 /// Backups of databases and files that cost what changed.
 #[derive(Debug, Parser)]
@@ -161,6 +162,9 @@ pub struct BackupArgs {
     /// Stay on the file system of the source
     #[arg(short = 'x', long)]
     pub one_file_system: bool,
+    /// Read a file again next time if it changed less than this long before the start
+    #[arg(long, default_value_t = SETTLE.as_secs(), value_name = "SECONDS")]
+    pub settle: u64,
 }
 
 /// Which snapshots count.
@@ -212,7 +216,7 @@ pub struct RestoreArgs {
     /// Only what this glob names, with all it contains (repeatable)
     #[arg(long, value_name = "GLOB")]
     pub only: Vec<String>,
-    /// Replace what is in the way without asking
+    /// Replace what is in the way without asking, and make the target folder itself what it was
     #[arg(long, visible_alias = "yes")]
     pub overwrite: bool,
     /// Show what would be done, do nothing

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use anyhow::Result;
 use restow::ops::{BackupOptions, BackupReport, backup};
 use restow::source::Exporter;
@@ -19,6 +21,7 @@ pub fn run(context: &Context, args: &BackupArgs) -> Result<Outcome> {
         exclude_presets: args.exclude_preset.clone(),
         one_file_system: args.one_file_system,
         leave_out: location::own_folders(&context.options)?,
+        settle: Some(Duration::from_secs(args.settle)),
     };
     // Sources first: a typing error in a path should not cost a passphrase.
     let exporters = args
@@ -78,7 +81,7 @@ fn print(report: &BackupReport) {
         output::bytes(counts.new_bytes),
         output::bytes(stored),
         output::bytes(counts.metadata_stored),
-        output::duration(std::time::Duration::from_millis(counts.duration_ms)),
+        output::duration(Duration::from_millis(counts.duration_ms)),
     );
     if manifest.problem_count > 0 {
         println!("  INCOMPLETE: {} problems, see `restow show`", manifest.problem_count);
