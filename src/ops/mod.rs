@@ -8,4 +8,6 @@ mod restore;
 pub use backup::{BackupOptions, BackupReport, backup};
 pub use check::{CheckOptions, CheckReport, EntryDamage, SnapshotDamage, check, check_names};
 pub use error::OpError;
-pub use restore::{RestoreOptions, RestorePlan, RestoreReport, Selection, plan_restore, restore};
+pub use restore::{
+    RestoreOptions, RestorePlan, RestoreReport, RestoreTarget, Selection, plan_restore, restore,
+};

@@ -7,6 +7,7 @@ mod location;
 mod output;
 mod progress;
 mod signals;
+mod sources;
 
 use std::io::Write;
 use std::process::ExitCode;

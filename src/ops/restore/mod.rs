@@ -1,6 +1,7 @@
 //! Restoring: a snapshot on one side, an importer on the other. Planned first, executed second.
 
 mod select;
+mod target;
 mod window;
 
 use crate::format::{Bytes, Entry, EntryKind, EntryPath, Problem};
@@ -12,6 +13,7 @@ use crate::store::StoreError;
 
 use self::select::Selected;
 pub use self::select::Selection;
+pub use self::target::RestoreTarget;
 use self::window::Window;
 use super::OpError;
 

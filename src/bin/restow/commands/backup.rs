@@ -1,13 +1,17 @@
+use std::time::Duration;
+
 use anyhow::Result;
-use restow::ops::{BackupOptions, BackupReport, backup};
+use restow::ops::{BackupOptions, BackupReport, OpError, backup};
 use restow::source::Exporter;
-use restow::source::files::{FolderExporter, FolderOptions};
+use restow::source::files::FolderOptions;
+use restow::source::sqlite::SqliteOptions;
 use serde_json::json;
 
 use super::Context;
 use crate::args::BackupArgs;
 use crate::error::Outcome;
 use crate::progress::Progress;
+use crate::sources::{self, SourceSettings};
 use crate::{location, output};
 
 pub fn run(context: &Context, args: &BackupArgs) -> Result<Outcome> {
@@ -20,13 +24,20 @@ pub fn run(context: &Context, args: &BackupArgs) -> Result<Outcome> {
         one_file_system: args.one_file_system,
     };
     // Sources first: a typing error in a path should not cost a passphrase.
-    let exporters = args
-        .sources
+    let settings = SourceSettings {
+        folder: folder_options,
+        sqlite: SqliteOptions {
+            temp_dir: args.temp_dir.clone(),
+            busy_timeout: Duration::from_secs(args.busy_timeout),
+        },
+        allow_empty: args.allow_empty,
+        pass_stderr: !context.options.json,
+    };
+    let exporters = sources::parse(&args.sources, &args.command)?
         .iter()
-        .map(|source| FolderExporter::new(source, folder_options.clone()))
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(restow::ops::OpError::from)?;
-    let sources: Vec<&dyn Exporter> = exporters.iter().map(|e| e as &dyn Exporter).collect();
+        .map(|spec| spec.resolve(&settings))
+        .collect::<Result<Vec<_>, OpError>>()?;
+    let sources: Vec<&dyn Exporter> = exporters.iter().map(|exporter| &**exporter).collect();
     let repository = location::open(&context.options)?;
     if !args.dry_run {
         location::sweep(&context.options);
@@ -77,7 +88,7 @@ fn print(report: &BackupReport) {
         output::bytes(counts.new_bytes),
         output::bytes(stored),
         output::bytes(counts.metadata_stored),
-        output::duration(std::time::Duration::from_millis(counts.duration_ms)),
+        output::duration(Duration::from_millis(counts.duration_ms)),
     );
     if manifest.problem_count > 0 {
         println!("  INCOMPLETE: {} problems, see `restow show`", manifest.problem_count);
