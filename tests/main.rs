@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::string_slice)]
 
 mod cli;
+mod command;
 mod contracts;
 mod damage;
 mod engine;
@@ -17,4 +18,5 @@ mod layers;
 mod local_storage;
 mod refusals;
 mod scale;
+mod sqlite;
 mod support;

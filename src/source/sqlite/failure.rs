@@ -4,6 +4,10 @@ use std::io;
 use std::path::Path;
 
 use rusqlite::ErrorCode;
+use rusqlite::ffi::{
+    SQLITE_READONLY_CANTINIT, SQLITE_READONLY_DIRECTORY, SQLITE_READONLY_RECOVERY,
+    SQLITE_READONLY_ROLLBACK,
+};
 
 use crate::fault::ErrorKind;
 use crate::source::SourceError;
@@ -24,6 +28,15 @@ pub(super) fn code(error: &rusqlite::Error) -> Option<ErrorCode> {
     error.sqlite_error_code()
 }
 
+fn extended(error: &rusqlite::Error) -> i32 {
+    error.sqlite_error().map_or(0, |error| error.extended_code)
+}
+
+/// A WAL database cannot be read without making files beside it.
+pub(super) fn is_for_want_of_writing(error: &rusqlite::Error) -> bool {
+    code(error) == Some(ErrorCode::CannotOpen) || extended(error) == SQLITE_READONLY_DIRECTORY
+}
+
 pub(super) fn is_busy(error: &rusqlite::Error) -> bool {
     matches!(code(error), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
 }
@@ -35,11 +48,7 @@ pub(super) fn is_broken(error: &rusqlite::Error) -> bool {
 
 /// Why a source cannot be read.
 pub(super) fn unreadable(path: &Path, error: &rusqlite::Error) -> SourceError {
-    use rusqlite::ffi::{
-        SQLITE_READONLY_CANTINIT, SQLITE_READONLY_RECOVERY, SQLITE_READONLY_ROLLBACK,
-    };
-    let extended = error.sqlite_error().map_or(0, |error| error.extended_code);
-    let message = match (code(error), extended) {
+    let message = match (code(error), extended(error)) {
         (Some(ErrorCode::NotADatabase), _) => {
             "not a SQLite database, or an encrypted one; back it up as a file instead".to_owned()
         }
@@ -48,7 +57,7 @@ pub(super) fn unreadable(path: &Path, error: &rusqlite::Error) -> SourceError {
              open it once with its application or with sqlite3"
                 .to_owned()
         }
-        (_, SQLITE_READONLY_RECOVERY | SQLITE_READONLY_CANTINIT)
+        (_, SQLITE_READONLY_RECOVERY | SQLITE_READONLY_CANTINIT | SQLITE_READONLY_DIRECTORY)
         | (Some(ErrorCode::CannotOpen), _) => format!(
             "its -wal cannot be read without write access to its folder ({error}): \
              grant that, or back up a copy of the database with its -wal"

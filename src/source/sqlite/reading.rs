@@ -6,9 +6,9 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, OpenFlags};
 
-use super::failure::{code, failed, is_busy, refused, unreadable};
+use super::failure::{failed, is_busy, is_for_want_of_writing, refused, unreadable};
 use crate::fault::ErrorKind;
 use crate::progress::Cancel;
 use crate::source::SourceError;
@@ -32,7 +32,8 @@ struct Look {
     times: [i64; 4],
     len: u64,
     inode: u64,
-    has_wal: bool,
+    /// A `-wal` or `-journal` that may hold a part of the state.
+    has_more: bool,
 }
 
 /// Why there is no transaction.
@@ -82,7 +83,7 @@ impl Reading {
             Ok(connection) => (connection, None),
             Err(error) if is_busy(&error) => return Err(NoReading::Locked),
             // A WAL database at rest in a folder we cannot write to: all of it is in its file.
-            Err(error) if code(&error) == Some(ErrorCode::CannotOpen) && !looked.has_wal => {
+            Err(error) if is_for_want_of_writing(&error) && !looked.has_more => {
                 let connection = connect(path, true).and_then(hold).map_err(unreadable)?;
                 (connection, Some(looked))
             }
@@ -142,7 +143,9 @@ impl Look {
             ],
             len: metadata.len(),
             inode: metadata.ino(),
-            has_wal: len_of(&beside(path, "-wal")).is_some_and(|len| len > 0),
+            has_more: ["-wal", "-journal"]
+                .iter()
+                .any(|suffix| len_of(&beside(path, suffix)).is_some_and(|len| len > 0)),
         })
     }
 }
