@@ -164,3 +164,35 @@ fn names_with_odd_letters() {
     bench.ok(&["restore", &id, "--to", "out"]);
     assert_eq!(verify(&bench.path("out").join(name)), 1);
 }
+
+#[test]
+fn every_page_size_and_what_only_its_application_understands() {
+    let bench = Bench::with_repository();
+    for page_size in [512, 1024, 65_536] {
+        let path = bench.path(&format!("p{page_size}.db"));
+        let connection = Connection::open(&path).unwrap();
+        connection
+            .execute_batch(&format!("PRAGMA page_size={page_size}; PRAGMA auto_vacuum=FULL"))
+            .unwrap();
+        drop(connection);
+        step(&make(&path, "wal", 100_000)).unwrap();
+        bench.back_up(&[&format!("sqlite:p{page_size}.db")]);
+        bench.ok(&["restore", "latest", "--to", "out"]);
+        assert_eq!(verify(&bench.path(&format!("out/p{page_size}.db"))), 1);
+    }
+
+    // An order that only the application has: integrity_check cannot run, and says so.
+    let connection = Connection::open(bench.path("own.db")).unwrap();
+    connection
+        .execute_batch(
+            "CREATE TABLE t (a TEXT); CREATE INDEX i ON t (a COLLATE NOCASE);
+             INSERT INTO t VALUES ('x'); PRAGMA writable_schema=ON;
+             UPDATE sqlite_schema SET sql = replace(sql, 'NOCASE', 'OURS') WHERE name = 'i'",
+        )
+        .unwrap();
+    drop(connection);
+    bench.back_up(&["sqlite:own.db"]);
+    let said = bench.ok(&["restore", "latest", "--to", "out"]);
+    assert!(said.contains("could not run"), "{said}");
+    assert!(bench.path("out/own.db").is_file());
+}

@@ -75,8 +75,9 @@ pub(super) fn copy(
     let len = file.metadata().map_err(failed("look at the copy of", path))?.len();
     let mut bytes = [0; header::LEN];
     file.read_exact_at(&mut bytes, 0).map_err(failed("read the copy of", path))?;
-    let header = Header::read(&bytes).ok_or_else(|| {
-        refused(ErrorKind::Failed, path, "its copy has no header: this is a bug in restow")
+    let header = Header::read(&bytes).filter(|header| header.len() == len).ok_or_else(|| {
+        let message = format!("its copy of {len} bytes is not what its header says");
+        refused(ErrorKind::Failed, path, message)
     })?;
     Ok(Copy { file, len, header })
 }
@@ -111,4 +112,27 @@ fn no_space(folder: &Path, needed: u64) -> SourceError {
          or TMPDIR"
     );
     refused(ErrorKind::Failed, folder, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn too_little_room_is_told_before_anything_is_copied() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = tempfile::tempfile_in(folder.path()).unwrap();
+        check_space(&file, 4096, folder.path()).unwrap();
+        let error = check_space(&file, u64::MAX, folder.path()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Failed);
+        assert!(error.to_string().contains("--temp-dir"), "{error}");
+    }
+
+    #[test]
+    fn the_copy_has_no_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let (_file, connection) = destination(folder.path()).unwrap();
+        connection.execute_batch("CREATE TABLE t (a); INSERT INTO t VALUES (1)").unwrap();
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
 }

@@ -17,7 +17,7 @@ use crate::format::{Bytes, Consistency, Entry, EntryKind, EntryPath, Time, UnixA
 use crate::progress::Cancel;
 use crate::source::accounts::Accounts;
 use crate::source::{
-    Body, BodyStatus, Description, Exporter, Item, OpenBody, Outcome, Section, Session,
+    Body, BodyStatus, Description, Estimate, Exporter, Item, OpenBody, Outcome, Section, Session,
     SourceEntry, SourceError,
 };
 
@@ -81,6 +81,12 @@ impl Exporter for SqliteExporter {
             url: text(self.path.as_os_str().as_bytes()),
             label: text(self.name()),
         }
+    }
+
+    /// What is in a `-wal` only is not counted.
+    fn estimate(&self, _: &Cancel) -> Result<Option<Estimate>, SourceError> {
+        let metadata = std::fs::metadata(&self.path).map_err(failed("look at", &self.path))?;
+        Ok(Some(Estimate { entries: 1, bytes: metadata.len() }))
     }
 
     /// Takes the whole copy, so that the database is let go of before anything else is read: locks of SQLite

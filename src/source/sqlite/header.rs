@@ -34,6 +34,11 @@ impl Header {
         })
     }
 
+    /// Bytes of the file.
+    pub fn len(&self) -> u64 {
+        u64::from(self.page_size).saturating_mul(u64::from(self.page_count))
+    }
+
     pub fn properties(&self) -> Vec<(String, String)> {
         let journal_mode = if self.is_wal { "wal" } else { "rollback" };
         let all = [
