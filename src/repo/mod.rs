@@ -15,7 +15,7 @@ mod view;
 pub use actor::{Actor, Identity};
 pub use create::{CreateOptions, create};
 pub use error::RepoError;
-pub use keys::{KeyInfo, add_key};
+pub use keys::{KeyInfo, KeyListing, add_key};
 pub use lookup::{Filter, Selector};
 pub use open::{OpenOptions, Repository};
 pub use session::WriteSession;

@@ -5,16 +5,16 @@ use std::sync::Arc;
 use crate::chunk::{ChunkSizes, Cutter};
 use crate::codec::{Keys, Secret};
 use crate::format::{ConfigRecord, MARKER_NAME, Marker, ObjectKind, name};
-use crate::id::RepositoryId;
+use crate::id::{ObjectId, RepositoryId};
 use crate::index::{ChunkIndex, MemoryIndex};
 use crate::limits::PLAIN_RECORD_MAX;
 use crate::storage::{Key, Storage, StorageError};
 use crate::store::{StoreReader, Vault};
 
-use super::keys::{list_keys, unlock};
+use super::keys::{KeyListing, list_keys, unlock};
 use super::objects::read_fixed;
-use super::sync::IndexState;
-use super::{Identity, KeyInfo, RepoError};
+use super::sync::{IndexState, Reading};
+use super::{Identity, RepoError};
 
 /// What else opening needs.
 #[derive(Default)]
@@ -29,6 +29,7 @@ pub struct Repository {
     vault: Arc<Vault>,
     config: ConfigRecord,
     identity: Identity,
+    key: ObjectId,
     cache: Option<std::path::PathBuf>,
 }
 
@@ -41,9 +42,15 @@ impl Repository {
         options: OpenOptions,
     ) -> Result<Self, RepoError> {
         let marker = Self::marker(&*storage)?;
-        let master = unlock(&*storage, marker.repository, secret)?;
+        let (key, master) = unlock(&*storage, marker.repository, secret)?;
         let vault = Vault::new(Keys::new(marker.repository, master));
-        let config: ConfigRecord = read_fixed(&*storage, &vault, ObjectKind::Config, name::CONFIG)?;
+        let config: ConfigRecord =
+            match read_fixed(&*storage, &vault, ObjectKind::Config, name::CONFIG) {
+                Err(RepoError::Storage(StorageError::Missing { place, .. })) => {
+                    return Err(RepoError::NoConfig { place });
+                }
+                read => read?,
+            };
         if config.repository != marker.repository {
             return Err(RepoError::Foreign {
                 place: storage.describe(),
@@ -51,7 +58,7 @@ impl Repository {
                 found: config.repository.to_hex(),
             });
         }
-        Ok(Self { storage, vault: Arc::new(vault), config, identity, cache: options.cache })
+        Ok(Self { storage, vault: Arc::new(vault), config, identity, key, cache: options.cache })
     }
 
     /// The plain marker: whether there is a repository, and of which format. Needs no key.
@@ -90,7 +97,12 @@ impl Repository {
         self.storage.describe()
     }
 
-    pub fn keys(&self) -> Result<Vec<KeyInfo>, RepoError> {
+    /// The key object that opened it.
+    pub fn key(&self) -> ObjectId {
+        self.key
+    }
+
+    pub fn keys(&self) -> Result<KeyListing, RepoError> {
         list_keys(&*self.storage)
     }
 
@@ -103,7 +115,24 @@ impl Repository {
 
     /// The index, brought up to date with the repository's index objects.
     pub fn load_index(&self) -> Result<IndexState, RepoError> {
-        IndexState::load(&self.storage, &self.vault, self.open_index())
+        self.index(Reading::Fresh)
+    }
+
+    /// Likewise, with every index object read again, whatever the cache has of it.
+    pub fn verified_index(&self) -> Result<IndexState, RepoError> {
+        self.index(Reading::All)
+    }
+
+    fn index(&self, reading: Reading) -> Result<IndexState, RepoError> {
+        let load = |index| IndexState::load(&self.storage, &self.vault, index, reading);
+        match load(self.open_index()) {
+            // The cache is a convenience: a full disk beneath it keeps nobody from a restore.
+            Err(RepoError::Index(error)) => {
+                tracing::warn!("the index is kept in memory: {error}");
+                load(Arc::new(MemoryIndex::new()))
+            }
+            loaded => loaded,
+        }
     }
 
     pub fn reader(&self, index: &IndexState) -> Arc<StoreReader> {

@@ -34,7 +34,7 @@ pub struct Snapshot {
 pub type Listing = (Vec<Snapshot>, Vec<(SnapshotId, RepoError)>);
 
 impl Repository {
-    /// All snapshots, oldest first, and those whose manifests cannot be read.
+    /// All snapshots, oldest first, without their lists of problems, and those whose manifests cannot be read.
     pub fn snapshots(&self) -> Result<Listing, RepoError> {
         let ids: Vec<SnapshotId> =
             list_ids(&**self.storage(), name::SNAPSHOTS)?.into_iter().map(|(id, _)| id).collect();
@@ -45,7 +45,9 @@ impl Repository {
         for (id, manifest) in read {
             match manifest {
                 Ok(manifest) if manifest.kind != ManifestKind::Snapshot => {}
-                Ok(manifest) => {
+                Ok(mut manifest) => {
+                    // Thousands of them times thousands of snapshots: those who show one read it again.
+                    manifest.problems = Vec::new();
                     let about: Vec<_> =
                         notes.iter().filter(|(_, note)| note.snapshot == id).collect();
                     snapshots.push(Snapshot::new(id, manifest, &about, &void));
@@ -109,7 +111,8 @@ impl Snapshot {
         tags.dedup();
         let own = manifest.permanent && !facts.contains(&&NoteFact::OffPermanent);
         let permanent = own || facts.contains(&&NoteFact::Permanent);
-        let verified = facts.iter().any(|fact| matches!(fact, NoteFact::Verified { .. }));
+        let verified =
+            facts.iter().any(|fact| matches!(fact, NoteFact::Verified { complete: true }));
         let standing = if void.contains(&manifest.writer) && !verified {
             Standing::Void
         } else if manifest.incomplete {
