@@ -7,11 +7,14 @@ use std::sync::Arc;
 
 use crate::format::{EntryPath, SourceRecord};
 use crate::progress::Cancel;
+use crate::repo::SnapshotView;
 use crate::source::files::FolderImporter;
 use crate::source::sqlite::SqliteImporter;
 use crate::source::{self, ImportReport, Importer};
 
 use super::super::OpError;
+use super::RestoreOptions;
+use super::select::{Selected, Selection};
 
 /// One source of a snapshot and the folder it is restored into.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,17 +28,32 @@ pub struct RestoreTarget {
 
 impl RestoreTarget {
     /// With `to` a single source goes into that folder, several each into one of their own below it.
-    /// Without, each goes to where it came from, if that is a place.
-    pub fn of(sources: &[SourceRecord], to: Option<&Path>) -> Result<Vec<Self>, OpError> {
-        let target = |source: &SourceRecord| {
+    /// Without, each goes to where it came from; one that came from no place stops nothing as long as
+    /// nothing of it is selected.
+    pub fn of(
+        view: &SnapshotView,
+        selection: &Selection,
+        to: Option<&Path>,
+    ) -> Result<Vec<Self>, OpError> {
+        let mut targets = Vec::new();
+        for source in &view.manifest.sources {
+            let (kind, prefix) = (source.kind.clone(), source.prefix.clone());
             let folder = match to {
-                Some(to) if source.prefix.is_root() => to.to_owned(),
-                Some(to) => to.join(OsStr::from_bytes(source.prefix.as_bytes())),
-                None => original(source)?,
+                Some(to) if prefix.is_root() => Some(to.to_owned()),
+                Some(to) => Some(to.join(OsStr::from_bytes(prefix.as_bytes()))),
+                None => original(source),
             };
-            Ok(Self { kind: source.kind.clone(), prefix: source.prefix.clone(), folder })
-        };
-        sources.iter().map(target).collect()
+            match folder {
+                Some(folder) => targets.push(Self { kind, prefix, folder }),
+                None if is_selected(view, &prefix, selection)? => {
+                    let message =
+                        format!("{} came from no folder: say where with --to FOLDER", source.url);
+                    return Err(OpError::Usage(message));
+                }
+                None => {}
+            }
+        }
+        Ok(targets)
     }
 
     /// What writes it there, and where that says what it could not do.
@@ -60,15 +78,20 @@ impl RestoreTarget {
 }
 
 /// The folder a source's entries came from.
-fn original(source: &SourceRecord) -> Result<PathBuf, OpError> {
+fn original(source: &SourceRecord) -> Option<PathBuf> {
     let place = Path::new(&source.url);
-    let folder = match source.kind.as_str() {
-        "folder" => Some(place),
-        "file" | "sqlite" => place.parent(),
+    match source.kind.as_str() {
+        "folder" => Some(place.to_owned()),
+        "file" | "sqlite" => place.parent().map(Path::to_owned),
         _ => None,
-    };
-    folder.map(Path::to_owned).ok_or_else(|| {
-        let (kind, url) = (&source.kind, &source.url);
-        OpError::Usage(format!("{kind} {url:?} came from no folder: say where with --to FOLDER"))
-    })
+    }
+}
+
+fn is_selected(
+    view: &SnapshotView,
+    prefix: &EntryPath,
+    selection: &Selection,
+) -> Result<bool, OpError> {
+    let options = RestoreOptions { prefix: prefix.clone(), selection: selection.clone() };
+    Ok(Selected::new(view, &options)?.next_entry()?.is_some())
 }

@@ -34,6 +34,14 @@ pub(super) struct Running {
     is_done: bool,
 }
 
+enum State {
+    Runs,
+    /// Stopped by the system: a group in the background may not use the terminal.
+    WantsTerminal,
+    Succeeded,
+    Failed,
+}
+
 impl Running {
     pub fn start(
         program: &Path,
@@ -64,30 +72,47 @@ impl Running {
         Ok(Self { child, group, stdout, tail, url, program: shown, cancel, is_done: false })
     }
 
-    /// Whether it has ended, and well. It stays a zombie, so its group keeps its number.
-    fn ended(&self) -> io::Result<Option<bool>> {
-        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
-        let status = waitid(WaitId::Pid(self.group), options)?;
-        Ok(status.map(|status| status.exit_status() == Some(0)))
+    /// Once ended it stays a zombie, so its group keeps its number.
+    fn state(&self) -> io::Result<State> {
+        let options = WaitIdOptions::EXITED
+            | WaitIdOptions::STOPPED
+            | WaitIdOptions::NOHANG
+            | WaitIdOptions::NOWAIT;
+        let Some(status) = waitid(WaitId::Pid(self.group), options)? else {
+            return Ok(State::Runs);
+        };
+        let wants_terminal = [Signal::TTIN, Signal::TTOU].map(|signal| Some(signal.as_raw()));
+        Ok(match status.stopping_signal() {
+            None if status.exit_status() == Some(0) => State::Succeeded,
+            None => State::Failed,
+            stopped if wants_terminal.contains(&stopped) => State::WantsTerminal,
+            // Whoever stopped it may let it go on.
+            Some(_) => State::Runs,
+        })
     }
 
     fn wait(&mut self) -> Result<ExitStatus, SourceError> {
         let failed =
             |url: &str, source| SourceError::Io { action: "wait for", path: url.into(), source };
         loop {
-            match self.ended().map_err(|error| failed(&self.url, error))? {
-                Some(true) => {
+            match self.state().map_err(|error| failed(&self.url, error))? {
+                State::Succeeded => {
                     let status = self.child.wait().map_err(|error| failed(&self.url, error))?;
                     self.is_done = true;
                     return Ok(status);
                 }
-                Some(false) => {
-                    // With all it started.
-                    let status = self.stop().map_err(|error| failed(&self.url, error))?;
-                    return Ok(status);
+                // With all it started.
+                State::Failed => return self.stop().map_err(|error| failed(&self.url, error)),
+                State::WantsTerminal => {
+                    let message = format!(
+                        "{} asks something on the terminal, which it cannot have here: give it \
+                         passwords in a file or a variable of its own",
+                        self.program
+                    );
+                    return Err(refused(ErrorKind::Unreachable, &self.url, message));
                 }
-                None if self.cancel.is_cancelled() => return Err(SourceError::Interrupted),
-                None => std::thread::sleep(GLANCE),
+                State::Runs if self.cancel.is_cancelled() => return Err(SourceError::Interrupted),
+                State::Runs => std::thread::sleep(GLANCE),
             }
         }
     }
@@ -98,6 +123,8 @@ impl Running {
         drop(self.stdout.take());
         // Errors mean that nobody is there any more.
         let _ = kill_process_group(self.group, Signal::TERM);
+        // One that is stopped hears of it only once it goes on.
+        let _ = kill_process_group(self.group, Signal::CONT);
         let asked = Instant::now();
         while asked.elapsed() < GRACE {
             self.child.try_wait()?;
@@ -119,7 +146,7 @@ impl Producer for Running {
                 return Ok(count);
             }
             // Something it started may hold the pipe open; after a failure nobody waits for that.
-            if self.ended()? == Some(false) {
+            if matches!(self.state()?, State::Failed | State::WantsTerminal) {
                 return Ok(0);
             }
         }

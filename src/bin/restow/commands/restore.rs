@@ -28,10 +28,10 @@ pub fn run(context: &Context, args: &RestoreArgs) -> Result<Outcome> {
     let selection = Selection::only(&args.only)?;
     let repository = location::open(&context.options)?;
     let snapshot = repository.find(&Selector::new(&args.id), &args.filter.to_filter())?;
-    let jobs = RestoreTarget::of(&snapshot.manifest.sources, args.to.as_deref())?;
     let index = repository.load_index()?;
     let reader = repository.reader(&index);
     let view = SnapshotView::new(snapshot.id, snapshot.manifest, reader);
+    let jobs = RestoreTarget::of(&view, &selection, args.to.as_deref())?;
     let options_of = |job: &RestoreTarget| RestoreOptions {
         prefix: job.prefix.clone(),
         selection: selection.clone(),
