@@ -19,5 +19,6 @@ mod local_storage;
 mod lying_trees;
 mod refusals;
 mod scale;
+mod several_sources;
 mod sqlite;
 mod support;

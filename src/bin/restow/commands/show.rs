@@ -1,5 +1,3 @@
-use std::io::Write;
-
 use anyhow::Result;
 use restow::format::{Entry, EntryKind};
 use restow::repo::{Repository, Selector, Snapshot, SnapshotView};
@@ -19,7 +17,6 @@ pub fn run(context: &Context, args: &ShowArgs) -> Result<Outcome> {
             let mut entries = Vec::new();
             each_entry(&repository, &snapshot, |entry| {
                 entries.push(entry_json(&entry));
-                Ok(())
             })?;
             if let Value::Object(fields) = &mut document {
                 fields.insert("entries".into(), Value::Array(entries));
@@ -30,8 +27,7 @@ pub fn run(context: &Context, args: &ShowArgs) -> Result<Outcome> {
     }
     summary(&snapshot);
     if args.entries {
-        let mut out = std::io::stdout().lock();
-        each_entry(&repository, &snapshot, |entry| Ok(writeln!(out, "{}", entry_line(&entry))?))?;
+        each_entry(&repository, &snapshot, |entry| println!("{}", entry_line(&entry)))?;
     }
     Ok(Outcome::Done)
 }
@@ -39,13 +35,15 @@ pub fn run(context: &Context, args: &ShowArgs) -> Result<Outcome> {
 fn each_entry(
     repository: &Repository,
     snapshot: &Snapshot,
-    mut each: impl FnMut(Entry) -> Result<()>,
+    mut each: impl FnMut(Entry),
 ) -> Result<()> {
     let index = repository.load_index()?;
     let view = SnapshotView::new(snapshot.id, snapshot.manifest.clone(), repository.reader(&index));
     let mut entries = view.entries();
-    while let Some(entry) = entries.next_entry()? {
-        each(entry)?;
+    while !output::has_failed()
+        && let Some(entry) = entries.next_entry()?
+    {
+        each(entry);
     }
     Ok(())
 }
