@@ -40,7 +40,10 @@ fn first_value(database: &Path) -> i64 {
 #[test]
 fn one_snapshot_of_everything_or_none() {
     let bench = bench();
-    let error = bench.fails(8, &with(&["sh", "-c", "echo half; exit 1"]));
+    fs::create_dir(bench.path("temp")).unwrap();
+    let failing = ["--temp-dir", "temp", "--", "sh", "-c", "echo half; exit 1"];
+    let error = bench.fails(8, &[&ALL[..4], &failing].concat());
+    assert_eq!(fs::read_dir(bench.path("temp")).unwrap().count(), 0);
     assert!(error.contains("command:dump.sql"), "{error}");
     assert_eq!(bench.json(&["list"])["snapshots"].as_array().unwrap().len(), 0);
 

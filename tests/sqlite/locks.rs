@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::Path;
 use std::process::Stdio;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use restow::fault::ErrorKind;
 use restow::progress::Cancel;
@@ -14,7 +14,7 @@ use rusqlite::Connection;
 use rustix::process::{Gid, Pid, Signal, Uid, kill_process};
 use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 
-use super::support::{make, names, step, verify};
+use super::support::{make, names, step, verify, wait_until};
 use crate::support::binary::{Bench, stderr};
 
 fn no_snapshot(bench: &Bench) {
@@ -157,14 +157,6 @@ fn step_within(connection: &Connection) {
              UPDATE one SET v = v + 1 WHERE id = 1; UPDATE two SET v = v + 1 WHERE id = 1",
         )
         .unwrap();
-}
-
-fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let started = Instant::now();
-    while !is_so() {
-        assert!(started.elapsed() < Duration::from_secs(60), "waited in vain until {what}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
 }
 
 #[test]
