@@ -373,3 +373,18 @@ fn a_reader_that_goes_away_and_a_disk_that_is_full() {
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     assert_eq!(bench.json(&["list"])["snapshots"].as_array().unwrap().len(), 2);
 }
+
+#[test]
+fn a_home_with_the_repository_in_it_does_not_back_up_the_repository() {
+    let bench = Bench::with_repository();
+    make_site(&bench.path("site"));
+    let first = bench.back_up(&["."]);
+    let id = bench.back_up(&["--force", "."]);
+    for id in [first, id] {
+        let shown = bench.ok(&["show", "--entries", &id]);
+        let has = |end: &str| shown.lines().any(|line| line.ends_with(end));
+        assert!(has(" site/index.html") && has(" .cache"), "{shown}");
+        assert!(!has("repository") && !has("/restow"), "{shown}");
+    }
+    assert!(bench.fails(2, &["backup", "repository"]).contains("left out"));
+}

@@ -22,3 +22,4 @@ mod scale;
 mod several_sources;
 mod sqlite;
 mod support;
+mod trust;

@@ -50,6 +50,11 @@ fn cache(options: &Options) -> Option<PathBuf> {
     options.cache.clone().or_else(|| user_folder("XDG_CACHE_HOME", ".cache").ok())
 }
 
+/// The repository and the cache: no part of any backup into it.
+pub fn own_folders(options: &Options) -> Result<Vec<PathBuf>> {
+    Ok(std::iter::once(place(options)?).chain(cache(options)).collect())
+}
+
 /// Opens the storage of an existing repository. A folder that is not there is a missing repository.
 pub fn storage(options: &Options) -> Result<Arc<dyn Storage>> {
     let place = place(options)?;

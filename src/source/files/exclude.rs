@@ -34,6 +34,9 @@ pub struct FolderOptions {
     pub exclude_presets: Vec<String>,
     /// Mount points are kept as empty folders.
     pub one_file_system: bool,
+    /// Folders left out wherever the walk meets them, by whatever path: a repository does not back up itself.
+    /// Those that are not there are passed over.
+    pub leave_out: Vec<PathBuf>,
 }
 
 /// Patterns ready to be matched.

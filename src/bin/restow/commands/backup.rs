@@ -22,6 +22,7 @@ pub fn run(context: &Context, args: &BackupArgs) -> Result<Outcome> {
         exclude_caches: args.exclude_caches,
         exclude_presets: args.exclude_preset.clone(),
         one_file_system: args.one_file_system,
+        leave_out: location::own_folders(&context.options)?,
     };
     // Sources first: a typing error in a path should not cost a passphrase.
     let settings = SourceSettings {
