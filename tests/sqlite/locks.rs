@@ -131,7 +131,8 @@ fn a_backup_killed_at_any_moment() {
             let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
             if let Some(wait) = wait {
                 let fds = format!("/proc/{}/fd", child.id());
-                wait_until("it copies", || has_open(&fds, &temp));
+                let mut has_ended = || child.try_wait().unwrap().is_some();
+                wait_until("it copies", || has_open(&fds, &temp) || has_ended());
                 std::thread::sleep(Duration::from_millis(wait));
             }
             child.kill().unwrap();
