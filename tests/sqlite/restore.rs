@@ -84,12 +84,12 @@ fn a_database_in_use_is_not_replaced() {
     for journal_mode in ["wal", "delete"] {
         let (bench, id, connection) = at_three(journal_mode, 0);
         connection.execute_batch("BEGIN IMMEDIATE").unwrap();
-        let error = bench.fails(7, &["restore", &id, "--overwrite"]);
+        let error = bench.fails(3, &["restore", &id, "--overwrite"]);
         assert!(error.contains("open") && error.contains("stop it"), "{error}");
         connection.execute_batch("ROLLBACK").unwrap();
         if journal_mode == "wal" {
             // Open is enough there.
-            bench.fails(7, &["restore", &id, "--overwrite"]);
+            bench.fails(3, &["restore", &id, "--overwrite"]);
         }
         step(&connection).unwrap();
         drop(connection);

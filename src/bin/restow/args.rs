@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
+use restow::source::files::SETTLE;
 
 /// Backups of databases and files that cost what changed.
 #[derive(Debug, Parser)]
@@ -175,6 +176,9 @@ pub struct BackupArgs {
     /// How long to wait for a database that another process has locked
     #[arg(long, default_value_t = 60, value_name = "SECONDS")]
     pub busy_timeout: u64,
+    /// Read a file again next time if it changed less than this long before the start
+    #[arg(long, default_value_t = SETTLE.as_secs(), value_name = "SECONDS")]
+    pub settle: u64,
 }
 
 /// Which snapshots count.
@@ -226,7 +230,7 @@ pub struct RestoreArgs {
     /// Only what this glob names, with all it contains (repeatable)
     #[arg(long, value_name = "GLOB")]
     pub only: Vec<String>,
-    /// Replace what is in the way without asking
+    /// Replace what is in the way without asking, and make the target folder itself what it was
     #[arg(long, visible_alias = "yes")]
     pub overwrite: bool,
     /// Show what would be done, do nothing

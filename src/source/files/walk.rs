@@ -15,6 +15,7 @@ use super::beneath::{Beneath, c_name};
 use super::body::FileBody;
 use super::exclude::{Excludes, FolderOptions};
 use super::failure::{failed, refused, words};
+use super::filesystem::Trust;
 use super::listing::Names;
 use super::node::Node;
 use super::state::{FileState, size};
@@ -39,6 +40,7 @@ pub(super) struct Walk {
     is_started: bool,
     root_device: u64,
     settled: Time,
+    trust: Trust,
     accounts: Accounts,
     excludes: Excludes,
     tags: Vec<CString>,
@@ -80,6 +82,7 @@ impl Walk {
             is_started: only_one,
             root_device: stat.st_dev,
             settled,
+            trust: Trust::default(),
             accounts: Accounts::load(),
             excludes: Excludes::new(options)?,
             tags: tags.collect::<Result<_, _>>().map_err(|errno| failed("use", b"", errno))?,
@@ -177,7 +180,9 @@ impl Walk {
             self.problem(path.as_bytes(), &message);
         }
         let mut entry = self.entry(path.clone(), EntryKind::File, stat, xattrs);
-        entry.token = seen.token(self.settled);
+        if self.trust.is_exact(&directory, name, stat.st_dev) {
+            entry.token = seen.token(self.settled);
+        }
         let body: Box<dyn OpenBody> =
             Box::new(FileBody { directory, name: name.to_owned(), path, seen });
         let item = SourceEntry { entry, body: Some(body), size_hint: size(stat) };

@@ -23,6 +23,7 @@ pub fn run(context: &Context, args: &BackupArgs) -> Result<Outcome> {
         exclude_presets: args.exclude_preset.clone(),
         one_file_system: args.one_file_system,
         leave_out: location::own_folders(&context.options)?,
+        settle: Some(Duration::from_secs(args.settle)),
     };
     // Sources first: a typing error in a path should not cost a passphrase.
     let settings = SourceSettings {

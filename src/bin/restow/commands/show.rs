@@ -1,6 +1,7 @@
 use anyhow::Result;
 use restow::format::{Entry, EntryKind};
 use restow::repo::{Repository, Selector, Snapshot, SnapshotView};
+use restow::store::{CatalogItem, Lost};
 use serde_json::{Value, json};
 
 use super::Context;
@@ -11,41 +12,56 @@ use crate::{location, output};
 pub fn run(context: &Context, args: &ShowArgs) -> Result<Outcome> {
     let repository = location::open(&context.options)?;
     let snapshot = repository.find(&Selector::new(&args.id), &args.filter.to_filter())?;
+    let mut lost = Vec::new();
     if context.options.json {
         let mut document = output::snapshot_json(&snapshot);
         if args.entries {
             let mut entries = Vec::new();
-            each_entry(&repository, &snapshot, |entry| {
+            lost = each_entry(&repository, &snapshot, |entry| {
                 entries.push(entry_json(&entry));
             })?;
             if let Value::Object(fields) = &mut document {
                 fields.insert("entries".into(), Value::Array(entries));
+                fields.insert("lost".into(), lost.iter().map(lost_json).collect());
             }
         }
         output::json(&document)?;
-        return Ok(Outcome::Done);
+    } else {
+        summary(&snapshot);
+        if args.entries {
+            lost = each_entry(&repository, &snapshot, |entry| println!("{}", entry_line(&entry)))?;
+        }
+        for lost in &lost {
+            let last = output::lossy(lost.last.as_bytes());
+            eprintln!("lost: {} entries up to {last}: {}", lost.entries, lost.error);
+        }
     }
-    summary(&snapshot);
-    if args.entries {
-        each_entry(&repository, &snapshot, |entry| println!("{}", entry_line(&entry)))?;
-    }
-    Ok(Outcome::Done)
+    Ok(if lost.is_empty() { Outcome::Done } else { Outcome::Damaged })
 }
 
+/// Calls `each` for every entry; what the catalog no longer tells of comes back.
 fn each_entry(
     repository: &Repository,
     snapshot: &Snapshot,
     mut each: impl FnMut(Entry),
-) -> Result<()> {
+) -> Result<Vec<Lost>> {
     let index = repository.load_index()?;
     let view = SnapshotView::new(snapshot.id, snapshot.manifest.clone(), repository.reader(&index));
-    let mut entries = view.entries();
+    let (mut entries, mut lost) = (view.entries(), Vec::new());
     while !output::has_failed()
-        && let Some(entry) = entries.next_entry()?
+        && let Some(item) = entries.next_item()?
     {
-        each(entry);
+        match item {
+            CatalogItem::Entry(entry) => each(entry),
+            CatalogItem::Lost(stretch) => lost.push(stretch),
+        }
     }
-    Ok(())
+    Ok(lost)
+}
+
+fn lost_json(lost: &Lost) -> Value {
+    let last = output::lossy(lost.last.as_bytes());
+    json!({ "entries": lost.entries, "last": last, "message": lost.error.to_string() })
 }
 
 fn summary(snapshot: &Snapshot) {
