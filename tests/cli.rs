@@ -386,6 +386,40 @@ fn completions() {
 }
 
 #[test]
+fn a_reader_that_goes_away_and_a_disk_that_is_full() {
+    let bench = Bench::with_repository();
+    make_site(&bench.path("site"));
+    bench.ok(&["backup", "site"]);
+    let commands = [
+        &["list"][..],
+        &["list", "--json"],
+        &["show", "latest", "--entries"],
+        &["completions", "bash"],
+    ];
+    for args in commands {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = bench.command(args).stdout(writer).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{args:?}: {}", stderr(&output));
+        assert_eq!(stderr(&output), "");
+        let full = fs::File::options().write(true).open("/dev/full").unwrap();
+        let output = bench.command(args).stdout(full).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{args:?}");
+        assert!(stderr(&output).contains("cannot write to standard output"));
+    }
+    // Nobody to hear of an error, or of a snapshot that was taken all the same.
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = bench.command(&["restore", "none"]);
+    assert_eq!(command.stderr(writer).output().unwrap().status.code(), Some(5));
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let output = bench.command(&["backup", "site"]).stdout(writer).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert_eq!(bench.json(&["list"])["snapshots"].as_array().unwrap().len(), 2);
+}
+
+#[test]
 fn a_home_with_the_repository_in_it_does_not_back_up_the_repository() {
     let bench = Bench::with_repository();
     make_site(&bench.path("site"));

@@ -5,6 +5,7 @@
 
 mod check_cancelled;
 mod cli;
+mod command;
 mod contracts;
 mod damage;
 mod engine;
@@ -20,6 +21,8 @@ mod lost_catalog;
 mod lying_trees;
 mod refusals;
 mod scale;
+mod several_sources;
+mod sqlite;
 mod support;
 mod troubled_target;
 mod trust;

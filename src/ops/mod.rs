@@ -9,6 +9,6 @@ pub use backup::{BackupOptions, BackupReport, backup};
 pub use check::{CheckOptions, CheckReport, EntryDamage, SnapshotDamage, check, check_names};
 pub use error::OpError;
 pub use restore::{
-    Losses, LostStretch, RestoreOptions, RestorePlan, RestoreReport, Selection, plan_restore,
-    restore,
+    Losses, LostStretch, RestoreOptions, RestorePlan, RestoreReport, RestoreTarget, Selection,
+    plan_restore, restore,
 };

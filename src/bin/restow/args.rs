@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
@@ -79,7 +80,7 @@ pub enum Command {
     Init(InitArgs),
     /// Take a snapshot of one or several sources together
     #[command(
-        after_help = "Examples:\n  restow backup ./site\n  restow backup ./site -m \"before the upgrade\" --tag web\n  restow backup /home --exclude '*.iso' --exclude-caches"
+        after_help = "Examples:\n  restow backup ./site\n  restow backup ./site -m \"before the upgrade\" --tag web\n  restow backup /home --exclude '*.iso' --exclude-caches\n  restow backup ./uploads sqlite:app.db               (one snapshot of both)\n  restow backup command:shop.sql -- pg_dump shop      (kept only if pg_dump succeeds)\n  zcat dump.gz | restow backup stdin:dump.sql"
     )]
     Backup(BackupArgs),
     /// List snapshots
@@ -123,9 +124,13 @@ pub struct InitArgs {
 
 #[derive(Debug, clap::Args)]
 pub struct BackupArgs {
-    /// Folders or files. Several become one snapshot: all of them or none
+    /// A folder or file, sqlite:FILE, command:NAME (with -- PROGRAM ARG… at the end) or stdin:NAME. Several
+    /// become one snapshot: all of them or none. Say ./sqlite:x for a path that looks like a source
     #[arg(required = true, value_name = "SOURCE")]
-    pub sources: Vec<PathBuf>,
+    pub sources: Vec<OsString>,
+    /// The program whose output command:NAME keeps, run without a shell
+    #[arg(last = true, value_name = "PROGRAM")]
+    pub command: Vec<OsString>,
     /// Why this snapshot is taken
     #[arg(short = 'm', long = "message", default_value = "", value_name = "TEXT")]
     pub description: String,
@@ -162,6 +167,15 @@ pub struct BackupArgs {
     /// Stay on the file system of the source
     #[arg(short = 'x', long)]
     pub one_file_system: bool,
+    /// Accept a command or standard input without a byte
+    #[arg(long)]
+    pub allow_empty: bool,
+    /// Where a database is copied to while it is backed up (default: TMPDIR, else /var/tmp)
+    #[arg(long, value_name = "FOLDER")]
+    pub temp_dir: Option<PathBuf>,
+    /// How long to wait for a database that another process has locked
+    #[arg(long, default_value_t = 60, value_name = "SECONDS")]
+    pub busy_timeout: u64,
     /// Read a file again next time if it changed less than this long before the start
     #[arg(long, default_value_t = SETTLE.as_secs(), value_name = "SECONDS")]
     pub settle: u64,

@@ -1,5 +1,8 @@
 //! The restow binary: arguments to operations to output. It uses the public library only.
 
+#[macro_use]
+mod print;
+
 mod args;
 mod commands;
 mod error;
@@ -7,8 +10,8 @@ mod location;
 mod output;
 mod progress;
 mod signals;
+mod sources;
 
-use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -42,9 +45,13 @@ fn main() -> ExitCode {
             code
         }
     };
-    // A pipe that was closed early is its reader's business.
-    let _ = std::io::stdout().flush();
-    ExitCode::from(code)
+    match output::end() {
+        Err(error) if code == 0 => {
+            output::error(&error, 1, context.options.json);
+            ExitCode::FAILURE
+        }
+        _ => ExitCode::from(code),
+    }
 }
 
 fn start_log(args: &Args) {

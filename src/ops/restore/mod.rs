@@ -1,6 +1,7 @@
 //! Restoring: a snapshot on one side, an importer on the other. Planned first, executed second.
 
 mod select;
+mod target;
 mod window;
 mod writing;
 
@@ -14,6 +15,7 @@ use crate::source::{Fate, Importer, SourceError};
 
 use self::select::Selected;
 pub use self::select::Selection;
+pub use self::target::RestoreTarget;
 use self::window::Window;
 use self::writing::Writing;
 use super::OpError;

@@ -7,6 +7,7 @@ use crossbeam_channel::Receiver;
 use rayon::prelude::*;
 
 use crate::chunk::chunk_id;
+use crate::fault::ErrorKind;
 use crate::progress::{Cancel, Event, Observer};
 use crate::repo::SnapshotView;
 use crate::source::SourceError;
@@ -145,15 +146,23 @@ impl<'v> Writing<'v> {
         self.files.extend(open);
         let finished: Vec<_> = done
             .into_par_iter()
-            .map(|Written { file: OpenFile { path, sink }, failed, .. }| {
+            .map(|Written { file: OpenFile { path, sink }, failed, damaged }| {
                 let result = if failed { Ok(()) } else { sink.finish() };
                 self.observer.on(Event::Items(1));
-                (path, result)
+                (path, damaged, result)
             })
-            .filter(|(_, result)| result.is_err())
+            .filter(|(.., result)| result.is_err())
             .collect();
-        for (path, result) in finished {
-            own(result, &path, |problem| self.report.fail(self.observer, problem))?;
+        for (path, damaged, result) in finished {
+            match result {
+                // Found only once it was whole.
+                Err(error) if error.kind() == ErrorKind::Damage && !damaged => {
+                    self.report.damage(self.observer, problem(&path, &error));
+                }
+                finished => {
+                    own(finished, &path, |problem| self.report.fail(self.observer, problem))?;
+                }
+            }
         }
         Ok(())
     }

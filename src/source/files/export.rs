@@ -18,6 +18,7 @@ use super::walk::Walk;
 use crate::fault::ErrorKind;
 use crate::format::Time;
 use crate::progress::Cancel;
+use crate::source::url;
 use crate::source::{
     Description, Estimate, Exporter, Item, Outcome, Section, Session, SourceError,
 };
@@ -76,7 +77,7 @@ impl Exporter for FolderExporter {
         };
         Description {
             kind: if self.is_folder { "folder" } else { "file" }.to_owned(),
-            url: url(self.bytes()),
+            url: url::of_path(self.bytes()),
             label: self.path.file_name().map_or("root".to_owned(), |name| label(name.as_bytes())),
         }
     }
@@ -108,22 +109,6 @@ impl Exporter for FolderExporter {
         )?;
         Ok(Box::new(FolderSession { walk: Some(walk), excluded }))
     }
-}
-
-/// The path itself, which starts with `/`; one that is not UTF-8 as a `file:` URL, which never does.
-fn url(path: &[u8]) -> String {
-    if let Ok(text) = str::from_utf8(path) {
-        return text.to_owned();
-    }
-    let mut url = "file://".to_owned();
-    for byte in path {
-        match byte {
-            b'/' | b'-' | b'.' | b'_' | b'~' => url.push(char::from(*byte)),
-            byte if byte.is_ascii_alphanumeric() => url.push(char::from(*byte)),
-            byte => url.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    url
 }
 
 fn is_folder(path: &Path) -> Result<bool, SourceError> {

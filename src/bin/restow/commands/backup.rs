@@ -1,15 +1,17 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use restow::ops::{BackupOptions, BackupReport, backup};
+use restow::ops::{BackupOptions, BackupReport, OpError, backup};
 use restow::source::Exporter;
-use restow::source::files::{FolderExporter, FolderOptions};
+use restow::source::files::FolderOptions;
+use restow::source::sqlite::SqliteOptions;
 use serde_json::json;
 
 use super::Context;
 use crate::args::BackupArgs;
 use crate::error::Outcome;
 use crate::progress::Progress;
+use crate::sources::{self, SourceSettings};
 use crate::{location, output};
 
 pub fn run(context: &Context, args: &BackupArgs) -> Result<Outcome> {
@@ -24,13 +26,20 @@ pub fn run(context: &Context, args: &BackupArgs) -> Result<Outcome> {
         settle: Some(Duration::from_secs(args.settle)),
     };
     // Sources first: a typing error in a path should not cost a passphrase.
-    let exporters = args
-        .sources
+    let settings = SourceSettings {
+        folder: folder_options,
+        sqlite: SqliteOptions {
+            temp_dir: args.temp_dir.clone(),
+            busy_timeout: Duration::from_secs(args.busy_timeout),
+        },
+        allow_empty: args.allow_empty,
+        pass_stderr: !context.options.json,
+    };
+    let exporters = sources::parse(&args.sources, &args.command)?
         .iter()
-        .map(|source| FolderExporter::new(source, folder_options.clone()))
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(restow::ops::OpError::from)?;
-    let sources: Vec<&dyn Exporter> = exporters.iter().map(|e| e as &dyn Exporter).collect();
+        .map(|spec| spec.resolve(&settings))
+        .collect::<Result<Vec<_>, OpError>>()?;
+    let sources: Vec<&dyn Exporter> = exporters.iter().map(|exporter| &**exporter).collect();
     let repository = location::open(&context.options)?;
     if !args.dry_run {
         location::sweep(&context.options);

@@ -1,5 +1,3 @@
-use std::io::Write;
-
 use anyhow::Result;
 use restow::format::{Entry, EntryKind};
 use restow::repo::{Repository, Selector, Snapshot, SnapshotView};
@@ -21,7 +19,6 @@ pub fn run(context: &Context, args: &ShowArgs) -> Result<Outcome> {
             let mut entries = Vec::new();
             lost = each_entry(&repository, &snapshot, |entry| {
                 entries.push(entry_json(&entry));
-                Ok(())
             })?;
             if let Value::Object(fields) = &mut document {
                 fields.insert("entries".into(), Value::Array(entries));
@@ -32,10 +29,7 @@ pub fn run(context: &Context, args: &ShowArgs) -> Result<Outcome> {
     } else {
         summary(&snapshot);
         if args.entries {
-            let mut out = std::io::stdout().lock();
-            lost = each_entry(&repository, &snapshot, |entry| {
-                Ok(writeln!(out, "{}", entry_line(&entry))?)
-            })?;
+            lost = each_entry(&repository, &snapshot, |entry| println!("{}", entry_line(&entry)))?;
         }
         for lost in &lost {
             let last = output::lossy(lost.last.as_bytes());
@@ -49,14 +43,16 @@ pub fn run(context: &Context, args: &ShowArgs) -> Result<Outcome> {
 fn each_entry(
     repository: &Repository,
     snapshot: &Snapshot,
-    mut each: impl FnMut(Entry) -> Result<()>,
+    mut each: impl FnMut(Entry),
 ) -> Result<Vec<Lost>> {
     let index = repository.load_index()?;
     let view = SnapshotView::new(snapshot.id, snapshot.manifest.clone(), repository.reader(&index));
     let (mut entries, mut lost) = (view.entries(), Vec::new());
-    while let Some(item) = entries.next_item()? {
+    while !output::has_failed()
+        && let Some(item) = entries.next_item()?
+    {
         match item {
-            CatalogItem::Entry(entry) => each(entry)?,
+            CatalogItem::Entry(entry) => each(entry),
             CatalogItem::Lost(stretch) => lost.push(stretch),
         }
     }
