@@ -146,21 +146,22 @@ impl<'v> Writing<'v> {
         self.files.extend(open);
         let finished: Vec<_> = done
             .into_par_iter()
-            .map(|Written { file: OpenFile { path, sink }, failed, damaged, .. }| {
+            .map(|Written { file: OpenFile { path, sink }, failed, damaged }| {
                 let result = if failed { Ok(()) } else { sink.finish() };
                 self.observer.on(Event::Items(1));
                 (path, damaged, result)
             })
-            .filter(|(_, _, result)| result.is_err())
+            .filter(|(.., result)| result.is_err())
             .collect();
-        for (path, was_damaged, result) in finished {
+        for (path, damaged, result) in finished {
             match result {
                 // Found only once it was whole.
-                Err(error) if error.kind() == ErrorKind::Damage && !was_damaged => {
+                Err(error) if error.kind() == ErrorKind::Damage && !damaged => {
                     self.report.damage(self.observer, problem(&path, &error));
                 }
-                result => own(result, &path, |problem| self.report.fail(self.observer, problem))
-                    .map(drop)?,
+                finished => {
+                    own(finished, &path, |problem| self.report.fail(self.observer, problem))?;
+                }
             }
         }
         Ok(())
