@@ -21,8 +21,8 @@ pub struct IndexState {
     pub unreadable: Vec<(ObjectId, RepoError)>,
 }
 
-/// Index objects decoded at once: bounds memory while a fresh cache is filled.
-const BATCH: usize = 8;
+/// Index objects decoded at once, at most: some 5 MiB each while a cache is filled.
+const BATCH_MAX: usize = 8;
 
 /// Which index objects are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,7 +53,7 @@ impl IndexState {
             Reading::All => listed.into_iter().collect(),
         };
         let mut unreadable = Vec::new();
-        for batch in fresh.chunks(BATCH) {
+        for batch in fresh.chunks(rayon::current_num_threads().clamp(1, BATCH_MAX)) {
             let read: Vec<_> = batch
                 .par_iter()
                 .map(|id| {

@@ -22,9 +22,11 @@ const FAMILIES: [&str; 5] = [DEFAULT, CHUNKS, BASES, PACKS, OBJECTS];
 /// that opens while the primary replaces files could otherwise see families of different moments.
 const GENERATION: &[u8] = b"generation";
 
-const BLOCK_CACHE: usize = 32 * MIB;
+const BLOCK_CACHE: usize = 16 * MIB;
 const WRITE_BUFFER: usize = 16 * MIB;
 const ALL_WRITE_BUFFERS: usize = 32 * MIB;
+/// Of each file a compaction reads: with the 2 MiB of the library it would take more memory than all else.
+const COMPACTION_READAHEAD: usize = 128 * KIB;
 const OPEN_FILES: i32 = 256;
 /// Of a Bloom filter of this many bits a key, the ribbon filter has the false hits (1 %), in fewer bits.
 const FILTER_BITS: f64 = 10.0;
@@ -161,6 +163,7 @@ fn options(open_files: i32) -> Options {
     options.set_db_write_buffer_size(ALL_WRITE_BUFFERS);
     options.set_max_open_files(open_files);
     options.set_max_background_jobs(2);
+    options.set_compaction_readahead_size(COMPACTION_READAHEAD);
     options.set_log_level(LogLevel::Error);
     options.set_keep_log_file_num(1);
     options.set_max_log_file_size(MIB);
