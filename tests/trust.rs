@@ -3,22 +3,22 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use restow::fault::ErrorKind;
 use restow::format::{IndexRecord, Note, NoteFact, ObjectKind, PackKind, name};
 use restow::id::ObjectId;
-use restow::ops::{CheckOptions, CheckReport, check};
+use restow::ops::{CheckOptions, CheckReport, RestoreOptions, check, restore};
 use restow::progress::{Cancel, Event, Observer, Phase, Silent};
 use restow::repo::{Filter, OpenOptions, RepoError, Repository, Selector, Standing, create};
 use restow::storage::{Key, Listed, Memory, Storage, StorageError};
 
-use crate::support::memory_source::{MemorySource, Trouble};
+use crate::support::memory_source::{MemorySource, MemoryTarget, Trouble};
 use crate::support::model::{noise, path};
 use crate::support::{
     back_up, default_chunks, identity, memory_repository, open, passphrase, restore_to_memory,
-    small_chunks,
+    small_chunks, view,
 };
 
 fn open_with_cache(storage: &Memory, cache: &Path) -> Repository {
@@ -340,4 +340,91 @@ fn what_a_newer_restow_wrote_is_not_called_damage() {
         let error = check(&open(storage), &options, &Silent, &Cancel::new()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::TooNew, "{error}");
     }
+}
+
+/// A disk that is unmounted while a restore runs: its objects are missing, which is no damage.
+struct Unmounted {
+    inner: Memory,
+    after: usize,
+    reads: AtomicUsize,
+}
+
+impl Unmounted {
+    fn is_gone(&self) -> bool {
+        self.reads.load(Ordering::Relaxed) > self.after
+    }
+}
+
+impl Storage for Unmounted {
+    fn put(&self, key: &Key, bytes: &[u8]) -> Result<(), StorageError> {
+        self.inner.put(key, bytes)
+    }
+
+    fn get(&self, key: &Key, limit: u64) -> Result<Vec<u8>, StorageError> {
+        match self.is_gone() {
+            true => Err(StorageError::Missing { place: self.describe(), key: key.clone() }),
+            false => self.inner.get(key, limit),
+        }
+    }
+
+    fn get_range(&self, k: &Key, at: u64, len: usize, b: &mut Vec<u8>) -> Result<(), StorageError> {
+        self.reads.fetch_add(1, Ordering::Relaxed);
+        match self.is_gone() {
+            true => Err(StorageError::Missing { place: self.describe(), key: k.clone() }),
+            false => self.inner.get_range(k, at, len, b),
+        }
+    }
+
+    fn list(&self, prefix: &Key, each: &mut dyn FnMut(Listed)) -> Result<(), StorageError> {
+        self.inner.list(prefix, each)
+    }
+
+    fn delete(&self, key: &Key) -> Result<(), StorageError> {
+        self.inner.delete(key)
+    }
+
+    fn describe(&self) -> String {
+        "a disk".into()
+    }
+}
+
+#[test]
+fn a_repository_that_goes_away_ends_a_restore_and_a_check_and_is_not_called_damaged() {
+    let storage = memory_repository(&small_chunks());
+    let id = back_up(&open(storage.clone()), &[&settled_files()]).unwrap().id.unwrap();
+    let mut ended = 0;
+    for after in 0..40 {
+        let gone = || Unmounted { inner: storage.clone(), after, reads: AtomicUsize::new(0) };
+        let repository = open(gone());
+        let target = MemoryTarget::default();
+        let view = view(&repository, id);
+        let (options, importer) = (RestoreOptions::default(), Box::new(target.importer()));
+        match restore(&view, importer, &options, &Silent, &Cancel::new()) {
+            Ok(report) => assert!(!report.is_damaged(), "{after}: {report:?}"),
+            Err(error) => {
+                ended += 1;
+                assert_eq!(error.kind(), ErrorKind::Unreachable, "{after}: {error}");
+                assert!(error.to_string().contains("not there any more"), "{error}");
+            }
+        }
+        let options = CheckOptions::default();
+        match check(&open(gone()), &options, &Silent, &Cancel::new()) {
+            Ok(report) => assert!(report.is_clean(), "{after}: {report:?}"),
+            Err(error) => assert_eq!(error.kind(), ErrorKind::Unreachable, "{after}: {error}"),
+        }
+    }
+    assert!((3..40).contains(&ended), "{ended}");
+}
+
+#[test]
+fn a_pack_in_the_wrong_folder_is_missing() {
+    heals(|storage| {
+        for key in keys_of(storage, "packs") {
+            let bytes = storage.get(&key, 1 << 30).unwrap();
+            storage.put(&Key::new(format!("packs/zz/{}", key.name())).unwrap(), &bytes).unwrap();
+            storage.delete(&key).unwrap();
+        }
+        let report = checked(&open(storage.clone()));
+        assert_eq!(report.objects_damaged.len(), 2, "{report:?}");
+    });
 }

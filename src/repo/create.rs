@@ -67,6 +67,8 @@ pub fn create(
     let vault = Vault::new(Keys::new(repository, master.clone()));
     let sealed = vault.seal(ObjectKind::Config, &config)?;
     add_key(storage, repository, &master, secret, options.kdf, &options.key_label, identity)?;
+    // Deriving a key takes its time: somebody else may have been here meanwhile.
+    check_empty(storage)?;
     storage.put(&Key::new(name::CONFIG)?, &sealed.bytes)?;
     let marker = Marker { repository, created: jiff::Timestamp::now().to_string() };
     let marker = marker.encode().map_err(|e| RepoError::format(MARKER_NAME, e))?;

@@ -139,5 +139,7 @@ pub(super) fn void_actors(storage: &dyn Storage) -> Result<HashSet<ActorId>, Rep
 /// Packs that are there, and their lengths.
 pub(super) fn listed_packs(storage: &dyn Storage) -> Result<HashMap<PackId, u64>, RepoError> {
     let listed = list_ids(storage, name::PACKS)?;
-    Ok(listed.into_iter().map(|(id, listed)| (id, listed.len)).collect())
+    // One in the wrong folder is none: nobody will look for it there.
+    let in_place = listed.into_iter().filter(|(id, listed)| listed.key.as_str() == name::pack(id));
+    Ok(in_place.map(|(id, listed)| (id, listed.len)).collect())
 }

@@ -1,6 +1,5 @@
 //! Catalogs of any number of entries, written and read a leaf at a time.
 
-use crate::fault::ErrorKind;
 use crate::format::{
     CatalogChild, CatalogLeaf, CatalogNode, Content, Entry, EntryKind, EntryPath, NodeRef, Recipe,
     TreeRoot, encode,
@@ -172,11 +171,7 @@ impl<'a> CatalogCursor<'a> {
             }
             match self.enter_child(&child, self.root.levels.saturating_sub(depth)) {
                 Ok(()) => {}
-                Err(error)
-                    if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::TooNew) =>
-                {
-                    return Err(error);
-                }
+                Err(error) if error.is_general() => return Err(error),
                 Err(error) => {
                     let CatalogChild { entries, last, .. } = child;
                     self.reach(&last);

@@ -37,6 +37,8 @@ pub enum StoreError {
     MissingChunk { chunk: ChunkId },
     #[error("chunk {chunk} has {found} bytes, expected {expected}")]
     WrongLength { chunk: ChunkId, expected: u64, found: u64 },
+    #[error("the repository at {place} is not there any more: its marker is gone")]
+    Gone { place: String },
     #[error("entry {path:?} comes after {after:?}, which sorts behind it")]
     Unsorted { path: String, after: String },
     #[error("an earlier write failed")]
@@ -58,9 +60,16 @@ impl StoreError {
             | Self::WrongChunk { .. }
             | Self::MissingChunk { .. }
             | Self::WrongLength { .. } => ErrorKind::Damage,
+            Self::Gone { .. } => ErrorKind::Unreachable,
             Self::Key(_) | Self::Unsorted { .. } | Self::Poisoned => ErrorKind::Failed,
             Self::Interrupted => ErrorKind::Interrupted,
         }
+    }
+
+    /// Whether everything else would meet it too: it says nothing of the one thing that was to be read.
+    pub fn is_general(&self) -> bool {
+        let general = [ErrorKind::Unreachable, ErrorKind::Interrupted, ErrorKind::TooNew];
+        matches!(self, Self::Index(_)) || general.contains(&self.kind())
     }
 
     pub(crate) fn format(object: impl ToString, source: FormatError) -> Self {

@@ -109,10 +109,10 @@ fn first<T>(copies: &[Location], want: &Want<T>) -> Result<Location, StoreError>
         expected: u64::from(want.len),
         found: u64::from(found),
     };
-    match copies.first() {
-        Some(copy) if copy.chunk_len == want.len => Ok(*copy),
-        Some(copy) => Err(wrong(copy.chunk_len)),
-        None => Err(StoreError::MissingChunk { chunk: want.id }),
+    match (copies.iter().find(|copy| copy.chunk_len == want.len), copies.first()) {
+        (Some(copy), _) => Ok(*copy),
+        (None, Some(copy)) => Err(wrong(copy.chunk_len)),
+        (None, None) => Err(StoreError::MissingChunk { chunk: want.id }),
     }
 }
 

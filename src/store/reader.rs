@@ -7,11 +7,13 @@ use lru::LruCache;
 
 use crate::chunk::chunk_id;
 use crate::codec::{self, SealKey};
-use crate::format::{self, Codec, HEADER_LEN, Header, NodeRef, Record, SealedPart, name};
+use crate::format::{
+    self, Codec, HEADER_LEN, Header, MARKER_NAME, NodeRef, Record, SealedPart, name,
+};
 use crate::id::{ChunkId, PackId};
 use crate::index::{Base, ChunkIndex, Location};
-use crate::limits::{BLOCK_RAW_MAX, DELTA_DEPTH_MAX};
-use crate::storage::{Key, Storage};
+use crate::limits::{BLOCK_RAW_MAX, DELTA_DEPTH_MAX, PLAIN_RECORD_MAX};
+use crate::storage::{Key, Storage, StorageError};
 
 use super::lost::Lost;
 use super::{StoreError, Vault};
@@ -71,7 +73,11 @@ impl StoreReader {
 
     /// The verified bytes of a chunk, from the first copy that is whole.
     pub fn chunk(&self, id: &ChunkId) -> Result<Vec<u8>, StoreError> {
-        self.chunk_shallower(id, DELTA_DEPTH_MAX + 1).inspect_err(|_| self.lost.note(id))
+        self.chunk_shallower(id, DELTA_DEPTH_MAX + 1).inspect_err(|error| {
+            if !error.is_general() {
+                self.lost.note(id);
+            }
+        })
     }
 
     /// Likewise, from copies that take fewer decodes than `depth` only: chains of bases end.
@@ -83,6 +89,7 @@ impl StoreReader {
                 .and_then(|block| self.verified(location, id, &block).map(<[u8]>::to_vec));
             match read {
                 Ok(bytes) => return Ok(bytes),
+                Err(failed) if failed.is_general() => return Err(failed),
                 Err(failed) => error = failed,
             }
         }
@@ -123,16 +130,26 @@ impl StoreReader {
             return Ok(Arc::clone(block));
         }
         let (mut sealed, mut decoded) = (Vec::new(), Vec::new());
-        self.storage.get_range(
-            &Key::new(name::pack(&location.pack))?,
-            u64::from(location.offset),
-            location.sealed_len as usize,
-            &mut sealed,
-        )?;
+        let (key, offset) = (Key::new(name::pack(&location.pack))?, u64::from(location.offset));
+        let read = self.storage.get_range(&key, offset, location.sealed_len as usize, &mut sealed);
+        read.map_err(|error| self.gone_or(error))?;
         let block = self.decode_block(location, &mut sealed, &mut decoded)?.to_vec();
         let block = Arc::new(block);
         self.lock_blocks().keep(at, Arc::clone(&block));
         Ok(block)
+    }
+
+    /// A pack that is missing is damage; a repository that is missing (a disk that was unmounted) is not.
+    fn gone_or(&self, error: StorageError) -> StoreError {
+        let is_missing = |error: &StorageError| matches!(error, StorageError::Missing { .. });
+        let marker = || {
+            let key = Key::new(MARKER_NAME).ok()?;
+            self.storage.get(&key, PLAIN_RECORD_MAX as u64).err().filter(is_missing)
+        };
+        match is_missing(&error).then(marker).flatten() {
+            Some(_) => StoreError::Gone { place: self.storage.describe() },
+            None => error.into(),
+        }
     }
 
     /// Opens and decodes a sealed block: into `decoded`, or in place where it is stored raw.
@@ -210,7 +227,9 @@ impl StoreReader {
             return Ok(key);
         }
         let (object, mut header) = (name::pack(&location.pack), Vec::new());
-        self.storage.get_range(&Key::new(object.as_str())?, 0, HEADER_LEN, &mut header)?;
+        self.storage
+            .get_range(&Key::new(object.as_str())?, 0, HEADER_LEN, &mut header)
+            .map_err(|error| self.gone_or(error))?;
         let kind = location.pack_kind.object();
         let (header, _) =
             Header::decode(kind, &header).map_err(|e| StoreError::format(&object, e))?;

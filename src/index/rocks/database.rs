@@ -24,6 +24,8 @@ const GENERATION: &[u8] = b"generation";
 
 const BLOCK_CACHE: usize = 16 * MIB;
 const WRITE_BUFFER: usize = 16 * MIB;
+/// Smaller than usual: building one takes memory in proportion.
+const TABLE_FILE: u64 = 8 * MIB as u64;
 const ALL_WRITE_BUFFERS: usize = 32 * MIB;
 /// Of each file a compaction reads: with the 2 MiB of the library it would take more memory than all else.
 const COMPACTION_READAHEAD: usize = 128 * KIB;
@@ -177,6 +179,7 @@ fn families(cache: &Cache) -> Vec<ColumnFamilyDescriptor> {
         let mut options = Options::default();
         options.set_write_buffer_size(WRITE_BUFFER);
         options.set_max_write_buffer_number(2);
+        options.set_target_file_size_base(TABLE_FILE);
         options.set_compression_type(DBCompressionType::None);
         options.set_level_compaction_dynamic_level_bytes(true);
         options.set_block_based_table_factory(&table(cache));

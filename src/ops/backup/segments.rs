@@ -58,6 +58,8 @@ struct Guessed {
 const STEPS_MAX: usize = 1024;
 /// Segments that are coded at once: more than this, and memory would grow with the cores.
 const IN_FLIGHT_MAX: usize = 12;
+/// And not more bytes than this, where chunks are large.
+const SEGMENTS_MAX: usize = 48 * 1024 * 1024;
 /// Segments that are cut at once.
 const GUESSING_MAX: usize = 4;
 /// A segment holds this much, or four chunks of the largest size.
@@ -72,12 +74,13 @@ impl<'a> Segments<'a> {
         cancel: &'a Cancel,
     ) -> (Self, Receiver<Batch>, Sender<Segment>) {
         let threads = rayon::current_num_threads();
-        let in_flight = threads.min(IN_FLIGHT_MAX) + 1;
-        let guessing_max = threads.min(GUESSING_MAX);
-        let (batches, to_assembler) = crossbeam_channel::bounded(in_flight);
-        let (give_back, spent) = crossbeam_channel::bounded(in_flight + guessing_max + 2);
         let headroom = cutter.sizes().max as usize;
         let capacity = headroom + SEGMENT.max(4 * headroom);
+        let affordable = (SEGMENTS_MAX / capacity).max(2);
+        let in_flight = threads.min(IN_FLIGHT_MAX).min(affordable) + 1;
+        let guessing_max = threads.min(GUESSING_MAX).min(affordable);
+        let (batches, to_assembler) = crossbeam_channel::bounded(in_flight);
+        let (give_back, spent) = crossbeam_channel::bounded(in_flight + guessing_max + 2);
         let segments = Self {
             cutter: Arc::new(cutter),
             encoder: Arc::clone(session.encoder()),

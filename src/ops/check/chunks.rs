@@ -37,7 +37,10 @@ impl ChunkStates {
         let mut listed: HashMap<PackId, u64> = HashMap::new();
         let prefix = Key::new(name::PACKS).map_err(crate::repo::RepoError::from)?;
         repository.storage().list(&prefix, &mut |object| {
-            if let Ok(id) = object.key.name().parse() {
+            // One in the wrong folder is none: nobody looks for it there.
+            if let Ok(id) = object.key.name().parse()
+                && object.key.as_str() == name::pack(&id)
+            {
                 listed.insert(id, object.len);
             }
         })?;

@@ -101,10 +101,14 @@ impl Walk<'_> {
             check_child(claim, entries, covered.as_ref().map(|covered| &covered.last))?;
             Ok(covered)
         });
-        let covered = covered.unwrap_or_else(|error| {
-            self.lost(said, &error);
-            None
-        });
+        let covered = match covered {
+            Ok(covered) => covered,
+            Err(error) if error.is_general() => return Err(error.into()),
+            Err(error) => {
+                self.lost(said, &error);
+                None
+            }
+        };
         if self.count == before {
             self.whole.insert((node.id, level), covered.clone());
         }
@@ -177,6 +181,7 @@ impl Walk<'_> {
                 self.damaged(entry.path.as_bytes(), &error);
             }
             Err(StoreError::Interrupted) => return Err(OpError::Interrupted),
+            Err(error) if error.is_general() => return Err(error.into()),
             Err(error) => self.damaged(entry.path.as_bytes(), &error),
         }
         Ok(())

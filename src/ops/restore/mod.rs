@@ -135,10 +135,12 @@ pub fn restore(
     observer.on(Event::Started(Phase::Restore));
     let (lots, received) = crossbeam_channel::bounded(1);
     let writing = Writing::new(view, observer, cancel);
+    // Of those who place: a failed writer stops them before they clear the way for more that is never written.
+    let stop = &cancel.child();
     let (mut placing, written) = std::thread::scope(|scope| {
-        let writer = scope.spawn(move || writing.run(&received));
+        let writer = scope.spawn(move || writing.run(&received).inspect_err(|_| stop.cancel()));
         let (report, unmade) = (RestoreReport::default(), HashSet::new());
-        let mut placing = Placing { view, observer, cancel, report, unmade };
+        let mut placing = Placing { view, observer, cancel: stop, report, unmade };
         let placed = placing.run(&mut *importer, options, Window::new(lots));
         // Where both failed, the writer's failure came first: the other merely lost its channel.
         let written = writer.join().map_err(|_| OpError::Lost)??;
@@ -149,12 +151,16 @@ pub fn restore(
 
     observer.on(Event::Started(Phase::RestoreMetadata));
     let Placing { mut report, unmade, .. } = placing;
-    settle(view, &mut *importer, options, cancel, |importer, entry| {
+    let losses = settle(view, &mut *importer, options, cancel, |importer, entry| {
         if unmade.contains(&entry.path) {
             return Ok(());
         }
         own(importer.settle(entry), &entry.path, |problem| report.fail(observer, problem)).map(drop)
     })?;
+    // What could be read when entries were made may be lost now: folders in it kept what they were made with.
+    if losses.entries > report.losses.entries {
+        report.losses = losses;
+    }
     importer.finish()?;
     observer.on(Event::Finished(Phase::RestoreMetadata));
     Ok(report)
@@ -217,6 +223,7 @@ impl Placing<'_> {
                     offset += u64::from(chunk.len);
                 }
                 Ok(None) => break,
+                Err(error) if error.is_general() => return Err(error.into()),
                 Err(error) => {
                     window.damaged(error);
                     break;
@@ -236,7 +243,7 @@ fn settle(
     options: &RestoreOptions,
     cancel: &Cancel,
     mut each: impl FnMut(&mut dyn Importer, &Entry) -> Result<(), OpError>,
-) -> Result<(), OpError> {
+) -> Result<Losses, OpError> {
     let mut open: Vec<Entry> = Vec::new();
     let mut selected = Selected::new(view, options)?;
     while let Some(entry) = selected.next_entry()? {
@@ -251,7 +258,7 @@ fn settle(
     while let Some(done) = open.pop() {
         each(importer, &done)?;
     }
-    Ok(())
+    Ok(selected.losses())
 }
 
 /// What came of one entry; `None` after its own failure, which is noted. Other failures end the restore.

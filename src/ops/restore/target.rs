@@ -94,5 +94,7 @@ fn is_selected(
     selection: &Selection,
 ) -> Result<bool, OpError> {
     let options = RestoreOptions { prefix: prefix.clone(), selection: selection.clone() };
-    Ok(Selected::new(view, &options)?.next_entry()?.is_some())
+    let mut selected = Selected::new(view, &options)?;
+    // What is lost was selected, for all that is known.
+    Ok(selected.next_entry()?.is_some() || selected.losses().entries > 0)
 }

@@ -39,6 +39,8 @@ struct Written {
 struct Findings {
     failed: BTreeMap<usize, SourceError>,
     damaged: BTreeMap<usize, StoreError>,
+    /// What everything would meet.
+    general: Option<StoreError>,
 }
 
 impl<'v> Writing<'v> {
@@ -68,6 +70,9 @@ impl<'v> Writing<'v> {
         self.observer.on(Event::Bytes(total(&wants) - total(&missing)));
 
         let mut findings = self.fetch(&missing);
+        if let Some(error) = findings.general {
+            return Err(error.into());
+        }
         for (at, error) in damaged {
             findings.damaged.entry(at).or_insert(error);
         }
@@ -100,6 +105,10 @@ impl<'v> Writing<'v> {
                 Ok(bytes) => {
                     self.observer.on(Event::Bytes(bytes.len() as u64));
                     file.file.sink.write_at(target.offset, bytes)
+                }
+                Err(error) if error.is_general() => {
+                    lock(&findings).general.get_or_insert(error);
+                    return;
                 }
                 Err(error) => {
                     lock(&findings).damaged.entry(target.file).or_insert(error);
