@@ -21,33 +21,66 @@ const EXIT_CODES: &str = "Exit codes: 0 done, 1 error, 2 usage, 3 done but incom
 /// What every command takes.
 #[derive(Debug, clap::Args)]
 pub struct Options {
-    /// Where the repository is: a folder. Without it, the one in your data directory
+    /// The repository: a name in restow.toml or a folder. Without it, the configured one, else the one in
+    /// your data directory
     #[arg(short, long, global = true, env = "RESTOW_REPOSITORY", value_name = "PLACE")]
     pub repository: Option<String>,
-    /// Read the passphrase from the first line of a file
-    #[arg(long, global = true, env = "RESTOW_PASSPHRASE_FILE", value_name = "FILE")]
+    /// Read this restow.toml instead of the one in your configuration folder
+    #[arg(long, global = true, env = "RESTOW_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Read the passphrase from the first line of a file [env: RESTOW_PASSPHRASE_FILE]
+    #[arg(long, global = true, value_name = "FILE")]
     pub passphrase_file: Option<PathBuf>,
     /// Run a command (by `sh -c`) and take the first line it prints as the passphrase
-    #[arg(long, global = true, env = "RESTOW_PASSPHRASE_COMMAND", value_name = "COMMAND")]
+    /// [env: RESTOW_PASSPHRASE_COMMAND]
+    #[arg(long, global = true, value_name = "COMMAND", conflicts_with = "passphrase_file")]
     pub passphrase_command: Option<String>,
-    /// Open the repository with a key file instead of a passphrase
-    #[arg(long, global = true, env = "RESTOW_KEY_FILE", value_name = "FILE")]
+    /// Open the repository with a key file instead of a passphrase [env: RESTOW_KEY_FILE]
+    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(conflicts_with_all = ["passphrase_file", "passphrase_command"])]
     pub key_file: Option<PathBuf>,
-    /// Where the index cache is kept (default: restow in your cache directory)
-    #[arg(long, global = true, env = "RESTOW_CACHE", value_name = "FOLDER")]
+    /// Where the index cache is kept (default: restow in your cache directory) [env: RESTOW_CACHE]
+    #[arg(long, global = true, value_name = "FOLDER")]
     pub cache: Option<PathBuf>,
     /// Keep the index in memory only
     #[arg(long, global = true, conflicts_with = "cache")]
     pub no_cache: bool,
-    /// Print one JSON document instead of text
+    /// Print one JSON document instead of text (docs/JSON.md)
     #[arg(long, global = true)]
     pub json: bool,
     /// No progress, no summary
     #[arg(short, long, global = true)]
     pub quiet: bool,
+    /// How progress is shown on standard error
+    #[arg(long, global = true, value_enum, default_value = "auto", value_name = "HOW")]
+    pub progress: ProgressStyle,
     /// How much to log to standard error
     #[arg(long, global = true, value_enum, default_value = "warn", value_name = "LEVEL")]
+    #[arg(env = "RESTOW_LOG")]
     pub log_level: LogLevel,
+    /// How a line of the log looks
+    #[arg(long, global = true, value_enum, default_value = "text", value_name = "FORMAT")]
+    #[arg(env = "RESTOW_LOG_FORMAT")]
+    pub log_format: LogFormat,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ProgressStyle {
+    /// A bar on a terminal, lines elsewhere, nothing with --json or --quiet
+    Auto,
+    Bar,
+    /// A line of text now and then
+    Lines,
+    /// A JSON object a line, at most one a second (docs/JSON.md)
+    Json,
+    None,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    Text,
+    /// A JSON object a line, with a time
+    Json,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -78,7 +111,7 @@ pub enum Command {
     Init(InitArgs),
     /// Take a snapshot of one or several sources together
     #[command(
-        after_help = "Examples:\n  restow backup ./site\n  restow backup ./site -m \"before the upgrade\" --tag web\n  restow backup /home --exclude '*.iso' --exclude-caches"
+        after_help = "Examples:\n  restow backup ./site\n  restow backup ./site -m \"before the upgrade\" --tag web\n  restow backup /home --exclude '*.iso' --exclude-caches\n  restow backup website              (a source named in restow.toml)\n  restow backup --all --keep-going   (all of them, a snapshot each)"
     )]
     Backup(BackupArgs),
     /// List snapshots
@@ -102,6 +135,9 @@ pub enum Command {
         after_help = "Example: restow completions bash > ~/.local/share/bash-completion/completions/restow"
     )]
     Completions(CompletionsArgs),
+    /// Write the manual pages
+    #[command(after_help = "Example: restow man --to ~/.local/share/man/man1")]
+    Man(ManArgs),
 }
 
 #[derive(Debug, clap::Args)]
@@ -122,12 +158,19 @@ pub struct InitArgs {
 
 #[derive(Debug, clap::Args)]
 pub struct BackupArgs {
-    /// Folders or files. Several become one snapshot: all of them or none
-    #[arg(required = true, value_name = "SOURCE")]
+    /// Folders, files, or sources named in restow.toml (then `./NAME` is the folder). Several become one
+    /// snapshot: all of them or none
+    #[arg(required_unless_present = "all", value_name = "SOURCE")]
     pub sources: Vec<PathBuf>,
+    /// Back up every source named in restow.toml, each as a snapshot of its own, ordered by name
+    #[arg(long, conflicts_with_all = ["sources", "name"])]
+    pub all: bool,
+    /// With --all: go on when one source fails, and end with the worst exit code
+    #[arg(long, requires = "all")]
+    pub keep_going: bool,
     /// Why this snapshot is taken
-    #[arg(short = 'm', long = "message", default_value = "", value_name = "TEXT")]
-    pub description: String,
+    #[arg(short = 'm', long = "message", value_name = "TEXT")]
+    pub description: Option<String>,
     /// The snapshot's name instead of source_date_time_description
     #[arg(long)]
     pub name: Option<String>,
@@ -238,4 +281,11 @@ pub struct CheckArgs {
 #[derive(Debug, clap::Args)]
 pub struct CompletionsArgs {
     pub shell: clap_complete::Shell,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct ManArgs {
+    /// The folder they are written into; it is made if need be
+    #[arg(short, long, value_name = "FOLDER")]
+    pub to: PathBuf,
 }

@@ -2,43 +2,37 @@
 
 mod args;
 mod commands;
+mod config;
 mod error;
+mod jobs;
 mod location;
+mod log;
 mod output;
 mod progress;
+mod prompt;
 mod signals;
 
 use std::io::Write;
 use std::process::ExitCode;
 
+use anyhow::{Context as _, Result};
 use clap::Parser;
 
 use self::args::{Args, Command};
 use self::commands::Context;
+use self::config::Config;
 use self::error::{Outcome, exit_code};
+use self::signals::Signals;
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    start_log(&args);
-    let cancel = restow::progress::Cancel::new();
-    if let Err(error) = signals::watch(&cancel) {
-        tracing::warn!("signals are not watched: {error}");
-    }
-    let context = Context { options: args.options, cancel };
-    let result = match args.command {
-        Command::Init(args) => commands::init::run(&context, &args),
-        Command::Backup(args) => commands::backup::run(&context, &args),
-        Command::List(args) => commands::list::run(&context, &args),
-        Command::Show(args) => commands::show::run(&context, &args),
-        Command::Restore(args) => commands::restore::run(&context, &args),
-        Command::Check(args) => commands::check::run(&context, &args),
-        Command::Completions(args) => commands::completions::run(&args),
-    };
-    let code = match result {
+    log::start(&args.options);
+    let json = args.options.json;
+    let code = match run(args) {
         Ok(outcome) => outcome.code(),
         Err(error) => {
             let code = exit_code(&error);
-            output::error(&error, code, context.options.json);
+            output::error(&error, code, json);
             code
         }
     };
@@ -47,22 +41,24 @@ fn main() -> ExitCode {
     ExitCode::from(code)
 }
 
-fn start_log(args: &Args) {
-    let level = args.options.log_level.as_str();
-    let _ = tracing_subscriber::fmt()
-        .with_env_filter(tracing_subscriber::EnvFilter::new(format!("restow={level}")))
-        .with_writer(std::io::stderr)
-        .with_target(false)
-        .without_time()
-        .try_init();
-}
-
-impl Outcome {
-    fn code(self) -> u8 {
-        match self {
-            Self::Done => 0,
-            Self::Incomplete => 3,
-            Self::Damaged => 4,
-        }
+fn run(args: Args) -> Result<Outcome> {
+    let options = args.options;
+    // These need no configuration, and must work where it is broken.
+    match &args.command {
+        Command::Completions(args) => return commands::completions::run(args),
+        Command::Man(args) => return commands::man::run(&options, args),
+        _ => {}
+    }
+    let config = Config::load(&options)?;
+    let signals = Signals::watch().context("cannot watch for signals")?;
+    let context = Context { options, config, signals };
+    match args.command {
+        Command::Init(args) => commands::init::run(&context, &args),
+        Command::Backup(args) => commands::backup::run(&context, &args),
+        Command::List(args) => commands::list::run(&context, &args),
+        Command::Show(args) => commands::show::run(&context, &args),
+        Command::Restore(args) => commands::restore::run(&context, &args),
+        Command::Check(args) => commands::check::run(&context, &args),
+        Command::Completions(_) | Command::Man(_) => Ok(Outcome::Done),
     }
 }

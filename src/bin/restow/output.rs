@@ -18,6 +18,16 @@ pub fn json(document: &Value) -> Result<()> {
 
 /// Prints an error to standard error: what failed, why, and what follows from it.
 pub fn error(error: &anyhow::Error, code: u8, as_json: bool) {
+    let message = chain(error);
+    if as_json {
+        eprintln!("{}", json!({ "error": message, "exit_code": code }));
+    } else {
+        eprintln!("restow: {message}");
+    }
+}
+
+/// An error with its causes, each said once.
+pub fn chain(error: &anyhow::Error) -> String {
     let mut message = error.to_string();
     for cause in error.chain().skip(1) {
         let cause = cause.to_string();
@@ -25,11 +35,7 @@ pub fn error(error: &anyhow::Error, code: u8, as_json: bool) {
             message = format!("{message}: {cause}");
         }
     }
-    if as_json {
-        eprintln!("{}", json!({ "error": message, "exit_code": code }));
-    } else {
-        eprintln!("restow: {message}");
-    }
+    message
 }
 
 /// 1536 as "1.5 KiB".

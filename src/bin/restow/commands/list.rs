@@ -8,7 +8,7 @@ use crate::error::Outcome;
 use crate::{location, output};
 
 pub fn run(context: &Context, args: &ListArgs) -> Result<Outcome> {
-    let repository = location::open(&context.options)?;
+    let repository = location::open(context)?;
     let filter = Filter { permanent: args.permanent, ..args.filter.to_filter() };
     let (snapshots, unreadable) = repository.snapshots()?;
     let shown: Vec<&Snapshot> = snapshots

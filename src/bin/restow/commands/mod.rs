@@ -1,10 +1,12 @@
 //! One file a command: arguments resolved, the operation called, its report printed.
 
 pub mod backup;
+pub mod batch;
 pub mod check;
 pub mod completions;
 pub mod init;
 pub mod list;
+pub mod man;
 pub mod restore;
 pub mod show;
 
@@ -12,11 +14,21 @@ use restow::progress::Cancel;
 use restow::repo::Filter;
 
 use super::args::{FilterArgs, Options};
+use super::config::Config;
+use super::signals::Signals;
 
 /// What every command has at hand.
 pub struct Context {
     pub options: Options,
-    pub cancel: Cancel,
+    pub config: Config,
+    pub signals: Signals,
+}
+
+impl Context {
+    /// The flag that a signal sets.
+    pub fn cancel(&self) -> &Cancel {
+        self.signals.cancel()
+    }
 }
 
 impl FilterArgs {

@@ -1,4 +1,4 @@
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
@@ -16,7 +16,7 @@ use super::Context;
 use crate::args::RestoreArgs;
 use crate::error::Outcome;
 use crate::progress::Progress;
-use crate::{location, output};
+use crate::{location, output, prompt};
 
 /// One walk: a part of the snapshot and where it goes.
 struct Job {
@@ -33,7 +33,7 @@ struct Total {
 
 pub fn run(context: &Context, args: &RestoreArgs) -> Result<Outcome> {
     let selection = Selection::only(&args.only)?;
-    let repository = location::open(&context.options)?;
+    let repository = location::open(context)?;
     let snapshot = repository.find(&Selector::new(&args.id), &args.filter.to_filter())?;
     let jobs = jobs(&snapshot.manifest.sources, args)?;
     let index = repository.load_index()?;
@@ -44,7 +44,7 @@ pub fn run(context: &Context, args: &RestoreArgs) -> Result<Outcome> {
     // An importer plans and executes: it remembers what it saw, so that links can be kept.
     let planned = |job: &Job, overwrite: bool| -> Result<(FolderImporter, RestorePlan)> {
         let mut importer = importer(job, args, overwrite)?;
-        let plan = plan_restore(&view, &mut importer, &options_of(job), &context.cancel)?;
+        let plan = plan_restore(&view, &mut importer, &options_of(job), context.cancel())?;
         Ok((importer, plan))
     };
     let (mut importers, mut plans) = (Vec::new(), Vec::new());
@@ -62,6 +62,7 @@ pub fn run(context: &Context, args: &RestoreArgs) -> Result<Outcome> {
     }
     confirm(context, &jobs, &plans, args)?;
 
+    let _gently = context.signals.gently();
     let progress = Progress::new(&context.options);
     let bytes = plans.iter().map(|plan| plan.bytes).sum();
     let items = plans.iter().map(RestorePlan::entries).sum();
@@ -77,7 +78,7 @@ pub fn run(context: &Context, args: &RestoreArgs) -> Result<Outcome> {
             Box::new(importer),
             &options_of(job),
             &WithTotal { progress: &progress, bytes, items },
-            &context.cancel,
+            context.cancel(),
         );
         total.problems.extend(import.problems());
         total.notes.extend(import.notes());
@@ -177,11 +178,8 @@ fn confirm(
     if context.options.json || !std::io::stdin().is_terminal() {
         bail!(refused(format!("{replaced} things would be replaced: --overwrite allows it")));
     }
-    eprint!("Type yes to replace {replaced} things: ");
-    std::io::stderr().flush()?;
-    let mut answer = String::new();
-    std::io::stdin().read_line(&mut answer)?;
-    if answer.trim() != "yes" {
+    let question = format!("Type yes to replace {replaced} things: ");
+    if prompt::ask(&context.signals, &question, false)?.trim() != "yes" {
         bail!(refused("not confirmed, nothing was changed".into()));
     }
     Ok(())

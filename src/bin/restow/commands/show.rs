@@ -11,7 +11,7 @@ use crate::error::Outcome;
 use crate::{location, output};
 
 pub fn run(context: &Context, args: &ShowArgs) -> Result<Outcome> {
-    let repository = location::open(&context.options)?;
+    let repository = location::open(context)?;
     let snapshot = repository.find(&Selector::new(&args.id), &args.filter.to_filter())?;
     if context.options.json {
         let mut document = output::snapshot_json(&snapshot);
