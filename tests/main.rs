@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::string_slice)]
 
 mod cli;
+mod cli_config;
+mod cli_signals;
 mod contracts;
 mod damage;
 mod engine;

@@ -166,7 +166,7 @@ pub struct BackupArgs {
     #[arg(long, conflicts_with_all = ["sources", "name"])]
     pub all: bool,
     /// With --all: go on when one source fails, and end with the worst exit code
-    #[arg(long, requires = "all")]
+    #[arg(long)]
     pub keep_going: bool,
     /// Why this snapshot is taken
     #[arg(short = 'm', long = "message", value_name = "TEXT")]

@@ -17,6 +17,10 @@ pub fn run(context: &Context, args: &BackupArgs) -> Result<Outcome> {
     if args.all {
         return batch::run(context, args);
     }
+    if args.keep_going {
+        // clap waives what a flag requires where that conflicts with something said.
+        return Err(OpError::Usage("--keep-going goes with --all".into()).into());
+    }
     let job = Job::of_arguments(&context.config, args)?;
     // Sources first: a typing error in a path should not cost a passphrase.
     let exporters = exporters(&job)?;
