@@ -1,4 +1,4 @@
-//! What users do: back up, list, restore, check, delete, count. Every face (the binary, the library) calls
+//! What users do: back up, list, restore, check, delete, count, export. Every face (the binary, the library) calls
 //! these.
 
 mod backup;
@@ -6,6 +6,7 @@ mod cat;
 mod check;
 mod delete;
 mod error;
+mod export;
 mod restore;
 mod stats;
 
@@ -14,6 +15,7 @@ pub use cat::cat;
 pub use check::{CheckOptions, CheckReport, EntryDamage, SnapshotDamage, check, check_names};
 pub use delete::{DeleteOptions, DeletePlan, DeleteReport, delete, plan_delete};
 pub use error::OpError;
+pub use export::{ExportOptions, ExportReport, export};
 pub use restore::{RestoreOptions, RestorePlan, RestoreReport, Selection, plan_restore, restore};
 pub use stats::{
     ChunkTotals, ObjectTotals, RepositoryStats, SnapshotStats, StatsOptions, StatsReport, stats,
