@@ -61,6 +61,8 @@ pub const INLINE_REFS_MAX: usize = 26;
 /// Problems a manifest lists one by one; more are counted.
 pub const PROBLEMS_MAX: usize = 10_000;
 pub const PATH_MAX: usize = 64 * KIB;
+/// Bytes of a tag.
+pub const TAG_LEN_MAX: usize = 256;
 
 /// Most memory and passes a key object may ask of Argon2id.
 pub const ARGON2_MEMORY_KIB: u32 = 64 * 1024;

@@ -65,7 +65,7 @@ pub(super) fn unlock(
     storage: &dyn Storage,
     repository: RepositoryId,
     secret: &Secret,
-) -> Result<MasterKey, RepoError> {
+) -> Result<(ObjectId, MasterKey), RepoError> {
     let place = storage.describe();
     let keys = list_ids::<ObjectId>(storage, name::KEYS)?;
     if keys.is_empty() {
@@ -74,7 +74,7 @@ pub(super) fn unlock(
     let mut unreadable = None;
     for (id, _) in &keys {
         match read_key(storage, id).and_then(|record| try_key(&record, repository, secret)) {
-            Ok(Some(master)) => return Ok(master),
+            Ok(Some(master)) => return Ok((*id, master)),
             Ok(None) => {}
             // Another key may do; if none does, this is the better answer than "wrong passphrase".
             Err(error) => unreadable = Some(error),
@@ -83,7 +83,7 @@ pub(super) fn unlock(
     Err(unreadable.unwrap_or(RepoError::WrongKey { place, keys: keys.len() }))
 }
 
-fn read_key(storage: &dyn Storage, id: &ObjectId) -> Result<KeyRecord, RepoError> {
+pub(super) fn read_key(storage: &dyn Storage, id: &ObjectId) -> Result<KeyRecord, RepoError> {
     let key = Key::new(name::key(id))?;
     let bytes = storage.get(&key, (PLAIN_RECORD_MAX + HEADER_LEN) as u64)?;
     verify_name(key.as_str(), key.name(), &bytes)?;
@@ -92,7 +92,7 @@ fn read_key(storage: &dyn Storage, id: &ObjectId) -> Result<KeyRecord, RepoError
     format::decode(record).map_err(|e| RepoError::format(&key, e))
 }
 
-fn try_key(
+pub(super) fn try_key(
     record: &KeyRecord,
     repository: RepositoryId,
     secret: &Secret,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::chunk::{ChunkSizes, Cutter};
 use crate::codec::{Keys, Secret};
 use crate::format::{ConfigRecord, MARKER_NAME, Marker, ObjectKind, name};
-use crate::id::RepositoryId;
+use crate::id::{ObjectId, RepositoryId};
 use crate::index::{ChunkIndex, MemoryIndex};
 use crate::limits::PLAIN_RECORD_MAX;
 use crate::storage::{Key, Storage, StorageError};
@@ -14,7 +14,7 @@ use crate::store::{StoreReader, Vault};
 use super::keys::{list_keys, unlock};
 use super::objects::read_fixed;
 use super::sync::IndexState;
-use super::{Identity, KeyInfo, RepoError};
+use super::{Identity, KeyInfo, RepoError, Snapshot, SnapshotView};
 
 /// What else opening needs.
 #[derive(Default)]
@@ -29,6 +29,7 @@ pub struct Repository {
     vault: Arc<Vault>,
     config: ConfigRecord,
     identity: Identity,
+    pub(super) key: ObjectId,
     cache: Option<std::path::PathBuf>,
 }
 
@@ -41,7 +42,7 @@ impl Repository {
         options: OpenOptions,
     ) -> Result<Self, RepoError> {
         let marker = Self::marker(&*storage)?;
-        let master = unlock(&*storage, marker.repository, secret)?;
+        let (key, master) = unlock(&*storage, marker.repository, secret)?;
         let vault = Vault::new(Keys::new(marker.repository, master));
         let config: ConfigRecord = read_fixed(&*storage, &vault, ObjectKind::Config, name::CONFIG)?;
         if config.repository != marker.repository {
@@ -51,7 +52,7 @@ impl Repository {
                 found: config.repository.to_hex(),
             });
         }
-        Ok(Self { storage, vault: Arc::new(vault), config, identity, cache: options.cache })
+        Ok(Self { storage, vault: Arc::new(vault), config, identity, key, cache: options.cache })
     }
 
     /// The plain marker: whether there is a repository, and of which format. Needs no key.
@@ -90,6 +91,11 @@ impl Repository {
         self.storage.describe()
     }
 
+    /// The key object that opened it.
+    pub fn key(&self) -> ObjectId {
+        self.key
+    }
+
     pub fn keys(&self) -> Result<Vec<KeyInfo>, RepoError> {
         list_keys(&*self.storage)
     }
@@ -109,6 +115,12 @@ impl Repository {
     pub fn reader(&self, index: &IndexState) -> Arc<StoreReader> {
         let (storage, vault) = (Arc::clone(&self.storage), Arc::clone(&self.vault));
         Arc::new(StoreReader::new(storage, vault, Arc::clone(&index.index)))
+    }
+
+    /// A snapshot opened for reading, with the index as it is now.
+    pub fn view(&self, snapshot: &Snapshot) -> Result<SnapshotView, RepoError> {
+        let reader = self.reader(&self.load_index()?);
+        Ok(SnapshotView::new(snapshot.id, snapshot.manifest.clone(), reader))
     }
 
     #[cfg(feature = "rocksdb")]

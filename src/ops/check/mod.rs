@@ -104,5 +104,8 @@ fn chosen(
     for (id, error) in unreadable {
         report.object(&crate::format::name::snapshot(&id), error);
     }
+    for (object, error) in repository.notes()?.unreadable() {
+        report.object(object, error);
+    }
     Ok(snapshots)
 }

@@ -10,7 +10,7 @@ use crate::repo::SnapshotView;
 use crate::source::{Fate, Importer};
 use crate::store::StoreError;
 
-use self::select::Selected;
+pub(super) use self::select::Selected;
 pub use self::select::Selection;
 use self::window::Window;
 use super::OpError;
