@@ -15,6 +15,7 @@ mod hostile;
 mod index_cache;
 mod layers;
 mod local_storage;
+mod lying_trees;
 mod refusals;
 mod scale;
 mod support;

@@ -20,6 +20,10 @@ pub enum RepoError {
         "wrong passphrase or key for the repository at {place}: it opens none of its {keys} keys"
     )]
     WrongKey { place: String, keys: usize },
+    #[error(
+        "{tried} of the {keys} keys of the repository at {place} were tried, the others cost more than is reasonable: remove from keys/ what you did not add"
+    )]
+    CostlyKeys { place: String, tried: usize, keys: usize },
     #[error("the repository at {place} has no key object: nothing can open it")]
     NoKeys { place: String },
     #[error(
@@ -83,7 +87,7 @@ impl RepoError {
             Self::MisplacedNote { .. } => ErrorKind::Damage,
             Self::KeyInUse { .. } | Self::KeyNeeded { .. } => ErrorKind::Usage,
             Self::AlreadyThere { .. } | Self::NotEmpty { .. } => ErrorKind::Exists,
-            Self::WrongKey { .. } => ErrorKind::WrongKey,
+            Self::WrongKey { .. } | Self::CostlyKeys { .. } => ErrorKind::WrongKey,
             Self::NoKeys { .. } | Self::Foreign { .. } => ErrorKind::Damage,
             Self::Ambiguous { .. } | Self::Usage(_) => ErrorKind::Usage,
             Self::Expired { .. } | Self::Key(_) => ErrorKind::Failed,

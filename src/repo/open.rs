@@ -11,10 +11,10 @@ use crate::limits::PLAIN_RECORD_MAX;
 use crate::storage::{Key, Storage, StorageError};
 use crate::store::{StoreReader, Vault};
 
-use super::keys::{list_keys, unlock};
+use super::keys::{KeyListing, list_keys, unlock};
 use super::objects::read_fixed;
 use super::sync::IndexState;
-use super::{Identity, KeyInfo, RepoError, Snapshot, SnapshotView};
+use super::{Identity, RepoError, Snapshot, SnapshotView};
 
 /// What else opening needs.
 #[derive(Default)]
@@ -96,7 +96,7 @@ impl Repository {
         self.key
     }
 
-    pub fn keys(&self) -> Result<Vec<KeyInfo>, RepoError> {
+    pub fn keys(&self) -> Result<KeyListing, RepoError> {
         list_keys(&*self.storage)
     }
 

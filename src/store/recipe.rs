@@ -78,6 +78,14 @@ pub struct RecipeCursor<'a> {
     promised: u64,
 }
 
+/// A node to be read, and what its parent says of it.
+struct Awaited {
+    node: NodeRef,
+    level: u8,
+    /// References and bytes below it; the root's are the entry's.
+    total: Option<(u64, u64)>,
+}
+
 impl<'a> RecipeCursor<'a> {
     pub fn new(reader: &'a StoreReader, content: &Content) -> Self {
         let (leaf, root, root_levels) = match &content.recipe {
@@ -99,12 +107,16 @@ impl<'a> RecipeCursor<'a> {
                     .ok_or_else(|| StoreError::damaged(chunk.id, "recipe", "no more bytes", len))?;
                 return Ok(Some(chunk));
             }
-            let Some((node, level)) = self.next_node() else { break };
+            let Some(Awaited { node, level, total }) = self.next_node() else { break };
             if level == 0 {
-                self.leaf = self.reader.node::<RecipeLeaf>(node)?.refs.into_iter();
+                let leaf = self.reader.node::<RecipeLeaf>(node)?;
+                check_total(node, total, leaf.total())?;
+                self.leaf = leaf.refs.into_iter();
             } else {
                 let found = self.reader.node::<RecipeNode>(node)?;
                 check_level(node, level, found.level)?;
+                let below = found.total().map_err(|e| StoreError::format(node.id, e))?;
+                check_total(node, total, below)?;
                 self.pending.push(found.children.into_iter());
             }
         }
@@ -120,14 +132,16 @@ impl<'a> RecipeCursor<'a> {
     }
 
     /// The next node to read, and its level. A node's level is how many stand between it and the leaves.
-    fn next_node(&mut self) -> Option<(NodeRef, u8)> {
+    fn next_node(&mut self) -> Option<Awaited> {
         if let Some(node) = self.root.take() {
-            return Some((node, self.root_levels));
+            return Some(Awaited { node, level: self.root_levels, total: None });
         }
         while let Some(children) = self.pending.last_mut() {
             if let Some(child) = children.next() {
                 let depth = u8::try_from(self.pending.len()).unwrap_or(u8::MAX);
-                return Some((child.node, self.root_levels.saturating_sub(depth)));
+                let level = self.root_levels.saturating_sub(depth);
+                let total = Some((child.refs, child.bytes));
+                return Some(Awaited { node: child.node, level, total });
             }
             self.pending.pop();
         }
@@ -135,8 +149,23 @@ impl<'a> RecipeCursor<'a> {
     }
 }
 
+/// What a parent says of a recipe node must be so: every reader then walks the same stream.
+pub fn check_total(
+    node: NodeRef,
+    said: Option<(u64, u64)>,
+    found: (u64, u64),
+) -> Result<(), StoreError> {
+    match said {
+        Some(said) if said != found => {
+            let text = |(refs, bytes)| format!("{bytes} bytes in {refs} references");
+            Err(StoreError::damaged(node.id, "recipe", text(said), text(found)))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// A node must stand at the level its parent says: no cycle can then be walked for ever.
-pub(super) fn check_level(node: NodeRef, expected: u8, found: u8) -> Result<(), StoreError> {
+pub fn check_level(node: NodeRef, expected: u8, found: u8) -> Result<(), StoreError> {
     if expected == found {
         return Ok(());
     }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
 use restow::codec::Secret;
+use restow::limits::KEY_FILE_MIN;
 use restow::ops::OpError;
 use restow::repo::{Identity, OpenOptions, Repository};
 use restow::storage::{Local, Storage};
@@ -90,8 +91,9 @@ pub fn secret(options: &Options, new: bool) -> Result<Secret> {
     if let Some(file) = &options.key_file {
         let bytes = std::fs::read(file)
             .with_context(|| format!("cannot read the key file {}", file.display()))?;
-        if bytes.len() < 32 {
-            let message = format!("the key file {} has fewer than 32 bytes", file.display());
+        if bytes.len() < KEY_FILE_MIN {
+            let message =
+                format!("the key file {} has fewer than {KEY_FILE_MIN} bytes", file.display());
             bail!(OpError::Usage(message));
         }
         return Ok(Secret::KeyFile(bytes));
