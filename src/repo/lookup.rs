@@ -1,6 +1,7 @@
 //! Which snapshot a user means.
 
 use crate::format::SourceRecord;
+use crate::id::SnapshotId;
 
 use super::{RepoError, Repository, Snapshot, Standing};
 
@@ -69,12 +70,11 @@ impl Repository {
             }
             Selector::Named(wanted) => wanted,
         };
-        if let Some((_, error)) =
-            unreadable.into_iter().find(|(id, _)| id.to_hex().starts_with(wanted.as_str()))
-        {
+        let is_prefix = wanted.len() >= PREFIX_MIN && wanted.bytes().all(|b| b.is_ascii_hexdigit());
+        let meant = |id: &SnapshotId| is_prefix && id.to_hex().starts_with(wanted.as_str());
+        if let Some((_, error)) = unreadable.into_iter().find(|(id, _)| meant(id)) {
             return Err(error);
         }
-        let is_prefix = wanted.len() >= PREFIX_MIN && wanted.bytes().all(|b| b.is_ascii_hexdigit());
         let mut candidates: Vec<Snapshot> = matching
             .filter(|snapshot| {
                 let id = snapshot.id.to_hex();
