@@ -1,8 +1,8 @@
 //! Catalogs of any number of entries, written and read a leaf at a time.
 
 use crate::format::{
-    CatalogChild, CatalogLeaf, CatalogNode, Content, Entry, EntryPath, NodeRef, Recipe, TreeRoot,
-    encode,
+    CatalogChild, CatalogLeaf, CatalogNode, Content, Entry, EntryKind, EntryPath, NodeRef, Recipe,
+    TreeRoot, encode,
 };
 use crate::limits::{NODE_MAX, NODE_MIN};
 
@@ -79,8 +79,14 @@ fn size_of(entry: &Entry) -> usize {
         Some(Content { recipe: Recipe::Inline(refs), .. }) => refs.len(),
         _ => 1,
     };
+    let kind = match &entry.kind {
+        EntryKind::Symlink { target } => target.len(),
+        EntryKind::Stream { class } => class.len(),
+        _ => 0,
+    };
     let properties = entry.properties.iter().map(|p| p.name.len() + p.value.len() + 4);
     8 + entry.path.as_bytes().len()
+        + kind
         + unix
         + entry.token.len()
         + refs * 39

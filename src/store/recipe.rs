@@ -78,6 +78,13 @@ pub struct RecipeCursor<'a> {
     promised: u64,
 }
 
+/// Something stored that a recipe needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RecipePart {
+    Node(NodeRef),
+    Chunk(ChunkRef),
+}
+
 /// A node to be read, and what its parent says of it.
 struct Awaited {
     node: NodeRef,
@@ -99,15 +106,25 @@ impl<'a> RecipeCursor<'a> {
     /// The next reference. A recipe that gives more or fewer bytes than the entry says is an error.
     pub fn next_ref(&mut self) -> Result<Option<ChunkRef>, StoreError> {
         loop {
-            if let Some(chunk) = self.leaf.next() {
-                let len = u64::from(chunk.len);
-                self.promised = self
-                    .promised
-                    .checked_sub(len)
-                    .ok_or_else(|| StoreError::damaged(chunk.id, "recipe", "no more bytes", len))?;
-                return Ok(Some(chunk));
+            match self.next_part()? {
+                Some(RecipePart::Chunk(chunk)) => return Ok(Some(chunk)),
+                Some(RecipePart::Node(_)) => {}
+                None => return Ok(None),
             }
-            let Some(Awaited { node, level, total }) = self.next_node() else { break };
+        }
+    }
+
+    /// The next node or reference: everything stored that the recipe needs, nodes before what is below them.
+    pub fn next_part(&mut self) -> Result<Option<RecipePart>, StoreError> {
+        if let Some(chunk) = self.leaf.next() {
+            let len = u64::from(chunk.len);
+            self.promised = self
+                .promised
+                .checked_sub(len)
+                .ok_or_else(|| StoreError::damaged(chunk.id, "recipe", "no more bytes", len))?;
+            return Ok(Some(RecipePart::Chunk(chunk)));
+        }
+        if let Some(Awaited { node, level, total }) = self.next_node() {
             if level == 0 {
                 let leaf = self.reader.node::<RecipeLeaf>(node)?;
                 check_total(node, total, leaf.total())?;
@@ -119,15 +136,14 @@ impl<'a> RecipeCursor<'a> {
                 check_total(node, total, below)?;
                 self.pending.push(found.children.into_iter());
             }
+            return Ok(Some(RecipePart::Node(node)));
         }
         match self.promised {
             0 => Ok(None),
-            missing => Err(StoreError::damaged(
-                "catalog",
-                "recipe",
-                format!("{missing} more bytes"),
-                "end",
-            )),
+            missing => {
+                let expected = format!("{missing} more bytes");
+                Err(StoreError::damaged("catalog", "recipe", expected, "end"))
+            }
         }
     }
 
