@@ -16,6 +16,8 @@ mod index_cache;
 mod layers;
 mod local_storage;
 mod lying_trees;
+mod manager;
+mod ops;
 mod refusals;
 mod scale;
 mod support;
