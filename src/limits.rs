@@ -38,7 +38,7 @@ pub const PACK_CHUNKS_MAX: usize = 64 * 1024;
 
 /// Decoded size of a pack trailer, an index object, a manifest and of small records.
 pub const TRAILER_MAX: usize = 32 * MIB;
-pub const INDEX_MAX: usize = 64 * MIB;
+pub const INDEX_MAX: usize = 32 * MIB;
 pub const MANIFEST_MAX: usize = 16 * MIB;
 pub const SMALL_RECORD_MAX: usize = MIB;
 /// `restow.json` and key objects are read whole before anything is trusted.
@@ -53,6 +53,8 @@ pub const NODE_MIN: usize = 16 * KIB;
 pub const NODE_MAX: usize = 256 * KIB;
 /// One item (an entry with all its attributes) may exceed `NODE_MAX`; a node never exceeds this.
 pub const NODE_LIMIT: usize = 4 * MIB;
+/// Entries of a catalog leaf: the smallest entry takes 48 bytes of a leaf's size.
+pub const LEAF_ENTRIES_MAX: usize = 16 * 1024;
 /// Levels of a catalog or recipe tree above its leaves.
 pub const TREE_LEVELS_MAX: u8 = 8;
 /// Recipes up to this many chunk references stand in the catalog entry itself (about 1 KiB).
@@ -60,6 +62,8 @@ pub const INLINE_REFS_MAX: usize = 26;
 
 /// Problems a manifest lists one by one; more are counted.
 pub const PROBLEMS_MAX: usize = 10_000;
+/// Bytes of paths and messages they may come to together.
+pub const PROBLEM_BYTES_MAX: usize = 4 * MIB;
 pub const PATH_MAX: usize = 64 * KIB;
 /// Bytes of a tag.
 pub const TAG_LEN_MAX: usize = 256;
@@ -70,3 +74,9 @@ pub const ARGON2_MEMORY_KIB_MAX: u32 = 1024 * 1024;
 pub const ARGON2_PASSES: u32 = 3;
 pub const ARGON2_PASSES_MAX: u32 = 64;
 pub const ARGON2_LANES_MAX: u32 = 16;
+/// A key file holds at least this much.
+pub const KEY_FILE_MIN: usize = 32;
+/// Key objects that are looked at, and what trying them may cost together, in KiB of memory times passes:
+/// some 700 keys of default cost. A host that adds costly keys can stall nobody for longer.
+pub const KEYS_MAX: usize = 1024;
+pub const KDF_WORK_MAX: u64 = 128 * 1024 * 1024;

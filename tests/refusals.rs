@@ -173,3 +173,57 @@ fn init_does_not_overwrite() {
     let error = create(&storage, &passphrase(), &default_chunks(), &identity()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Exists, "{error}");
 }
+
+/// Keys a hostile host put beside ours cost more than any passphrase is worth: the right one opens all the
+/// same, a wrong one is not tried on them for hours, and a broken one hides none of the others.
+#[test]
+fn costly_and_broken_keys() {
+    let storage = memory_repository(&default_chunks());
+    let ours = bytes(&storage, &only_key(&storage));
+    let (header, record) = ours.split_at(format::HEADER_LEN);
+    let mut costly: format::KeyRecord = format::decode(record).unwrap();
+    for salt in 0..3u8 {
+        costly.kdf =
+            format::Kdf::Argon2id { memory_kib: 1 << 20, passes: 64, lanes: 1, salt: [salt; 32] };
+        let forged = [header, &format::encode(&costly).unwrap()].concat();
+        let name = format!("keys/{}", blake3::hash(&forged).to_hex());
+        storage.put(&key(&name), &forged).unwrap();
+    }
+    let broken = format!("keys/{}", blake3::hash(b"broken").to_hex());
+    storage.put(&key(&broken), b"broken").unwrap();
+
+    let repository = open(storage.clone());
+    let (keys, unreadable) = repository.keys().unwrap();
+    assert_eq!((keys.len(), unreadable.len()), (4, 1));
+    assert_eq!(format!("keys/{}", repository.key()), format!("keys/{}", blake3::hash(&ours)));
+}
+
+#[test]
+fn short_key_file() {
+    let storage: Arc<dyn Storage> = Arc::new(Memory::new());
+    let short = Secret::KeyFile(vec![7; 31]);
+    let error = create(&*storage, &short, &default_chunks(), &identity()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Usage, "{error}");
+}
+
+#[test]
+fn times_and_settings_out_of_range() {
+    let mut note = Note {
+        snapshot: restow::id::SnapshotId::new([1; 32]),
+        fact: NoteFact::Permanent,
+        off: Vec::new(),
+        time: Time { seconds: 1, nanos: 999_999_999 },
+        host: String::new(),
+        user: String::new(),
+        ext: Vec::new(),
+    };
+    assert_eq!(format::decode::<Note>(&format::encode(&note).unwrap()).unwrap(), note);
+    note.time.nanos = 1_000_000_000;
+    assert!(format::decode::<Note>(&format::encode(&note).unwrap()).is_err());
+
+    let mut config = open(memory_repository(&default_chunks())).config().clone();
+    config.parity_percent = 100;
+    assert!(format::decode::<format::ConfigRecord>(&format::encode(&config).unwrap()).is_ok());
+    config.parity_percent = 101;
+    assert!(format::decode::<format::ConfigRecord>(&format::encode(&config).unwrap()).is_err());
+}

@@ -133,8 +133,7 @@ fn records() {
             ext: vec![],
         };
         put("note", &number.to_string(), &encode(&note).expect("encodes"));
-        let sealed = restow_fuzz::vault().seal(ObjectKind::Note, &note).expect("seals");
-        put("sealed", &number.to_string(), &sealed.bytes);
+        sealed(3, ObjectKind::Note, &number.to_string(), &encode(&note).expect("encodes"));
     }
     let actor = ActorRecord {
         id: ActorId::new([1; 16]),
@@ -231,7 +230,44 @@ fn repository() {
         to_time: Time::default(),
     };
     put("manifest", "log", &encode(&Manifest { kind: log, ..manifest }).expect("encodes"));
-    put("pack", "small", &restow::store::sample_pack(&restow_fuzz::vault()).expect("a pack"));
+    packs();
+}
+
+/// A sealed object whole, and as what the target seals itself.
+fn sealed(number: u8, kind: ObjectKind, name: &str, plain: &[u8]) {
+    let vault = restow_fuzz::vault();
+    let whole = restow_fuzz::seal(&vault, kind, Codec::Raw as u8, plain.len() as u32, plain);
+    put("sealed", &format!("{name}_whole"), &[&[number, 0], &*whole].concat());
+    let raw_len = (plain.len() as u32).to_le_bytes();
+    put("sealed", &format!("{name}_raw"), &[&[number, 1, 0], &raw_len[..], plain].concat());
+    let mut coded = Vec::new();
+    restow::codec::compress(3, plain, &mut coded).expect("compresses");
+    put("sealed", &format!("{name}_zstd"), &[&[number, 1, 1], &raw_len[..], &coded].concat());
+}
+
+fn packs() {
+    let trailer = encode(&Trailer { contents: contents(), ext: vec![] }).expect("encodes");
+    put("trailer", "two_blocks", &trailer);
+    let raw_len = (trailer.len() as u32).to_le_bytes();
+    // Kind 0, mode 1, 900 bytes of blocks, raw codec, then place and change.
+    let front = [&[0, 1, 0x84, 0x03, 0][..], &raw_len].concat();
+    put("pack", "as_it_is", &[&front[..], &[0, 0, 0], &trailer].concat());
+    put("pack", "header_changed", &[&front[..], &[9, 0, 1], &trailer].concat());
+    put("pack", "block_changed", &[&front[..], &[99, 0, 1], &trailer].concat());
+
+    let text = b"a line of text, and again a line of text, and once more a line of text".as_slice();
+    let (mut plain, mut delta) = (Vec::new(), Vec::new());
+    restow::codec::compress(3, text, &mut plain).expect("compresses");
+    restow::codec::compress_against(3, text, text, &mut delta).expect("compresses");
+    let len = |bytes: &[u8]| (bytes.len() as u16).to_le_bytes();
+    // Codec, depth, chunks less one, their lengths; for a delta skip, length and name; coded bytes.
+    let raw = [&[0, 0, 0][..], &len(text), &len(text), text].concat();
+    let coded = [&[1, 0, 0][..], &len(text), &len(&plain), &plain].concat();
+    let against =
+        [&[2, 1, 0][..], &len(text), &[0], &len(text), &[0], &len(&delta), &delta].concat();
+    put("blocks", "raw", &[&[0], &raw[..]].concat());
+    put("blocks", "zstd", &[&[1], &coded[..]].concat());
+    put("blocks", "all", &[&[0], &raw[..], &coded, &against].concat());
 }
 
 fn main() {

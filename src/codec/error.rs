@@ -1,6 +1,7 @@
 //! What can go wrong between plain and stored bytes.
 
 use crate::fault::ErrorKind;
+use crate::limits::KEY_FILE_MIN;
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CodecError {
@@ -13,6 +14,8 @@ pub enum CodecError {
     Forged { len: usize },
     #[error("the operating system gave no random bytes")]
     NoRandom,
+    #[error("a key file has {found} bytes; fewer than {KEY_FILE_MIN} can be guessed")]
+    ShortKeyFile { found: usize },
     #[error("key derivation failed: {0}")]
     Kdf(String),
 }
@@ -21,6 +24,7 @@ impl CodecError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Decompress { .. } | Self::Forged { .. } => ErrorKind::Damage,
+            Self::ShortKeyFile { .. } => ErrorKind::Usage,
             Self::Compress(_) | Self::NoRandom | Self::Kdf(_) => ErrorKind::Failed,
         }
     }

@@ -4,12 +4,13 @@ use argon2::{Algorithm, Argon2, Params, Version};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use super::{CodecError, MasterKey, SealKey};
+use crate::limits::KEY_FILE_MIN;
 
 /// What a user holds.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
 pub enum Secret {
     Passphrase(String),
-    /// The bytes of a key file, at least 32 of them.
+    /// The bytes of a key file, at least [`KEY_FILE_MIN`] of them.
     KeyFile(Vec<u8>),
 }
 
@@ -41,6 +42,9 @@ pub fn derive(secret: &Secret, cost: KdfCost, salt: &[u8; 32]) -> Result<Wrappin
             Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
                 .hash_password_into(passphrase.as_bytes(), salt, key.as_mut())
                 .map_err(failed)?;
+        }
+        Secret::KeyFile(bytes) if bytes.len() < KEY_FILE_MIN => {
+            return Err(CodecError::ShortKeyFile { found: bytes.len() });
         }
         Secret::KeyFile(bytes) => {
             let mut hasher = blake3::Hasher::new_derive_key("restow 2026 v1 key file");
@@ -105,7 +109,7 @@ mod tests {
         let others = [
             derive(&secret("correct horsf"), CHEAP, &[1; 32]).unwrap(),
             derive(&secret("correct horse"), CHEAP, &[2; 32]).unwrap(),
-            derive(&Secret::KeyFile(b"correct horse".to_vec()), CHEAP, &[1; 32]).unwrap(),
+            derive(&Secret::KeyFile(b"correct horse".repeat(3)), CHEAP, &[1; 32]).unwrap(),
         ];
         for wrong in others {
             assert!(!commit_matches(&wrong, &wrapped.commitment));

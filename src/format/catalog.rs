@@ -2,18 +2,38 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::bounded::bounded;
 use super::record::{Extension, Record, check_extensions};
 use super::tree::check_level;
 use super::{Bytes, CatalogChild, EntryPath, FormatError, Recipe};
-use crate::limits::NODE_LIMIT;
+use crate::limits::{LEAF_ENTRIES_MAX, NODE_LIMIT};
 
 /// A point in time: seconds since 1970 (UTC) and nanoseconds.
 #[derive(
     Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
+#[serde(try_from = "WireTime")]
 pub struct Time {
     pub seconds: i64,
+    /// Below 1,000,000,000.
     pub nanos: u32,
+}
+
+#[derive(Deserialize)]
+struct WireTime {
+    seconds: i64,
+    nanos: u32,
+}
+
+impl TryFrom<WireTime> for Time {
+    type Error = &'static str;
+
+    fn try_from(WireTime { seconds, nanos }: WireTime) -> Result<Self, Self::Error> {
+        match nanos < 1_000_000_000 {
+            true => Ok(Self { seconds, nanos }),
+            false => Err("a second has 1,000,000,000 nanoseconds"),
+        }
+    }
 }
 
 /// What an entry is.
@@ -127,6 +147,7 @@ impl Entry {
 /// Consecutive entries.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CatalogLeaf {
+    #[serde(deserialize_with = "bounded::<_, _, 0, LEAF_ENTRIES_MAX>")]
     pub entries: Vec<Entry>,
     pub ext: Vec<Extension>,
 }
@@ -163,6 +184,13 @@ pub struct CatalogNode {
     pub ext: Vec<Extension>,
 }
 
+impl CatalogNode {
+    /// Entries below.
+    pub fn total(&self) -> Result<u64, FormatError> {
+        CatalogChild::total(Self::WHAT, &self.children)
+    }
+}
+
 impl Record for CatalogNode {
     const TAG: u8 = 4;
     const WHAT: &'static str = "catalog node";
@@ -174,12 +202,6 @@ impl Record for CatalogNode {
 
     fn validate(&self) -> Result<(), FormatError> {
         check_level(Self::WHAT, self.level)?;
-        for (before, after) in self.children.iter().zip(self.children.iter().skip(1)) {
-            if before.last >= after.last {
-                let found = format!("{:?} before {:?}", before.last, after.last);
-                return Err(FormatError::damaged(Self::WHAT, 2, "children sorted by path", found));
-            }
-        }
-        Ok(())
+        self.total().map(drop)
     }
 }

@@ -114,6 +114,10 @@ impl Record for ConfigRecord {
             let expected = "a zstd level from -7 to 22";
             return Err(FormatError::damaged(Self::WHAT, 2, expected, self.compression));
         }
+        if self.parity_percent > 100 {
+            let expected = "parity of at most 100 percent";
+            return Err(FormatError::damaged(Self::WHAT, 2, expected, self.parity_percent));
+        }
         if self.delta_depth > DELTA_DEPTH_MAX {
             let expected = format!("a delta depth of at most {DELTA_DEPTH_MAX}");
             return Err(FormatError::damaged(Self::WHAT, 2, expected, self.delta_depth));

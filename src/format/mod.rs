@@ -4,6 +4,7 @@
 //! `limits`, does not panic, and says what it expected, what it found, and where.
 
 mod actor;
+mod bounded;
 mod bytes;
 mod catalog;
 mod condemned;

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::bounded::bounded;
 use super::envelope::{HEADER_LEN, ObjectKind, TAG_LEN};
 use super::record::{Extension, Record};
 use super::{FormatError, SealedPart};
@@ -62,7 +63,9 @@ pub struct BlockRecord {
     pub codec: Codec,
     /// How many decodes it takes to read it, its own not counted.
     pub depth: u8,
+    #[serde(deserialize_with = "bounded::<_, _, 0, BLOCK_BASES_MAX>")]
     pub bases: Vec<BaseRef>,
+    #[serde(deserialize_with = "bounded::<_, _, 1, PACK_CHUNKS_MAX>")]
     pub chunks: Vec<ChunkRecord>,
 }
 
@@ -89,6 +92,7 @@ impl BlockRecord {
 pub struct PackContents {
     /// Chunks that delta blocks of this pack are coded against, each once.
     pub bases: Vec<ChunkId>,
+    #[serde(deserialize_with = "bounded::<_, _, 0, PACK_CHUNKS_MAX>")]
     pub blocks: Vec<BlockRecord>,
 }
 

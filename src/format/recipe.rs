@@ -85,6 +85,14 @@ pub struct RecipeLeaf {
     pub ext: Vec<Extension>,
 }
 
+impl RecipeLeaf {
+    /// References, and the stream bytes they come to.
+    pub fn total(&self) -> (u64, u64) {
+        let bytes = self.refs.iter().map(|chunk| u64::from(chunk.len)).sum();
+        (self.refs.len() as u64, bytes)
+    }
+}
+
 impl Record for RecipeLeaf {
     const TAG: u8 = 1;
     const WHAT: &'static str = "recipe leaf";
@@ -92,6 +100,13 @@ impl Record for RecipeLeaf {
 
     fn extensions(&self) -> &[Extension] {
         &self.ext
+    }
+
+    fn validate(&self) -> Result<(), FormatError> {
+        match self.refs.is_empty() {
+            true => Err(FormatError::damaged(Self::WHAT, 2, "references", "none")),
+            false => Ok(()),
+        }
     }
 }
 
@@ -102,6 +117,13 @@ pub struct RecipeNode {
     pub level: u8,
     pub children: Vec<RecipeChild>,
     pub ext: Vec<Extension>,
+}
+
+impl RecipeNode {
+    /// References below, and the stream bytes they come to.
+    pub fn total(&self) -> Result<(u64, u64), FormatError> {
+        RecipeChild::total(Self::WHAT, &self.children)
+    }
 }
 
 impl Record for RecipeNode {
@@ -115,10 +137,6 @@ impl Record for RecipeNode {
 
     fn validate(&self) -> Result<(), FormatError> {
         check_level(Self::WHAT, self.level)?;
-        let total = self.children.iter().try_fold(0u64, |sum, child| sum.checked_add(child.bytes));
-        match total {
-            Some(_) => Ok(()),
-            None => Err(FormatError::damaged(Self::WHAT, 2, "a length below 2^64", "more")),
-        }
+        self.total().map(drop)
     }
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{EntryPath, FormatError};
 use crate::id::ChunkId;
-use crate::limits::{NODE_LIMIT, TREE_LEVELS_MAX};
+use crate::limits::{CHUNK_MAX_LIMIT, NODE_LIMIT, TREE_LEVELS_MAX};
 
 /// A node: a metadata chunk and its length.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -20,17 +20,23 @@ pub struct TreeRoot {
     pub levels: u8,
 }
 
+impl NodeRef {
+    fn check(&self, what: &'static str) -> Result<(), FormatError> {
+        if self.len as usize > NODE_LIMIT {
+            let expected = format!("a node of at most {NODE_LIMIT} bytes");
+            return Err(FormatError::damaged(what, 2, expected, self.len));
+        }
+        Ok(())
+    }
+}
+
 impl TreeRoot {
     pub(super) fn check(&self, what: &'static str) -> Result<(), FormatError> {
         if self.levels > TREE_LEVELS_MAX {
             let expected = format!("at most {TREE_LEVELS_MAX} levels");
             return Err(FormatError::damaged(what, 2, expected, self.levels));
         }
-        if self.node.len as usize > NODE_LIMIT {
-            let expected = format!("a node of at most {NODE_LIMIT} bytes");
-            return Err(FormatError::damaged(what, 2, expected, self.node.len));
-        }
-        Ok(())
+        self.node.check(what)
     }
 }
 
@@ -57,4 +63,56 @@ pub struct CatalogChild {
     pub node: NodeRef,
     pub entries: u64,
     pub last: EntryPath,
+}
+
+impl RecipeChild {
+    /// What a node of these children comes to. None of them is empty: a walk gets on with each node.
+    pub(super) fn total(what: &'static str, children: &[Self]) -> Result<(u64, u64), FormatError> {
+        let mut total = (0u64, 0u64);
+        for child in children {
+            child.node.check(what)?;
+            let most = child.refs.saturating_mul(u64::from(CHUNK_MAX_LIMIT));
+            if child.refs == 0 || child.bytes < child.refs || child.bytes > most {
+                let found = format!("{} bytes in {} references", child.bytes, child.refs);
+                return Err(FormatError::damaged(what, 2, "chunks of 1 byte to 4 MiB", found));
+            }
+            total = added(what, total, (child.refs, child.bytes))?;
+        }
+        not_empty(what, children.len())?;
+        Ok(total)
+    }
+}
+
+impl CatalogChild {
+    /// Entries below a node of these children: their last paths ascend, and none of them is empty.
+    pub(super) fn total(what: &'static str, children: &[Self]) -> Result<u64, FormatError> {
+        let mut total = (0u64, 0u64);
+        for child in children {
+            child.node.check(what)?;
+            if child.entries == 0 {
+                return Err(FormatError::damaged(what, 2, "a child with entries", "none"));
+            }
+            total = added(what, total, (child.entries, 0))?;
+        }
+        for (before, after) in children.iter().zip(children.iter().skip(1)) {
+            if before.last >= after.last {
+                let found = format!("{:?} before {:?}", before.last, after.last);
+                return Err(FormatError::damaged(what, 2, "children sorted by path", found));
+            }
+        }
+        not_empty(what, children.len())?;
+        Ok(total.0)
+    }
+}
+
+fn added(what: &'static str, a: (u64, u64), b: (u64, u64)) -> Result<(u64, u64), FormatError> {
+    let sum = a.0.checked_add(b.0).zip(a.1.checked_add(b.1));
+    sum.ok_or_else(|| FormatError::damaged(what, 2, "totals below 2^64", "more"))
+}
+
+fn not_empty(what: &'static str, children: usize) -> Result<(), FormatError> {
+    match children {
+        0 => Err(FormatError::damaged(what, 2, "children", "none")),
+        _ => Ok(()),
+    }
 }

@@ -1,11 +1,11 @@
 //! The index in memory: where no cache folder can be written, for tests, and without RocksDB.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::format::{Codec, IndexRecord};
-use crate::id::{ChunkId, ObjectId};
+use crate::id::{ChunkId, ObjectId, SnapshotId};
 
 use super::listing::{ChunkCopy, Listing, copies, delta_blocks};
 use super::{Base, ChunkIndex, IndexError, IngestedObject, Location};
@@ -22,6 +22,7 @@ struct Tables {
     chunks: HashMap<ChunkId, Vec<ChunkCopy>>,
     /// Bases of delta blocks by pack number and ordinal, with the block's offset.
     bases: HashMap<(u32, u32), (u32, Vec<Base>)>,
+    vouched: HashSet<SnapshotId>,
 }
 
 impl MemoryIndex {
@@ -50,7 +51,7 @@ impl ChunkIndex for MemoryIndex {
 
     fn ingest(&self, object: ObjectId, record: &IndexRecord) -> Result<(), IndexError> {
         let mut tables = self.write();
-        let Tables { listing, chunks, bases } = &mut *tables;
+        let Tables { listing, chunks, bases, .. } = &mut *tables;
         if listing.contains(&object) {
             return Ok(());
         }
@@ -73,6 +74,9 @@ impl ChunkIndex for MemoryIndex {
     fn forget(&self, objects: &[ObjectId]) -> Result<(), IndexError> {
         let mut tables = self.write();
         let gone = tables.listing.remove(objects);
+        if !objects.is_empty() {
+            tables.vouched.clear();
+        }
         if !gone.is_empty() {
             tables.chunks.retain(|_, copies| {
                 copies.retain(|copy| !gone.contains(&copy.pack));
@@ -110,6 +114,15 @@ impl ChunkIndex for MemoryIndex {
 
     fn objects(&self) -> Vec<IngestedObject> {
         self.read().listing.objects().collect()
+    }
+
+    fn vouch(&self, snapshot: &SnapshotId) -> Result<(), IndexError> {
+        self.write().vouched.insert(*snapshot);
+        Ok(())
+    }
+
+    fn vouches_for(&self, snapshot: &SnapshotId) -> bool {
+        self.read().vouched.contains(snapshot)
     }
 
     fn flush(&self) -> Result<(), IndexError> {

@@ -7,6 +7,8 @@
 //!   Taking in the same object twice changes nothing.
 //! * `look_up` gives every copy of a chunk whose pack some ingested, unforgotten object lists, each once.
 //! * After `forget`, packs that no other ingested object lists are gone from `look_up` and `packs`.
+//! * An index vouches for a snapshot only after `vouch`, and never again once anything was forgotten: a new
+//!   index vouches for none.
 //! * All methods may be called from any number of threads.
 
 mod error;
@@ -25,7 +27,7 @@ pub use memory::MemoryIndex;
 pub use rocks::{CacheRole, RocksIndex};
 
 use crate::format::IndexRecord;
-use crate::id::{ChunkId, ObjectId};
+use crate::id::{ChunkId, ObjectId, SnapshotId};
 
 /// The seam to the index cache. See the module's contract.
 pub trait ChunkIndex: Send + Sync {
@@ -47,6 +49,12 @@ pub trait ChunkIndex: Send + Sync {
 
     /// Every ingested object with its writer and packs. From memory, cheap.
     fn objects(&self) -> Vec<IngestedObject>;
+
+    /// Everything this snapshot refers to was found here when it was committed.
+    fn vouch(&self, snapshot: &SnapshotId) -> Result<(), IndexError>;
+
+    /// Whether everything the snapshot refers to is still in here: nothing was forgotten since `vouch`.
+    fn vouches_for(&self, snapshot: &SnapshotId) -> bool;
 
     /// Makes what was ingested so far survive this process, where that is the implementation's business.
     fn flush(&self) -> Result<(), IndexError>;

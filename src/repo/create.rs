@@ -5,7 +5,7 @@ use crate::format::{ConfigRecord, MARKER_NAME, Marker, ObjectKind, Record, name}
 use crate::id::RepositoryId;
 use crate::limits::{
     ARGON2_MEMORY_KIB, ARGON2_PASSES, CHUNK_AVG, CHUNK_MAX, CHUNK_MIN, DELTA_DEPTH_DEFAULT,
-    PACK_TARGET,
+    PACK_TARGET, PLAIN_RECORD_MAX,
 };
 use crate::storage::{Key, Listed, Storage};
 use crate::store::Vault;
@@ -70,8 +70,16 @@ pub fn create(
     storage.put(&Key::new(name::CONFIG)?, &sealed.bytes)?;
     let marker = Marker { repository, created: jiff::Timestamp::now().to_string() };
     let marker = marker.encode().map_err(|e| RepoError::format(MARKER_NAME, e))?;
-    storage.put(&Key::new(MARKER_NAME)?, &marker)?;
-    Ok(repository)
+    let key = Key::new(MARKER_NAME)?;
+    storage.put(&key, &marker)?;
+    // Of two that begin at once one wins, and the other must not go on with keys that open nothing.
+    let config = Key::new(name::CONFIG)?;
+    let is_ours = storage.get(&key, PLAIN_RECORD_MAX as u64)? == marker
+        && storage.get(&config, ConfigRecord::LIMIT as u64)? == sealed.bytes;
+    match is_ours {
+        true => Ok(repository),
+        false => Err(RepoError::AlreadyThere { place: storage.describe() }),
+    }
 }
 
 fn check_empty(storage: &dyn Storage) -> Result<(), RepoError> {

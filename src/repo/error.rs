@@ -20,14 +20,28 @@ pub enum RepoError {
         "wrong passphrase or key for the repository at {place}: it opens none of its {keys} keys"
     )]
     WrongKey { place: String, keys: usize },
+    #[error(
+        "{tried} of the {keys} keys of the repository at {place} were tried, the others cost more than is reasonable: remove from keys/ what you did not add"
+    )]
+    CostlyKeys { place: String, tried: usize, keys: usize },
     #[error("the repository at {place} has no key object: nothing can open it")]
     NoKeys { place: String },
+    #[error("the repository at {place} has lost its configuration object")]
+    NoConfig { place: String },
     #[error(
         "the configuration at {place} is of repository {found}, the marker says {expected}: objects of two repositories are mixed"
     )]
     Foreign { place: String, expected: String, found: String },
     #[error("no snapshot {wanted:?} in {place}{hint}")]
     NoSnapshot { place: String, wanted: String, hint: String },
+    #[error(
+        "the latest snapshot may be {id}, whose manifest cannot be read ({source}): name the id of another, or delete this one"
+    )]
+    LatestUnreadable {
+        id: SnapshotId,
+        #[source]
+        source: Box<RepoError>,
+    },
     #[error("{wanted:?} could be any of {}", .candidates.join(", "))]
     Ambiguous { wanted: String, candidates: Vec<String> },
     #[error(
@@ -83,11 +97,12 @@ impl RepoError {
             Self::MisplacedNote { .. } => ErrorKind::Damage,
             Self::KeyInUse { .. } | Self::KeyNeeded { .. } => ErrorKind::Usage,
             Self::AlreadyThere { .. } | Self::NotEmpty { .. } => ErrorKind::Exists,
-            Self::WrongKey { .. } => ErrorKind::WrongKey,
-            Self::NoKeys { .. } | Self::Foreign { .. } => ErrorKind::Damage,
+            Self::WrongKey { .. } | Self::CostlyKeys { .. } => ErrorKind::WrongKey,
+            Self::NoKeys { .. } | Self::NoConfig { .. } | Self::Foreign { .. } => ErrorKind::Damage,
             Self::Ambiguous { .. } | Self::Usage(_) => ErrorKind::Usage,
             Self::Expired { .. } | Self::Key(_) => ErrorKind::Failed,
             Self::Snapshot { source, .. } => source.kind(),
+            Self::LatestUnreadable { source, .. } => source.kind(),
             Self::Store(error) => error.kind(),
             Self::Storage(error) => error.kind(),
             Self::Index(error) => error.kind(),

@@ -3,7 +3,7 @@
 use crate::codec::{KdfCost, Secret};
 use crate::format::name;
 use crate::id::ObjectId;
-use crate::limits::{ARGON2_MEMORY_KIB, ARGON2_PASSES, PLAIN_RECORD_MAX};
+use crate::limits::{ARGON2_MEMORY_KIB, ARGON2_PASSES, KDF_WORK_MAX, PLAIN_RECORD_MAX};
 use crate::storage::Key;
 
 use super::keys::{add_key, read_key, try_key};
@@ -12,8 +12,6 @@ use super::{RepoError, Repository};
 
 /// Fewer hex digits than this are no prefix of a key's id.
 const PREFIX_MIN: usize = 4;
-/// Bytes a key file has at least.
-const KEY_FILE_MIN: usize = 32;
 
 /// What else is to be said of a new key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,7 +31,7 @@ impl Default for KeyOptions {
 impl Repository {
     /// One more secret that opens this repository. It was tried when this returns.
     pub fn add_key(&self, secret: &Secret, options: &KeyOptions) -> Result<ObjectId, RepoError> {
-        check(secret)?;
+        check(secret, options.cost)?;
         let (storage, keys) = (&**self.storage(), self.vault().keys());
         let (cost, label) = (options.cost, options.label.as_str());
         let id = add_key(storage, self.id(), keys.master(), secret, cost, label, self.identity())?;
@@ -106,12 +104,13 @@ impl Repository {
     }
 }
 
-fn check(secret: &Secret) -> Result<(), RepoError> {
+fn check(secret: &Secret, cost: KdfCost) -> Result<(), RepoError> {
     let wrong = match secret {
-        Secret::Passphrase(text) if text.is_empty() => "the passphrase is empty",
-        Secret::KeyFile(bytes) if bytes.len() < KEY_FILE_MIN => {
-            "the key file has fewer than 32 bytes"
+        // Nobody would try it: a key that costs more is taken for a hostile one.
+        _ if u64::from(cost.memory_kib) * u64::from(cost.passes) > KDF_WORK_MAX => {
+            "the key would cost more to try than anybody spends"
         }
+        Secret::Passphrase(text) if text.is_empty() => "the passphrase is empty",
         _ => return Ok(()),
     };
     Err(RepoError::Usage(wrong.into()))

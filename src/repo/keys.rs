@@ -3,7 +3,7 @@
 use crate::codec::{self, CodecError, KdfCost, MasterKey, Secret};
 use crate::format::{self, Bytes, HEADER_LEN, Header, Kdf, KeyRecord, ObjectKind, Time, name};
 use crate::id::{ObjectId, RepositoryId};
-use crate::limits::PLAIN_RECORD_MAX;
+use crate::limits::{KDF_WORK_MAX, KEYS_MAX, PLAIN_RECORD_MAX};
 use crate::storage::{Key, Storage};
 use crate::store::verify_name;
 
@@ -60,27 +60,64 @@ pub fn add_key(
     Ok(id)
 }
 
-/// Finds the key object a secret opens.
+/// Finds the key object a secret opens. Cheap ones are tried first: what a hostile host puts beside them
+/// cannot stall those who hold a key.
 pub(super) fn unlock(
     storage: &dyn Storage,
     repository: RepositoryId,
     secret: &Secret,
 ) -> Result<(ObjectId, MasterKey), RepoError> {
     let place = storage.describe();
-    let keys = list_ids::<ObjectId>(storage, name::KEYS)?;
-    if keys.is_empty() {
+    let (mut records, mut unreadable) = read_keys(storage)?;
+    let keys = records.len() + unreadable.len();
+    if keys == 0 {
         return Err(RepoError::NoKeys { place });
     }
-    let mut unreadable = None;
-    for (id, _) in &keys {
-        match read_key(storage, id).and_then(|record| try_key(&record, repository, secret)) {
+    let usable = |record: &KeyRecord| {
+        let by_file = matches!(record.kdf, Kdf::KeyFile { .. });
+        by_file == matches!(secret, Secret::KeyFile(_))
+    };
+    records.retain(|(_, record)| usable(record));
+    records.sort_by_key(|(id, record)| (work(record), *id));
+    let mut left = KDF_WORK_MAX;
+    for (tried, (id, record)) in records.iter().enumerate() {
+        left = match left.checked_sub(work(record)) {
+            Some(left) => left,
+            None => return Err(RepoError::CostlyKeys { place, tried, keys }),
+        };
+        match try_key(record, repository, secret) {
             Ok(Some(master)) => return Ok((*id, master)),
             Ok(None) => {}
             // Another key may do; if none does, this is the better answer than "wrong passphrase".
-            Err(error) => unreadable = Some(error),
+            Err(error) => unreadable.push((*id, error)),
         }
     }
-    Err(unreadable.unwrap_or(RepoError::WrongKey { place, keys: keys.len() }))
+    match unreadable.pop() {
+        Some((_, error)) => Err(error),
+        None => Err(RepoError::WrongKey { place, keys }),
+    }
+}
+
+/// What trying a key costs: KiB of memory times passes.
+fn work(record: &KeyRecord) -> u64 {
+    match record.kdf {
+        Kdf::Argon2id { memory_kib, passes, .. } => u64::from(memory_kib) * u64::from(passes),
+        Kdf::KeyFile { .. } => 1,
+    }
+}
+
+/// Things with an id that can be read, and why others cannot.
+type Sorted<T> = (Vec<(ObjectId, T)>, Vec<(ObjectId, RepoError)>);
+
+fn read_keys(storage: &dyn Storage) -> Result<Sorted<KeyRecord>, RepoError> {
+    let (mut records, mut unreadable) = (Vec::new(), Vec::new());
+    for (id, _) in list_ids::<ObjectId>(storage, name::KEYS)?.into_iter().take(KEYS_MAX) {
+        match read_key(storage, &id) {
+            Ok(record) => records.push((id, record)),
+            Err(error) => unreadable.push((id, error)),
+        }
+    }
+    Ok((records, unreadable))
 }
 
 pub(super) fn read_key(storage: &dyn Storage, id: &ObjectId) -> Result<KeyRecord, RepoError> {
@@ -118,20 +155,20 @@ pub(super) fn try_key(
     }
 }
 
-/// All keys of a repository, as far as they can be read.
-pub(super) fn list_keys(storage: &dyn Storage) -> Result<Vec<KeyInfo>, RepoError> {
-    let mut keys = Vec::new();
-    for (id, _) in list_ids::<ObjectId>(storage, name::KEYS)? {
-        let record = read_key(storage, &id)?;
-        keys.push(KeyInfo {
-            id,
-            label: record.label,
-            created: record.created,
-            host: record.host,
-            user: record.user,
-            is_key_file: matches!(record.kdf, Kdf::KeyFile { .. }),
-        });
-    }
+/// All keys of a repository, oldest first, and those that cannot be read.
+pub type KeyListing = (Vec<KeyInfo>, Vec<(ObjectId, RepoError)>);
+
+pub(super) fn list_keys(storage: &dyn Storage) -> Result<KeyListing, RepoError> {
+    let (records, unreadable) = read_keys(storage)?;
+    let info = |(id, record): (ObjectId, KeyRecord)| KeyInfo {
+        id,
+        label: record.label,
+        created: record.created,
+        host: record.host,
+        user: record.user,
+        is_key_file: matches!(record.kdf, Kdf::KeyFile { .. }),
+    };
+    let mut keys: Vec<KeyInfo> = records.into_iter().map(info).collect();
     keys.sort_by_key(|key| (key.created, key.id));
-    Ok(keys)
+    Ok((keys, unreadable))
 }

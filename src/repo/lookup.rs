@@ -1,7 +1,12 @@
 //! Which snapshot a user means.
 
-use crate::format::SourceRecord;
+use std::collections::HashMap;
+use std::time::SystemTime;
 
+use crate::format::{SourceRecord, name};
+use crate::id::SnapshotId;
+
+use super::objects::list_ids;
 use super::{RepoError, Repository, Snapshot, Standing};
 
 /// Which snapshots count.
@@ -61,20 +66,17 @@ impl Repository {
         let wanted = match selector {
             Selector::Latest => {
                 let mut visible = matching.filter(|snapshot| snapshot.standing != Standing::Void);
-                let hint = match unreadable.len() {
-                    0 => String::new(),
-                    count => format!(" ({count} manifests cannot be read: run `restow check`)"),
-                };
-                return visible.next_back().ok_or_else(|| missing("latest", hint));
+                let latest = visible.next_back();
+                self.none_newer(latest.as_ref(), unreadable)?;
+                return self.whole(latest.ok_or_else(|| missing("latest", String::new()))?);
             }
             Selector::Named(wanted) => wanted,
         };
-        if let Some((_, error)) =
-            unreadable.into_iter().find(|(id, _)| id.to_hex().starts_with(wanted.as_str()))
-        {
+        let is_prefix = wanted.len() >= PREFIX_MIN && wanted.bytes().all(|b| b.is_ascii_hexdigit());
+        let meant = |id: &SnapshotId| is_prefix && id.to_hex().starts_with(wanted.as_str());
+        if let Some((_, error)) = unreadable.into_iter().find(|(id, _)| meant(id)) {
             return Err(error);
         }
-        let is_prefix = wanted.len() >= PREFIX_MIN && wanted.bytes().all(|b| b.is_ascii_hexdigit());
         let mut candidates: Vec<Snapshot> = matching
             .filter(|snapshot| {
                 let id = snapshot.id.to_hex();
@@ -85,7 +87,7 @@ impl Repository {
             .collect();
         match candidates.len() {
             0 => Err(missing(wanted, "; `restow list` shows what there is".into())),
-            1 => candidates.pop().ok_or_else(|| missing(wanted, String::new())),
+            1 => self.whole(candidates.pop().ok_or_else(|| missing(wanted, String::new()))?),
             _ => Err(RepoError::Ambiguous {
                 wanted: wanted.clone(),
                 candidates: candidates
@@ -96,17 +98,49 @@ impl Repository {
         }
     }
 
-    /// The newest complete snapshot that has this source, taken on this host: a backup's parent.
-    pub fn parent_of(&self, kind: &str, url: &str) -> Result<Option<Snapshot>, RepoError> {
-        let (snapshots, _) = self.snapshots()?;
+    /// A manifest that cannot be read may be the one that is meant by `latest`. By the storage's own times:
+    /// its content tells nothing.
+    fn none_newer(
+        &self,
+        latest: Option<&Snapshot>,
+        unreadable: Vec<(SnapshotId, RepoError)>,
+    ) -> Result<(), RepoError> {
+        if unreadable.is_empty() {
+            return Ok(());
+        }
+        let listed = list_ids::<SnapshotId>(&**self.storage(), name::SNAPSHOTS)?;
+        let stored: HashMap<SnapshotId, SystemTime> =
+            listed.into_iter().map(|(id, listed)| (id, listed.stored)).collect();
+        let found = latest.and_then(|latest| stored.get(&latest.id));
+        let newer = |id: &SnapshotId| match (stored.get(id), found) {
+            (Some(unreadable), Some(found)) => unreadable >= found,
+            (unreadable, _) => unreadable.is_some(),
+        };
+        match unreadable.into_iter().find(|(id, _)| newer(id)) {
+            Some((id, source)) => Err(RepoError::LatestUnreadable { id, source: Box::new(source) }),
+            None => Ok(()),
+        }
+    }
+
+    /// With what a listing leaves out of its manifest.
+    fn whole(&self, snapshot: Snapshot) -> Result<Snapshot, RepoError> {
+        Ok(Snapshot { manifest: self.manifest(&snapshot.id)?, ..snapshot })
+    }
+
+    /// The newest snapshot that has this source, taken on this host: a backup's parent.
+    pub fn parent_of<'s>(
+        &self,
+        snapshots: &'s [Snapshot],
+        kind: &str,
+        url: &str,
+    ) -> Option<&'s Snapshot> {
         let host = &self.identity().host;
-        let has = |snapshot: &Snapshot| {
+        let has = |snapshot: &&Snapshot| {
             let same = |source: &SourceRecord| source.kind == kind && source.url == url;
-            snapshot.manifest.sources.iter().any(same)
+            snapshot.standing != Standing::Void
+                && snapshot.manifest.host == *host
+                && snapshot.manifest.sources.iter().any(same)
         };
-        let usable = |snapshot: &Snapshot| {
-            snapshot.standing != Standing::Void && snapshot.manifest.host == *host
-        };
-        Ok(snapshots.into_iter().rev().find(|snapshot| usable(snapshot) && has(snapshot)))
+        snapshots.iter().rev().find(has)
     }
 }

@@ -18,7 +18,7 @@ pub use actor::{Actor, Identity};
 pub use create::{CreateOptions, create};
 pub use error::RepoError;
 pub use key_change::KeyOptions;
-pub use keys::{KeyInfo, add_key};
+pub use keys::{KeyInfo, KeyListing, add_key};
 pub use lookup::{Filter, Selector};
 pub use notes::{NoteChange, Notes};
 pub use open::{OpenOptions, Repository};

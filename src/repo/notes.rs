@@ -69,8 +69,9 @@ impl<'n> Merged<'n> {
         tags.dedup();
         let own = manifest.permanent && !says(&NoteFact::OffPermanent);
         let permanent = own || says(&NoteFact::Permanent);
-        let verified =
-            standing.iter().any(|(_, note)| matches!(note.fact, NoteFact::Verified { .. }));
+        let verified = standing
+            .iter()
+            .any(|(_, note)| matches!(note.fact, NoteFact::Verified { complete: true }));
         Self { tags, permanent, verified, standing }
     }
 

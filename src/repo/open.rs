@@ -11,10 +11,10 @@ use crate::limits::PLAIN_RECORD_MAX;
 use crate::storage::{Key, Storage, StorageError};
 use crate::store::{StoreReader, Vault};
 
-use super::keys::{list_keys, unlock};
+use super::keys::{KeyListing, list_keys, unlock};
 use super::objects::read_fixed;
-use super::sync::IndexState;
-use super::{Identity, KeyInfo, RepoError, Snapshot, SnapshotView};
+use super::sync::{IndexState, Reading};
+use super::{Identity, RepoError, Snapshot, SnapshotView};
 
 /// What else opening needs.
 #[derive(Default)]
@@ -44,7 +44,13 @@ impl Repository {
         let marker = Self::marker(&*storage)?;
         let (key, master) = unlock(&*storage, marker.repository, secret)?;
         let vault = Vault::new(Keys::new(marker.repository, master));
-        let config: ConfigRecord = read_fixed(&*storage, &vault, ObjectKind::Config, name::CONFIG)?;
+        let config: ConfigRecord =
+            match read_fixed(&*storage, &vault, ObjectKind::Config, name::CONFIG) {
+                Err(RepoError::Storage(StorageError::Missing { place, .. })) => {
+                    return Err(RepoError::NoConfig { place });
+                }
+                read => read?,
+            };
         if config.repository != marker.repository {
             return Err(RepoError::Foreign {
                 place: storage.describe(),
@@ -96,7 +102,7 @@ impl Repository {
         self.key
     }
 
-    pub fn keys(&self) -> Result<Vec<KeyInfo>, RepoError> {
+    pub fn keys(&self) -> Result<KeyListing, RepoError> {
         list_keys(&*self.storage)
     }
 
@@ -109,7 +115,24 @@ impl Repository {
 
     /// The index, brought up to date with the repository's index objects.
     pub fn load_index(&self) -> Result<IndexState, RepoError> {
-        IndexState::load(&self.storage, &self.vault, self.open_index())
+        self.index(Reading::Fresh)
+    }
+
+    /// Likewise, with every index object read again, whatever the cache has of it.
+    pub fn verified_index(&self) -> Result<IndexState, RepoError> {
+        self.index(Reading::All)
+    }
+
+    fn index(&self, reading: Reading) -> Result<IndexState, RepoError> {
+        let load = |index| IndexState::load(&self.storage, &self.vault, index, reading);
+        match load(self.open_index()) {
+            // The cache is a convenience: a full disk beneath it keeps nobody from a restore.
+            Err(RepoError::Index(error)) => {
+                tracing::warn!("the index is kept in memory: {error}");
+                load(Arc::new(MemoryIndex::new()))
+            }
+            loaded => loaded,
+        }
     }
 
     pub fn reader(&self, index: &IndexState) -> Arc<StoreReader> {

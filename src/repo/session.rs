@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::format::{ActorRole, Manifest, ObjectKind, name};
 use crate::id::{ActorId, SnapshotId};
 use crate::storage::Key;
-use crate::store::{Encoder, Known, StoreReader, StoreWriter, Uploads};
+use crate::store::{Encoder, Known, StoreError, StoreReader, StoreWriter, Uploads};
 
 use super::sync::{condemned_packs, listed_packs, void_actors};
 use super::{Actor, IndexState, RepoError, Repository};
@@ -18,7 +18,7 @@ pub struct WriteSession<'r> {
     index: IndexState,
     reader: Arc<StoreReader>,
     encoder: Arc<Encoder>,
-    parents_are_whole: bool,
+    all_usable: bool,
 }
 
 impl<'r> WriteSession<'r> {
@@ -36,17 +36,14 @@ impl<'r> WriteSession<'r> {
         let listed = listed_packs(&**storage)?;
         let index = repository.load_index()?;
         let void = void_actors(&**storage)?;
-        let usable = index.usable(&listed, &condemned, &void);
-        let parents_are_whole = condemned.is_empty()
-            && index.unreadable.is_empty()
-            && index.packs().keys().all(|pack| listed.contains(pack));
+        let (usable, all_usable) = index.usable(&listed, &condemned, &void);
         let encoder = Arc::new(Encoder {
             vault: Arc::clone(vault),
             known: Arc::new(Known::new(Arc::clone(&index.index), usable)),
             level: repository.config().compression,
         });
         let reader = repository.reader(&index);
-        Ok(Self { repository, actor, index, reader, encoder, parents_are_whole })
+        Ok(Self { repository, actor, index, reader, encoder, all_usable })
     }
 
     /// The writer's id; in a dry run one that nobody has.
@@ -63,10 +60,10 @@ impl<'r> WriteSession<'r> {
         &self.reader
     }
 
-    /// Whether a parent's chunks are hits without look-up: nothing was condemned before the parent was
-    /// listed, and no pack that the index knows is missing.
-    pub fn parents_are_whole(&self) -> bool {
-        self.parents_are_whole
+    /// Whether a parent's chunks are hits without look-up: every one was found in this index when the parent
+    /// was committed, nothing was forgotten since, and every pack the index knows is there and counts.
+    pub fn is_whole(&self, parent: &SnapshotId) -> bool {
+        self.all_usable && self.index.index.vouches_for(parent)
     }
 
     pub fn index(&self) -> &IndexState {
@@ -92,26 +89,43 @@ impl<'r> WriteSession<'r> {
     pub fn commit(mut self, manifest: &Manifest) -> Result<Option<SnapshotId>, RepoError> {
         let Some(actor) = self.actor.take() else { return Ok(None) };
         let storage = self.repository.storage();
-        self.index.index.flush()?;
-        let object = self.repository.vault().seal(ObjectKind::Manifest, manifest)?;
-        // Decoded before it is trusted.
-        let id = SnapshotId::new(object.name);
-        let read: Manifest =
-            self.repository.vault().open(ObjectKind::Manifest, &id.to_hex(), &object.bytes)?;
-        if read != *manifest {
-            return Err(RepoError::Usage(format!("manifest {id} does not read back as written")));
-        }
+        let (id, bytes) = match self.seal(manifest) {
+            Ok(sealed) => sealed,
+            Err(error) => {
+                let _ = actor.retire();
+                return Err(error);
+            }
+        };
         let key = Key::new(name::snapshot(&id))?;
-        storage.put(&key, &object.bytes)?;
+        // On failure the writer stays announced until it expires: the put may yet take effect.
+        storage.put(&key, &bytes)?;
         if actor.is_void()? {
             storage.delete(&key)?;
             return Err(RepoError::Expired { writer: actor.id().to_hex() });
+        }
+        // The snapshot stands, whatever becomes of the cache.
+        let index = &self.index.index;
+        if let Err(error) = index.vouch(&id).and_then(|()| index.flush()) {
+            tracing::warn!("the index cache was not brought up to date: {error}");
         }
         if let Err(error) = actor.retire() {
             // The snapshot stands; what is left behind is an actor that will expire.
             tracing::warn!("the finished writer could not be taken off the list: {error}");
         }
         Ok(Some(id))
+    }
+
+    /// The manifest as it will be stored: decoded before it is trusted.
+    fn seal(&self, manifest: &Manifest) -> Result<(SnapshotId, Vec<u8>), RepoError> {
+        let vault = self.repository.vault();
+        let object = vault.seal(ObjectKind::Manifest, manifest)?;
+        let id = SnapshotId::new(object.name);
+        let read: Manifest = vault.open(ObjectKind::Manifest, &id.to_hex(), &object.bytes)?;
+        if read != *manifest {
+            let (expected, found) = ("the manifest as it was written", "another");
+            return Err(StoreError::damaged(id, "manifest", expected, found).into());
+        }
+        Ok((id, object.bytes))
     }
 
     /// Ends without a snapshot. What was already stored stays for the next backup to take up.

@@ -39,7 +39,7 @@ pub struct Snapshot {
 pub type Listing = (Vec<Snapshot>, Vec<(SnapshotId, RepoError)>);
 
 impl Repository {
-    /// All snapshots, oldest first, and those whose manifests cannot be read.
+    /// All snapshots, oldest first, without their lists of problems, and those whose manifests cannot be read.
     pub fn snapshots(&self) -> Result<Listing, RepoError> {
         let ids: Vec<SnapshotId> =
             list_ids(&**self.storage(), name::SNAPSHOTS)?.into_iter().map(|(id, _)| id).collect();
@@ -51,7 +51,11 @@ impl Repository {
         for (id, manifest) in read {
             match manifest {
                 Ok(manifest) if manifest.kind != ManifestKind::Snapshot => {}
-                Ok(manifest) => snapshots.push(Snapshot::new(id, manifest, &notes, &void)),
+                Ok(mut manifest) => {
+                    // Thousands of them times thousands of snapshots: those who show one read it again.
+                    manifest.problems = Vec::new();
+                    snapshots.push(Snapshot::new(id, manifest, &notes, &void));
+                }
                 // Deleted between list and read.
                 Err(RepoError::Storage(StorageError::Missing { .. })) => {}
                 Err(error) => unreadable.push((id, error)),

@@ -24,12 +24,22 @@ pub struct IndexState {
 /// Index objects decoded at once: bounds memory while a fresh cache is filled.
 const BATCH: usize = 8;
 
+/// Which index objects are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reading {
+    /// Those the cache does not have yet.
+    Fresh,
+    /// All of them: what the cache once took in may have rotted since. One that has is forgotten.
+    All,
+}
+
 impl IndexState {
     /// Takes in what is new in `index/` and forgets what is gone.
     pub(super) fn load(
         storage: &Arc<dyn Storage>,
         vault: &Vault,
         index: Arc<dyn ChunkIndex>,
+        reading: Reading,
     ) -> Result<Self, RepoError> {
         let listed: BTreeSet<ObjectId> =
             list_ids(&**storage, name::INDEX)?.into_iter().map(|(id, _)| id).collect();
@@ -38,7 +48,10 @@ impl IndexState {
         if !gone.is_empty() {
             index.forget(&gone)?;
         }
-        let fresh: Vec<_> = listed.difference(&ingested).copied().collect();
+        let fresh: Vec<_> = match reading {
+            Reading::Fresh => listed.difference(&ingested).copied().collect(),
+            Reading::All => listed.into_iter().collect(),
+        };
         let mut unreadable = Vec::new();
         for batch in fresh.chunks(BATCH) {
             let read: Vec<_> = batch
@@ -54,6 +67,9 @@ impl IndexState {
                     Ok(record) => index.ingest(id, &record)?,
                     Err(error) => {
                         tracing::warn!("index object {id} is left out: {error}");
+                        if ingested.contains(&id) {
+                            index.forget(&[id])?;
+                        }
                         unreadable.push((id, error));
                     }
                 }
@@ -71,21 +87,28 @@ impl IndexState {
         objects.into_iter().flat_map(|object| object.packs).map(|pack| (pack.id, pack)).collect()
     }
 
-    /// Packs a writer may take chunks in for stored: listed, not condemned, of no void writer (steps 2, 3, 4).
+    /// Packs a writer may take chunks in for stored: listed at the length the index says, not condemned, of
+    /// no void writer (steps 2, 3, 4); and whether that is all of them.
     pub(super) fn usable(
         &self,
-        listed: &HashSet<PackId>,
+        listed: &HashMap<PackId, u64>,
         condemned: &HashSet<PackId>,
         void: &HashSet<ActorId>,
-    ) -> HashSet<PackId> {
-        self.index
-            .objects()
-            .into_iter()
-            .filter(|object| !void.contains(&object.writer))
-            .flat_map(|object| object.packs)
-            .map(|pack| pack.id)
-            .filter(|pack| listed.contains(pack) && !condemned.contains(pack))
-            .collect()
+    ) -> (HashSet<PackId>, bool) {
+        let (mut usable, mut all) = (HashSet::new(), self.unreadable.is_empty());
+        for object in self.index.objects() {
+            for pack in object.packs {
+                if !void.contains(&object.writer)
+                    && listed.get(&pack.id) == Some(&pack.len)
+                    && !condemned.contains(&pack.id)
+                {
+                    usable.insert(pack.id);
+                } else {
+                    all = false;
+                }
+            }
+        }
+        (usable, all)
     }
 }
 
@@ -126,7 +149,8 @@ pub(super) fn void_actors(storage: &dyn Storage) -> Result<HashSet<ActorId>, Rep
     Ok(list_ids(storage, name::VOID)?.into_iter().map(|(id, _)| id).collect())
 }
 
-/// Packs that are there.
-pub(super) fn listed_packs(storage: &dyn Storage) -> Result<HashSet<PackId>, RepoError> {
-    Ok(list_ids(storage, name::PACKS)?.into_iter().map(|(id, _)| id).collect())
+/// Packs that are there, and their lengths.
+pub(super) fn listed_packs(storage: &dyn Storage) -> Result<HashMap<PackId, u64>, RepoError> {
+    let listed = list_ids(storage, name::PACKS)?;
+    Ok(listed.into_iter().map(|(id, listed)| (id, listed.len)).collect())
 }

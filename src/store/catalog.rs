@@ -1,8 +1,8 @@
 //! Catalogs of any number of entries, written and read a leaf at a time.
 
 use crate::format::{
-    CatalogChild, CatalogLeaf, CatalogNode, Content, Entry, EntryPath, NodeRef, Recipe, TreeRoot,
-    encode,
+    CatalogChild, CatalogLeaf, CatalogNode, Content, Entry, EntryKind, EntryPath, NodeRef, Recipe,
+    TreeRoot, encode,
 };
 use crate::limits::{NODE_MAX, NODE_MIN};
 
@@ -79,8 +79,14 @@ fn size_of(entry: &Entry) -> usize {
         Some(Content { recipe: Recipe::Inline(refs), .. }) => refs.len(),
         _ => 1,
     };
+    let kind = match &entry.kind {
+        EntryKind::Symlink { target } => target.len(),
+        EntryKind::Stream { class } => class.len(),
+        _ => 0,
+    };
     let properties = entry.properties.iter().map(|p| p.name.len() + p.value.len() + 4);
     8 + entry.path.as_bytes().len()
+        + kind
         + unix
         + entry.token.len()
         + refs * 39
@@ -106,7 +112,7 @@ impl<'a> CatalogCursor<'a> {
     pub fn next_entry(&mut self) -> Result<Option<Entry>, StoreError> {
         if !self.started {
             self.started = true;
-            self.enter(self.root.node, self.root.levels, None)?;
+            self.enter(self.root.node, None, self.root.levels, None)?;
         }
         self.fill()?;
         let Some(entry) = self.leaf.next() else { return Ok(None) };
@@ -126,7 +132,7 @@ impl<'a> CatalogCursor<'a> {
         self.last = None;
         self.pending.clear();
         self.leaf = Vec::new().into_iter().peekable();
-        self.enter(self.root.node, self.root.levels, Some(path))?;
+        self.enter(self.root.node, None, self.root.levels, Some(path))?;
         while self.leaf.next_if(|entry| entry.path < *path).is_some() {}
         Ok(())
     }
@@ -139,7 +145,7 @@ impl<'a> CatalogCursor<'a> {
                 Some(child) => {
                     let above = u8::try_from(self.pending.len()).unwrap_or(u8::MAX);
                     let level = self.root.levels.saturating_sub(above);
-                    self.enter(child.node, level, None)?;
+                    self.enter(child.node, Some(child), level, None)?;
                 }
                 None => drop(self.pending.pop()),
             }
@@ -151,12 +157,15 @@ impl<'a> CatalogCursor<'a> {
     fn enter(
         &mut self,
         mut node: NodeRef,
+        mut said: Option<CatalogChild>,
         mut level: u8,
         seek: Option<&EntryPath>,
     ) -> Result<(), StoreError> {
         while level > 0 {
             let found = self.reader.node::<CatalogNode>(node)?;
             check_level(node, level, found.level)?;
+            let total = found.total().map_err(|e| StoreError::format(node.id, e))?;
+            check_child(said.as_ref(), total, found.children.last().map(|child| &child.last))?;
             let mut children = found.children;
             if let Some(path) = seek {
                 let before = children.partition_point(|child| child.last < *path);
@@ -169,16 +178,34 @@ impl<'a> CatalogCursor<'a> {
             };
             self.pending.push(children);
             match next {
-                Some(child) => node = child.node,
+                Some(child) => {
+                    node = child.node;
+                    said = Some(child);
+                }
                 None => return Ok(()),
             }
             level -= 1;
         }
         let entries = self.reader.node::<CatalogLeaf>(node)?.entries;
-        if entries.is_empty() && self.root.levels > 0 {
-            return Err(StoreError::damaged(node.id, "catalog leaf", "entries", "none"));
-        }
+        check_child(said.as_ref(), entries.len() as u64, entries.last().map(|entry| &entry.path))?;
         self.leaf = entries.into_iter().peekable();
         Ok(())
+    }
+}
+
+/// What a parent says of a catalog node must be so. Children's last paths ascend and none is empty, so
+/// no walk can be made longer than what is stored. An empty leaf can only be a root.
+pub fn check_child(
+    said: Option<&CatalogChild>,
+    entries: u64,
+    last: Option<&EntryPath>,
+) -> Result<(), StoreError> {
+    match said {
+        Some(said) if said.entries != entries || Some(&said.last) != last => {
+            let expected = format!("{} entries up to {:?}", said.entries, said.last);
+            let found = format!("{entries} up to {:?}", last.cloned().unwrap_or_default());
+            Err(StoreError::damaged(said.node.id, "catalog node", expected, found))
+        }
+        _ => Ok(()),
     }
 }

@@ -18,14 +18,14 @@ mod upload;
 mod vault;
 mod writer;
 
-pub use catalog::{CatalogBuilder, CatalogCursor};
+pub use catalog::{CatalogBuilder, CatalogCursor, check_child};
 pub use encode::{CodedSegment, Encoder, Segment, SegmentChunk};
 pub use error::StoreError;
 pub use fetch::{Deliver, Want};
 pub use known::Known;
-pub use pack::{PackView, sample_pack, verify_name};
+pub use pack::{PackView, verify_name};
 pub use reader::StoreReader;
-pub use recipe::{RecipeBuilder, RecipeCursor};
+pub use recipe::{RecipeBuilder, RecipeCursor, RecipePart, check_level, check_total};
 pub use scan::{BlockDamage, PackReport, scan_pack};
 pub use upload::Uploads;
 pub use vault::{SealedObject, Vault};

@@ -186,13 +186,3 @@ pub fn verify_name(object: &str, name: &str, bytes: &[u8]) -> Result<(), StoreEr
         Err(StoreError::WrongName { object: object.into(), found: found.to_string() })
     }
 }
-
-/// A whole small pack: an example for tests and fuzzers.
-pub fn sample_pack(vault: &Vault) -> Result<Vec<u8>, StoreError> {
-    let mut pack = PackBuilder::new(vault, PackKind::Data, 0)?;
-    let raw = b"a sample chunk";
-    let id = crate::chunk::chunk_id(vault.keys().chunk_id(), raw);
-    let chunk = ChunkRecord { id, len: raw.len() as u32 };
-    pack.add(Codec::Raw, vec![chunk], raw)?;
-    Ok(pack.finish(vault)?.bytes)
-}

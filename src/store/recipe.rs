@@ -78,6 +78,21 @@ pub struct RecipeCursor<'a> {
     promised: u64,
 }
 
+/// Something stored that a recipe needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RecipePart {
+    Node(NodeRef),
+    Chunk(ChunkRef),
+}
+
+/// A node to be read, and what its parent says of it.
+struct Awaited {
+    node: NodeRef,
+    level: u8,
+    /// References and bytes below it; the root's are the entry's.
+    total: Option<(u64, u64)>,
+}
+
 impl<'a> RecipeCursor<'a> {
     pub fn new(reader: &'a StoreReader, content: &Content) -> Self {
         let (leaf, root, root_levels) = match &content.recipe {
@@ -91,43 +106,58 @@ impl<'a> RecipeCursor<'a> {
     /// The next reference. A recipe that gives more or fewer bytes than the entry says is an error.
     pub fn next_ref(&mut self) -> Result<Option<ChunkRef>, StoreError> {
         loop {
-            if let Some(chunk) = self.leaf.next() {
-                let len = u64::from(chunk.len);
-                self.promised = self
-                    .promised
-                    .checked_sub(len)
-                    .ok_or_else(|| StoreError::damaged(chunk.id, "recipe", "no more bytes", len))?;
-                return Ok(Some(chunk));
+            match self.next_part()? {
+                Some(RecipePart::Chunk(chunk)) => return Ok(Some(chunk)),
+                Some(RecipePart::Node(_)) => {}
+                None => return Ok(None),
             }
-            let Some((node, level)) = self.next_node() else { break };
+        }
+    }
+
+    /// The next node or reference: everything stored that the recipe needs, nodes before what is below them.
+    pub fn next_part(&mut self) -> Result<Option<RecipePart>, StoreError> {
+        if let Some(chunk) = self.leaf.next() {
+            let len = u64::from(chunk.len);
+            self.promised = self
+                .promised
+                .checked_sub(len)
+                .ok_or_else(|| StoreError::damaged(chunk.id, "recipe", "no more bytes", len))?;
+            return Ok(Some(RecipePart::Chunk(chunk)));
+        }
+        if let Some(Awaited { node, level, total }) = self.next_node() {
             if level == 0 {
-                self.leaf = self.reader.node::<RecipeLeaf>(node)?.refs.into_iter();
+                let leaf = self.reader.node::<RecipeLeaf>(node)?;
+                check_total(node, total, leaf.total())?;
+                self.leaf = leaf.refs.into_iter();
             } else {
                 let found = self.reader.node::<RecipeNode>(node)?;
                 check_level(node, level, found.level)?;
+                let below = found.total().map_err(|e| StoreError::format(node.id, e))?;
+                check_total(node, total, below)?;
                 self.pending.push(found.children.into_iter());
             }
+            return Ok(Some(RecipePart::Node(node)));
         }
         match self.promised {
             0 => Ok(None),
-            missing => Err(StoreError::damaged(
-                "catalog",
-                "recipe",
-                format!("{missing} more bytes"),
-                "end",
-            )),
+            missing => {
+                let expected = format!("{missing} more bytes");
+                Err(StoreError::damaged("catalog", "recipe", expected, "end"))
+            }
         }
     }
 
     /// The next node to read, and its level. A node's level is how many stand between it and the leaves.
-    fn next_node(&mut self) -> Option<(NodeRef, u8)> {
+    fn next_node(&mut self) -> Option<Awaited> {
         if let Some(node) = self.root.take() {
-            return Some((node, self.root_levels));
+            return Some(Awaited { node, level: self.root_levels, total: None });
         }
         while let Some(children) = self.pending.last_mut() {
             if let Some(child) = children.next() {
                 let depth = u8::try_from(self.pending.len()).unwrap_or(u8::MAX);
-                return Some((child.node, self.root_levels.saturating_sub(depth)));
+                let level = self.root_levels.saturating_sub(depth);
+                let total = Some((child.refs, child.bytes));
+                return Some(Awaited { node: child.node, level, total });
             }
             self.pending.pop();
         }
@@ -135,8 +165,23 @@ impl<'a> RecipeCursor<'a> {
     }
 }
 
+/// What a parent says of a recipe node must be so: every reader then walks the same stream.
+pub fn check_total(
+    node: NodeRef,
+    said: Option<(u64, u64)>,
+    found: (u64, u64),
+) -> Result<(), StoreError> {
+    match said {
+        Some(said) if said != found => {
+            let text = |(refs, bytes)| format!("{bytes} bytes in {refs} references");
+            Err(StoreError::damaged(node.id, "recipe", text(said), text(found)))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// A node must stand at the level its parent says: no cycle can then be walked for ever.
-pub(super) fn check_level(node: NodeRef, expected: u8, found: u8) -> Result<(), StoreError> {
+pub fn check_level(node: NodeRef, expected: u8, found: u8) -> Result<(), StoreError> {
     if expected == found {
         return Ok(());
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use restow::format::{Codec, HEADER_LEN, PackKind};
+use restow::id::SnapshotId;
 use restow::index::{ChunkIndex, Location, MemoryIndex, PackEntry};
 
 use crate::support::index_records::{
@@ -28,6 +29,7 @@ pub fn keeps_the_contract(index: &dyn ChunkIndex) {
     forgetting_spares_what_others_list(index);
     contents_that_differ_are_kept_apart(index);
     a_repeated_pack_counts_once(index);
+    it_vouches_until_something_is_forgotten(index);
     threads_may_share_it(index);
     index.flush().unwrap();
 }
@@ -35,6 +37,20 @@ pub fn keeps_the_contract(index: &dyn ChunkIndex) {
 fn clear(index: &dyn ChunkIndex) {
     index.forget(&index.ingested().into_iter().collect::<Vec<_>>()).unwrap();
     assert!(index.objects().is_empty() && index.ingested().is_empty());
+}
+
+fn it_vouches_until_something_is_forgotten(index: &dyn ChunkIndex) {
+    let (one, other) = (SnapshotId::new([1; 32]), SnapshotId::new([2; 32]));
+    index.ingest(object(7), &numbered_record(7)).unwrap();
+    assert!(!index.vouches_for(&one));
+    index.vouch(&one).unwrap();
+    index.ingest(object(8), &numbered_record(8)).unwrap();
+    assert!(index.vouches_for(&one) && !index.vouches_for(&other));
+    index.forget(&[object(8)]).unwrap();
+    assert!(!index.vouches_for(&one));
+    index.vouch(&other).unwrap();
+    assert!(index.vouches_for(&other) && !index.vouches_for(&one));
+    clear(index);
 }
 
 fn a_copy_is_found_where_it_lies(index: &dyn ChunkIndex) {

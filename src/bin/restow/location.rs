@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
 use restow::codec::Secret;
+use restow::limits::KEY_FILE_MIN;
 use restow::ops::OpError;
 use restow::repo::{Identity, OpenOptions, RepoError, Repository};
 use restow::storage::{Local, Storage};
@@ -222,8 +223,9 @@ impl SecretFrom {
 fn key_file(file: &Path) -> Result<Secret> {
     let bytes = std::fs::read(file)
         .with_context(|| format!("cannot read the key file {}", file.display()))?;
-    if bytes.len() < 32 {
-        let message = format!("the key file {} has fewer than 32 bytes", file.display());
+    if bytes.len() < KEY_FILE_MIN {
+        let message =
+            format!("the key file {} has fewer than {KEY_FILE_MIN} bytes", file.display());
         bail!(OpError::Usage(message));
     }
     Ok(Secret::KeyFile(bytes))

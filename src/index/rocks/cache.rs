@@ -2,12 +2,13 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use rocksdb::{Cache, WriteBatch};
 
 use crate::format::{IndexRecord, IndexedPack};
-use crate::id::{ChunkId, ObjectId, RepositoryId};
+use crate::id::{ChunkId, ObjectId, RepositoryId, SnapshotId};
 use crate::index::listing::{Listing, Numbered, copies, delta_blocks};
 use crate::index::{Base, IndexError, IngestedObject, Location};
 use crate::limits::MIB;
@@ -29,6 +30,8 @@ pub(super) struct IndexCache {
     path: PathBuf,
     repository: RepositoryId,
     listing: RwLock<Listing>,
+    /// How often something was forgotten: what was vouched for before no longer is.
+    forgets: AtomicU64,
     /// Held while something is written.
     generation: Mutex<u64>,
 }
@@ -54,6 +57,7 @@ impl IndexCache {
             path: path.to_owned(),
             repository,
             listing: RwLock::default(),
+            forgets: AtomicU64::new(0),
             generation: Mutex::new(0),
         };
         let mut batch = WriteBatch::default();
@@ -126,6 +130,7 @@ impl IndexCache {
             path: path.to_owned(),
             repository,
             listing: RwLock::new(listing),
+            forgets: AtomicU64::new(marker.forgets),
             generation: Mutex::new(generation),
         })
     }
@@ -203,8 +208,13 @@ impl IndexCache {
     /// no pack gets their numbers again.
     pub(super) fn forget(&self, objects: &[ObjectId]) -> Result<(), IndexError> {
         let mut generation = self.generation.lock().unwrap_or_else(PoisonError::into_inner);
-        let gone = self.listing_mut().remove(objects);
+        self.forgets.fetch_add(1, Ordering::Relaxed);
+        let (gone, next) = {
+            let mut listing = self.listing_mut();
+            (listing.remove(objects), listing.next())
+        };
         let mut batch = WriteBatch::default();
+        self.put_marker(&mut batch, next)?;
         for object in objects {
             batch.delete_cf(self.family(OBJECTS)?, object.as_bytes());
         }
@@ -216,7 +226,25 @@ impl IndexCache {
 
     /// Likewise, for this process only.
     pub(super) fn hide(&self, objects: &[ObjectId]) {
+        self.forgets.fetch_add(1, Ordering::Relaxed);
         self.listing_mut().remove(objects);
+    }
+
+    pub(super) fn vouch(&self, snapshot: &SnapshotId) -> Result<(), IndexError> {
+        let _one_writer = self.generation.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut batch = WriteBatch::default();
+        let forgets = self.forgets.load(Ordering::Relaxed);
+        self.database
+            .put_vouched(&mut batch, snapshot.as_bytes(), forgets)
+            .map_err(|error| self.failed(error))?;
+        self.write(batch)
+    }
+
+    /// A row that cannot be read vouches for nothing.
+    pub(super) fn vouches_for(&self, snapshot: &SnapshotId) -> bool {
+        let forgets = self.forgets.load(Ordering::Relaxed).to_be_bytes();
+        let row = self.database.vouched(snapshot.as_bytes());
+        row.is_ok_and(|row| row.is_some_and(|row| row == forgets))
     }
 
     pub(super) fn look_up(
@@ -277,7 +305,8 @@ impl IndexCache {
     }
 
     fn put_marker(&self, batch: &mut WriteBatch, next: u32) -> Result<(), IndexError> {
-        let marker = Marker { schema: SCHEMA, repository: self.repository, next };
+        let forgets = self.forgets.load(Ordering::Relaxed);
+        let marker = Marker { schema: SCHEMA, repository: self.repository, next, forgets };
         self.database.put_marker(batch, &marker).map_err(|error| self.failed(error))
     }
 

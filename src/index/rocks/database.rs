@@ -81,6 +81,20 @@ impl Database {
         Ok(())
     }
 
+    pub(super) fn vouched(&self, snapshot: &[u8]) -> Result<Option<Vec<u8>>, String> {
+        self.get(DEFAULT, snapshot)
+    }
+
+    pub(super) fn put_vouched(
+        &self,
+        batch: &mut WriteBatch,
+        snapshot: &[u8],
+        forgets: u64,
+    ) -> Result<(), String> {
+        batch.put_cf(self.family(DEFAULT)?, snapshot, forgets.to_be_bytes());
+        Ok(())
+    }
+
     /// Every row of a family, in key order.
     pub(super) fn scan(
         &self,

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use rocksdb::Cache;
 
 use crate::format::{Codec, IndexRecord};
-use crate::id::{ChunkId, ObjectId, RepositoryId};
+use crate::id::{ChunkId, ObjectId, RepositoryId, SnapshotId};
 
 use self::cache::IndexCache;
 use self::folder::{Folder, PrivateFolder};
@@ -220,6 +220,14 @@ impl ChunkIndex for RocksIndex {
 
     fn objects(&self) -> Vec<IngestedObject> {
         self.caches().flat_map(IndexCache::objects).collect()
+    }
+
+    fn vouch(&self, snapshot: &SnapshotId) -> Result<(), IndexError> {
+        self.noting_damage(self.own.vouch(snapshot))
+    }
+
+    fn vouches_for(&self, snapshot: &SnapshotId) -> bool {
+        self.caches().any(|cache| cache.vouches_for(snapshot))
     }
 
     fn flush(&self) -> Result<(), IndexError> {

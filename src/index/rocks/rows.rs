@@ -2,7 +2,8 @@
 //!
 //! | family | key | value |
 //! |---|---|---|
-//! | default | `cache` | schema, repository id, next pack number |
+//! | default | `cache` | schema, repository id, next pack number, how often something was forgotten |
+//! | default | snapshot id | the last of these numbers when the cache began to vouch for the snapshot |
 //! | chunks | chunk id | copies of 34 bytes, sorted, each once |
 //! | bases | pack number, ordinal | offset of the block, then chunk id, skip and length of each base |
 //! | packs | pack number | pack id, kind, length, fingerprint of its contents |
@@ -15,7 +16,7 @@ use crate::index::{Base, PackEntry};
 use crate::limits::{BLOCK_RAW_MAX, DELTA_DEPTH_MAX};
 
 /// Goes up with every change of the rows. A cache of another schema is thrown away.
-pub(super) const SCHEMA: u32 = 1;
+pub(super) const SCHEMA: u32 = 2;
 
 pub(super) const COPY_LEN: usize = 34;
 const BASE_LEN: usize = 40;
@@ -45,6 +46,7 @@ pub(super) struct Marker {
     pub schema: u32,
     pub repository: RepositoryId,
     pub next: u32,
+    pub forgets: u64,
 }
 
 impl Marker {
@@ -54,6 +56,7 @@ impl Marker {
         let mut row = self.schema.to_be_bytes().to_vec();
         row.extend(self.repository.as_bytes());
         row.extend(self.next.to_be_bytes());
+        row.extend(self.forgets.to_be_bytes());
         row
     }
 
@@ -62,8 +65,10 @@ impl Marker {
         let schema = fields.u32()?;
         let repository = RepositoryId::new(fields.take()?);
         let next = fields.u32()?;
+        // Schema 1 had no more. Its cache is refused by its schema, not as damaged.
+        let forgets = if schema == SCHEMA { fields.take().map(u64::from_be_bytes)? } else { 0 };
         fields.end()?;
-        Some(Self { schema, repository, next })
+        Some(Self { schema, repository, next, forgets })
     }
 }
 

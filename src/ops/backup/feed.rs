@@ -13,7 +13,7 @@ use crate::source::{Body, BodyStatus, Item, Session, SourceEntry, SourceError};
 use crate::store::{CodedSegment, Encoder, Segment, SegmentChunk, StoreError};
 
 use super::super::OpError;
-use super::note_problem;
+use super::Problems;
 use super::parent::ParentCursor;
 
 /// One source, opened.
@@ -55,8 +55,7 @@ pub(super) struct Counts {
 #[derive(Default)]
 pub(super) struct Fed {
     pub counts: Counts,
-    pub problems: Vec<Problem>,
-    pub problem_count: u64,
+    pub problems: Problems,
 }
 
 pub(super) struct Feed<'a> {
@@ -80,6 +79,8 @@ pub(super) struct Feed<'a> {
 
 /// Steps without a segment are sent on at this many entries.
 const STEPS_MAX: usize = 1024;
+/// Segments that are coded at once: more than this, and memory would grow with the cores.
+const IN_FLIGHT_MAX: usize = 12;
 /// A segment holds this much, or four chunks of the largest size.
 const SEGMENT: usize = 2 * 1024 * 1024;
 
@@ -93,7 +94,7 @@ impl<'a> Feed<'a> {
         observer: &'a dyn Observer,
         cancel: &'a Cancel,
     ) -> (Self, Receiver<Batch>, Sender<Vec<u8>>) {
-        let in_flight = rayon::current_num_threads() + 1;
+        let in_flight = rayon::current_num_threads().min(IN_FLIGHT_MAX) + 1;
         let (batches, to_assembler) = crossbeam_channel::bounded(in_flight);
         let (give_back, spent) = crossbeam_channel::bounded(in_flight + 2);
         let capacity = SEGMENT.max(4 * cutter.sizes().max as usize);
@@ -146,8 +147,13 @@ impl<'a> Feed<'a> {
     ) -> Result<(), OpError> {
         let SourceEntry { mut entry, body, .. } = source;
         if !prefix.is_root() {
-            let joined = prefix.join(entry.path.as_bytes());
-            entry.path = joined.map_err(|error| OpError::Usage(error.to_string()))?;
+            entry.path = match prefix.join(entry.path.as_bytes()) {
+                Ok(joined) => joined,
+                Err(error) => {
+                    self.problem_with(&entry.path, &error.to_string());
+                    return Ok(());
+                }
+            };
         }
         self.observer.on(Event::Current(entry.path.as_bytes()));
         let Some(body) = body else {
@@ -301,6 +307,6 @@ impl<'a> Feed<'a> {
 
     fn problem(&mut self, problem: Problem) {
         self.observer.on(Event::Problem { path: &problem.path, message: &problem.message });
-        note_problem(&mut self.fed.problems, &mut self.fed.problem_count, problem);
+        self.fed.problems.note(problem);
     }
 }

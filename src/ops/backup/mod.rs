@@ -14,7 +14,7 @@ use std::time::Instant;
 use crate::fault::ErrorKind;
 use crate::format::{EntryPath, Manifest, Problem, SourceRecord, Statistics, TreeRoot};
 use crate::id::SnapshotId;
-use crate::limits::PROBLEMS_MAX;
+use crate::limits::{PROBLEM_BYTES_MAX, PROBLEMS_MAX};
 use crate::progress::{Cancel, Event, Observer, Phase};
 use crate::repo::{Repository, Snapshot, WriteSession};
 use crate::source::{Exporter, Session};
@@ -65,7 +65,9 @@ pub fn backup(
     observer.on(Event::Started(Phase::LoadIndex));
     let session = WriteSession::begin(repository, options.dry_run)?;
     observer.on(Event::Finished(Phase::LoadIndex));
-    match take(repository, &session, sources, options, observer, cancel) {
+    // Looked at last: whoever said stop before the commit began finds no snapshot.
+    let stopped = |taken| if cancel.is_cancelled() { Err(OpError::Interrupted) } else { Ok(taken) };
+    match take(repository, &session, sources, options, observer, cancel).and_then(stopped) {
         Ok(mut taken) => {
             taken.manifest.statistics.duration_ms =
                 u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -100,14 +102,17 @@ fn take(
     cancel: &Cancel,
 ) -> Result<Taken, OpError> {
     let prefixes = describe::prefixes(sources);
+    // Its time is that of the beginning: what changes while it runs is newer than the snapshot.
+    let template = describe::manifest(repository.identity(), sources, options);
+    let snapshots = match options.force_read {
+        true => Vec::new(),
+        false => repository.snapshots()?.0,
+    };
     let mut records = Vec::new();
     let mut feeds = Vec::new();
     for (source, prefix) in sources.iter().zip(prefixes) {
         let about = source.describe();
-        let parent = match options.force_read {
-            true => None,
-            false => repository.parent_of(&about.kind, &about.url)?,
-        };
+        let parent = repository.parent_of(&snapshots, &about.kind, &about.url).cloned();
         records.push(SourceRecord {
             kind: about.kind.clone(),
             url: about.url.clone(),
@@ -120,6 +125,7 @@ fn take(
         let parent = parent.map(|parent| parent_cursor(session, parent, &about, &prefix));
         feeds.push(SourceFeed { session: opened, prefix, parent });
     }
+    drop(snapshots);
     // The catalog is sorted, so sources are read in the order of their prefixes.
     let mut order: Vec<(SourceRecord, SourceFeed)> = records.into_iter().zip(feeds).collect();
     order.sort_by(|(a, _), (b, _)| a.prefix.cmp(&b.prefix));
@@ -133,12 +139,12 @@ fn take(
     let manifest = Manifest {
         sources: records,
         catalog: done.catalog,
-        incomplete: done.fed.problem_count > 0,
-        problem_count: done.fed.problem_count,
-        problems: done.fed.problems,
+        incomplete: done.fed.problems.count > 0,
+        problem_count: done.fed.problems.count,
+        problems: done.fed.problems.kept,
         statistics: statistics(&done.fed.counts, &done.written, done.chunks),
         writer: session.writer_id(),
-        ..describe::manifest(repository.identity(), sources, options)
+        ..template
     };
     Ok(Taken { manifest, written: done.written })
 }
@@ -176,9 +182,10 @@ fn run(
     observer.on(Event::Started(Phase::Backup));
     let cutter = repository.cutter()?;
     let mut assembler = Assembler::new(session, repository.vault().keys().node_cut());
+    let enough = cancel.child();
     let (fed, sessions) = std::thread::scope(|scope| {
         if options.estimate {
-            scope.spawn(|| estimate(sources, observer, cancel));
+            scope.spawn(|| estimate(sources, observer, &enough));
         }
         let (feed, batches, spent) = Feed::new(cutter, session, observer, cancel);
         let feeder = scope.spawn(move || feed.run(feeds));
@@ -186,6 +193,8 @@ fn run(
         // Hanging up first: a feeder with nobody to feed stops.
         drop(batches);
         let fed = feeder.join().map_err(|_| OpError::Lost)?;
+        // Nobody waits for a total once the rest is done, or has failed.
+        enough.cancel();
         // Where both failed, the assembler's failure came first: the feeder merely lost its channel.
         assembled?;
         fed
@@ -233,10 +242,21 @@ fn statistics(counts: &feed::Counts, written: &Written, chunks: u64) -> Statisti
     }
 }
 
-/// Keeps the first problems whole and counts the rest.
-fn note_problem(problems: &mut Vec<Problem>, count: &mut u64, problem: Problem) {
-    *count += 1;
-    if problems.len() < PROBLEMS_MAX {
-        problems.push(problem);
+/// Problems of a backup: the first are kept whole, as far as a manifest has room, the rest are counted.
+#[derive(Debug, Default)]
+struct Problems {
+    kept: Vec<Problem>,
+    bytes: usize,
+    count: u64,
+}
+
+impl Problems {
+    fn note(&mut self, problem: Problem) {
+        self.count += 1;
+        let size = problem.path.len() + problem.message.len();
+        if self.kept.len() < PROBLEMS_MAX && self.bytes + size <= PROBLEM_BYTES_MAX {
+            self.bytes += size;
+            self.kept.push(problem);
+        }
     }
 }

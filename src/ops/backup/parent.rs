@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::format::{Entry, EntryPath};
 use crate::repo::{Snapshot, SnapshotView, WriteSession};
-use crate::store::{Encoder, StoreError};
+use crate::store::{Encoder, RecipePart, StoreError};
 
 /// Finds, for each path of an ascending sequence, the parent's entry. Each leaf is read once.
 pub(super) struct ParentCursor {
@@ -36,10 +36,14 @@ impl ParentCursor {
         new_prefix: EntryPath,
     ) -> Self {
         let reader = Arc::clone(session.reader());
+        let whole = session.is_whole(&parent.id);
+        if !whole {
+            tracing::debug!("chunks of parent {} are looked up one by one", parent.id);
+        }
         Self {
             view: SnapshotView::new(parent.id, parent.manifest, reader),
             encoder: Arc::clone(session.encoder()),
-            whole: session.parents_are_whole(),
+            whole,
             old_prefix,
             new_prefix,
             window: Window::default(),
@@ -99,11 +103,18 @@ impl ParentCursor {
         if self.whole {
             return true;
         }
-        let mut all = true;
-        let walked = self.view.each_ref(content, |chunk| {
-            all &= self.encoder.known.is_stored(&chunk.id)?;
-            Ok(())
-        });
-        walked.is_ok() && all
+        let mut recipe = self.view.recipe(content);
+        loop {
+            // The recipe's own nodes too: the new entry will refer to them.
+            let id = match recipe.next_part() {
+                Ok(Some(RecipePart::Chunk(chunk))) => chunk.id,
+                Ok(Some(RecipePart::Node(node))) => node.id,
+                Ok(None) => return true,
+                Err(_) => return false,
+            };
+            if !self.encoder.known.is_stored(&id).unwrap_or(false) {
+                return false;
+            }
+        }
     }
 }

@@ -51,6 +51,7 @@ impl ChunkStates {
                 Some(len) if len != pack.len => {
                     let message = format!("the pack has {len} bytes, expected {}", pack.len);
                     report.object(&name::pack(id), message);
+                    self.missing.insert(*id);
                 }
                 Some(_) => {}
             }

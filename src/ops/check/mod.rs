@@ -76,7 +76,9 @@ pub fn check(
     cancel: &Cancel,
 ) -> Result<CheckReport, OpError> {
     let mut report = CheckReport::default();
-    let index = repository.load_index()?;
+    // Before the index is listed: what a backup beside us commits later is not looked for in it.
+    let snapshots = chosen(repository, options, &mut report)?;
+    let index = repository.verified_index()?;
     for (id, error) in &index.unreadable {
         report.object(&crate::format::name::index(id), error);
     }
@@ -87,7 +89,6 @@ pub fn check(
     if options.read_data {
         states.read_packs(repository, &packs, observer, cancel, &mut report)?;
     }
-    let snapshots = chosen(repository, options, &mut report)?;
     walk::snapshots(&snapshots, &mut states, observer, cancel, &mut report)?;
     Ok(report)
 }

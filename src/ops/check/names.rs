@@ -6,10 +6,10 @@ use std::sync::{Mutex, PoisonError};
 use rayon::prelude::*;
 
 use crate::format::name;
-use crate::limits::PACK_LEN_MAX;
+use crate::limits::MIB;
 use crate::progress::{Cancel, Event, Observer, Phase};
-use crate::storage::{Key, Listed, Storage};
-use crate::store::verify_name;
+use crate::storage::{Key, Listed, Storage, StorageError};
+use crate::store::StoreError;
 
 use super::super::OpError;
 use super::CheckReport;
@@ -34,14 +34,15 @@ pub fn check_names(
             return;
         }
         let key = &listed.key;
-        let result = match storage.get(key, PACK_LEN_MAX) {
-            Ok(read) => {
-                bytes.fetch_add(read.len() as u64, Ordering::Relaxed);
-                verify_name(key.as_str(), key.name(), &read).map_err(|error| error.to_string())
+        let result = match hash(storage, listed, observer) {
+            Ok(found) if found.to_hex().as_str() == key.name() => Ok(()),
+            Ok(found) => {
+                let (object, found) = (key.to_string(), found.to_string());
+                Err(StoreError::WrongName { object, found }.to_string())
             }
             Err(error) => Err(error.to_string()),
         };
-        observer.on(Event::Bytes(listed.len));
+        bytes.fetch_add(listed.len, Ordering::Relaxed);
         observer.on(Event::Items(1));
         if let Err(message) = result {
             found.lock().unwrap_or_else(PoisonError::into_inner).push((key.to_string(), message));
@@ -60,4 +61,23 @@ pub fn check_names(
         report.object(&object, message);
     }
     Ok(report)
+}
+
+/// Read at a time, on each core: packs are not held whole.
+const PIECE: u64 = MIB as u64;
+
+fn hash(
+    storage: &dyn Storage,
+    listed: &Listed,
+    observer: &dyn Observer,
+) -> Result<blake3::Hash, StorageError> {
+    let (mut hasher, mut piece, mut offset) = (blake3::Hasher::new(), Vec::new(), 0);
+    while offset < listed.len {
+        let len = PIECE.min(listed.len - offset);
+        storage.get_range(&listed.key, offset, len as usize, &mut piece)?;
+        hasher.update(&piece);
+        offset += len;
+        observer.on(Event::Bytes(len));
+    }
+    Ok(hasher.finalize())
 }

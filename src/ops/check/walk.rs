@@ -1,15 +1,16 @@
 //! Walks every snapshot's catalog and recipes. Nodes that were found whole are not read again: snapshots
 //! share most of theirs.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use crate::format::{
-    CatalogLeaf, CatalogNode, ChunkRef, Entry, NodeRef, Recipe, RecipeLeaf, RecipeNode, TreeRoot,
+    CatalogChild, CatalogLeaf, CatalogNode, ChunkRef, Entry, EntryPath, NodeRef, Recipe,
+    RecipeLeaf, RecipeNode, TreeRoot,
 };
 use crate::id::ChunkId;
 use crate::progress::{Cancel, Event, Observer, Phase};
 use crate::repo::Snapshot;
-use crate::store::StoreError;
+use crate::store::{StoreError, check_child, check_level, check_total};
 
 use super::super::OpError;
 use super::chunks::ChunkStates;
@@ -28,10 +29,17 @@ pub(super) fn snapshots(
 ) -> Result<(), OpError> {
     observer.on(Event::Started(Phase::CheckSnapshots));
     observer.on(Event::Total { bytes: None, items: Some(snapshots.len() as u64) });
-    let mut walk = Walk { states, cancel, whole: HashSet::new(), found: Vec::new(), count: 0 };
+    let mut walk = Walk {
+        states,
+        cancel,
+        whole: HashMap::new(),
+        recipes: HashMap::new(),
+        found: Vec::new(),
+        count: 0,
+    };
     for snapshot in snapshots {
         let TreeRoot { node, levels } = snapshot.manifest.catalog;
-        walk.catalog(node, levels)?;
+        walk.catalog(node, levels, None)?;
         report.snapshots += 1;
         observer.on(Event::Items(1));
         let (entries, count) = (std::mem::take(&mut walk.found), std::mem::take(&mut walk.count));
@@ -44,58 +52,114 @@ pub(super) fn snapshots(
     Ok(())
 }
 
+/// What a part of a catalog covers.
+#[derive(Clone)]
+struct Covered {
+    first: EntryPath,
+    last: EntryPath,
+    entries: u64,
+}
+
 struct Walk<'w> {
     states: &'w ChunkStates,
     cancel: &'w Cancel,
-    /// Nodes below which nothing is wrong.
-    whole: HashSet<ChunkId>,
+    /// Catalog nodes below which nothing is wrong, at the level they stand at.
+    whole: HashMap<(ChunkId, u8), Option<Covered>>,
+    /// Recipe nodes below which nothing is wrong: references and bytes.
+    recipes: HashMap<(ChunkId, u8), (u64, u64)>,
     found: Vec<EntryDamage>,
     count: u64,
 }
 
 impl Walk<'_> {
-    /// Depth is bounded by `level`, which each node must confirm.
-    fn catalog(&mut self, node: NodeRef, level: u8) -> Result<(), OpError> {
-        if self.whole.contains(&node.id) {
-            return Ok(());
-        }
+    /// What the catalog below `node` covers; `None` where it is empty or damaged. Depth is bounded by
+    /// `level`, which each node must confirm.
+    fn catalog(
+        &mut self,
+        node: NodeRef,
+        level: u8,
+        said: Option<&CatalogChild>,
+    ) -> Result<Option<Covered>, OpError> {
         if self.cancel.is_cancelled() {
             return Err(OpError::Interrupted);
         }
         let before = self.count;
-        let verdict = self.states.verdict(&node.id);
-        if let Err(error) = verdict.and_then(|()| self.catalog_node(node, level)) {
+        let covered = match self.whole.get(&(node.id, level)) {
+            Some(covered) => Ok(covered.clone()),
+            None => match self.states.verdict(&node.id) {
+                Ok(()) => self.catalog_node(node, level)?,
+                Err(error) => Err(error),
+            },
+        };
+        // What is damaged below is named already: that it is missing from the sums is no second finding.
+        let said = said.filter(|_| self.count == before);
+        let covered = covered.and_then(|covered| {
+            let entries = covered.as_ref().map_or(0, |covered| covered.entries);
+            check_child(said, entries, covered.as_ref().map(|covered| &covered.last))?;
+            Ok(covered)
+        });
+        let covered = covered.unwrap_or_else(|error| {
             self.damaged(b"(a part of the catalog)", &error);
-        }
+            None
+        });
         if self.count == before {
-            self.whole.insert(node.id);
+            self.whole.insert((node.id, level), covered.clone());
         }
-        Ok(())
+        Ok(covered)
     }
 
-    fn catalog_node(&mut self, node: NodeRef, level: u8) -> Result<(), StoreError> {
+    fn catalog_node(
+        &mut self,
+        node: NodeRef,
+        level: u8,
+    ) -> Result<Result<Option<Covered>, StoreError>, OpError> {
         let reader = &self.states.reader;
         if level == 0 {
-            for entry in reader.node::<CatalogLeaf>(node)?.entries {
-                self.entry(&entry);
-            }
-            return Ok(());
+            let leaf = match reader.node::<CatalogLeaf>(node) {
+                Ok(leaf) => leaf,
+                Err(error) => return Ok(Err(error)),
+            };
+            leaf.entries.iter().for_each(|entry| self.entry(entry));
+            let ends = leaf.entries.first().zip(leaf.entries.last());
+            return Ok(Ok(ends.map(|(first, last)| Covered {
+                first: first.path.clone(),
+                last: last.path.clone(),
+                entries: leaf.entries.len() as u64,
+            })));
         }
-        let found = reader.node::<CatalogNode>(node)?;
-        expect_level(node, level, found.level)?;
-        for child in found.children {
-            if self.catalog(child.node, level - 1).is_err() {
-                return Err(StoreError::Interrupted);
-            }
+        let read = reader
+            .node::<CatalogNode>(node)
+            .and_then(|found| check_level(node, level, found.level).map(|()| found));
+        let found = match read {
+            Ok(found) => found,
+            Err(error) => return Ok(Err(error)),
+        };
+        let mut all: Option<Covered> = None;
+        for child in &found.children {
+            let Some(below) = self.catalog(child.node, level - 1, Some(child))? else { continue };
+            all = Some(match all {
+                None => below,
+                Some(before) if before.last >= below.first => {
+                    let expected = format!("entries behind {:?}", before.last);
+                    let found = format!("{:?}", below.first);
+                    let error = StoreError::damaged(child.node.id, "catalog", expected, found);
+                    return Ok(Err(error));
+                }
+                Some(before) => Covered {
+                    first: before.first,
+                    last: below.last,
+                    entries: before.entries.saturating_add(below.entries),
+                },
+            });
         }
-        Ok(())
+        Ok(Ok(all))
     }
 
     fn entry(&mut self, entry: &Entry) {
         let Some(content) = &entry.content else { return };
         let result = match &content.recipe {
             Recipe::Inline(refs) => self.refs(refs).map(|()| content.len),
-            Recipe::Tree(root) => self.recipe(root.node, root.levels),
+            Recipe::Tree(root) => self.recipe(root.node, root.levels, None).map(|(_, bytes)| bytes),
         };
         match result {
             Ok(len) if len == content.len => {}
@@ -108,21 +172,39 @@ impl Walk<'_> {
         }
     }
 
-    /// The bytes the references below a node come to.
-    fn recipe(&self, node: NodeRef, level: u8) -> Result<u64, StoreError> {
-        self.states.verdict(&node.id)?;
+    /// The references below a node, and the bytes they come to. A node that repeats is read once.
+    fn recipe(
+        &mut self,
+        node: NodeRef,
+        level: u8,
+        said: Option<(u64, u64)>,
+    ) -> Result<(u64, u64), StoreError> {
+        let total = match self.recipes.get(&(node.id, level)) {
+            Some(total) => *total,
+            None => {
+                self.states.verdict(&node.id)?;
+                let total = self.recipe_node(node, level)?;
+                self.recipes.insert((node.id, level), total);
+                total
+            }
+        };
+        check_total(node, said, total)?;
+        Ok(total)
+    }
+
+    fn recipe_node(&mut self, node: NodeRef, level: u8) -> Result<(u64, u64), StoreError> {
         let reader = &self.states.reader;
         if level == 0 {
-            let refs = reader.node::<RecipeLeaf>(node)?.refs;
-            self.refs(&refs)?;
-            return Ok(refs.iter().map(|chunk| u64::from(chunk.len)).sum());
+            let leaf = reader.node::<RecipeLeaf>(node)?;
+            self.refs(&leaf.refs)?;
+            return Ok(leaf.total());
         }
         let found = reader.node::<RecipeNode>(node)?;
-        expect_level(node, level, found.level)?;
-        found.children.iter().try_fold(0u64, |sum, child| {
-            let below = self.recipe(child.node, level - 1)?;
-            Ok(sum.saturating_add(below))
-        })
+        check_level(node, level, found.level)?;
+        for child in &found.children {
+            self.recipe(child.node, level - 1, Some((child.refs, child.bytes)))?;
+        }
+        found.total().map_err(|error| StoreError::format(node.id, error))
     }
 
     fn refs(&self, refs: &[ChunkRef]) -> Result<(), StoreError> {
@@ -135,11 +217,4 @@ impl Walk<'_> {
             self.found.push(EntryDamage { path: Bytes::from(path), message: error.to_string() });
         }
     }
-}
-
-fn expect_level(node: NodeRef, expected: u8, found: u8) -> Result<(), StoreError> {
-    if expected == found {
-        return Ok(());
-    }
-    Err(StoreError::damaged(node.id, "node", format!("level {expected}"), found))
 }
