@@ -73,6 +73,8 @@ pub use repo::{
     CreateOptions, Filter, Identity, KeyOptions, NoteChange, OpenOptions, Repository, Selector,
     Snapshot, SnapshotView, Standing, create,
 };
+pub use source::command::{CommandExporter, CommandOptions, StdinExporter};
 pub use source::files::{FolderExporter, FolderImporter, FolderOptions};
+pub use source::sqlite::{SqliteExporter, SqliteOptions};
 pub use source::{Exporter, Importer};
 pub use storage::{Local, Memory, Storage};

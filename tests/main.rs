@@ -6,6 +6,7 @@
 mod cli;
 mod cli_config;
 mod cli_signals;
+mod command;
 mod contracts;
 mod damage;
 mod engine;
@@ -22,4 +23,5 @@ mod manager;
 mod ops;
 mod refusals;
 mod scale;
+mod sqlite;
 mod support;

@@ -2,6 +2,7 @@
 //! runtime's blocking threads, [`AsyncSnapshotManager`].
 
 mod confirm;
+mod targets;
 #[cfg(feature = "async")]
 mod tasks;
 
@@ -22,11 +23,11 @@ use crate::repo::{
     Filter, Identity, NoteChange, OpenOptions, RepoError, Repository, Selector, Snapshot,
     SnapshotView, Standing,
 };
-use crate::source::files::{FolderImporter, RestoreOptions as FolderRestore};
 use crate::source::{Exporter, Importer};
 use crate::storage::Storage;
 
 pub use self::confirm::{Confirmed, Deletion, Overwrite};
+use self::targets::Planned;
 #[cfg(feature = "async")]
 pub use self::tasks::AsyncSnapshotManager;
 
@@ -140,15 +141,15 @@ impl SnapshotManager {
         Ok(self.repository.view(&self.repository.snapshot(id)?)?)
     }
 
-    /// What a restore into the folder `target` would do. Changes nothing.
+    /// What a restore into the folder `target` would do. Changes nothing. Of several sources each goes into a
+    /// folder of its own below it.
     pub fn plan_restore(
         &self,
         id: &SnapshotId,
         target: impl AsRef<Path>,
     ) -> Result<RestorePlan, OpError> {
-        let mut importer = FolderImporter::new(target, FolderRestore::default())?;
-        let options = RestoreOptions::default();
-        plan_restore(&self.view(id)?, &mut importer, &options, &self.cancel)
+        let planned = Planned::new(&self.view(id)?, target.as_ref(), false, &self.cancel)?;
+        Ok(planned.plan)
     }
 
     /// Restores a snapshot into the folder `target`. Nothing is replaced that was not confirmed:
@@ -182,9 +183,10 @@ impl SnapshotManager {
         target: impl AsRef<Path>,
         overwrite: Overwrite,
     ) -> Result<RestoreReport, OpError> {
-        let replace = FolderRestore { overwrite: overwrite.allows_any(), ..Default::default() };
-        let importer = Box::new(FolderImporter::new(target, replace)?);
-        self.restore_into(id, importer, &RestoreOptions::default(), overwrite)
+        let (view, replace) = (self.view(id)?, overwrite.allows_any());
+        let planned = Planned::new(&view, target.as_ref(), replace, &self.cancel)?;
+        overwrite.check(&planned.plan)?;
+        planned.restore(&view, &*self.observer, &self.cancel)
     }
 
     /// Restores a snapshot, or a part of it, through any importer. It is asked first what it would replace.

@@ -16,7 +16,9 @@ pub use check::{CheckOptions, CheckReport, EntryDamage, SnapshotDamage, check, c
 pub use delete::{DeleteOptions, DeletePlan, DeleteReport, delete, plan_delete};
 pub use error::OpError;
 pub use export::{ExportOptions, ExportReport, export};
-pub use restore::{RestoreOptions, RestorePlan, RestoreReport, Selection, plan_restore, restore};
+pub use restore::{
+    RestoreOptions, RestorePlan, RestoreReport, RestoreTarget, Selection, plan_restore, restore,
+};
 pub use stats::{
     ChunkTotals, ObjectTotals, RepositoryStats, SnapshotStats, StatsOptions, StatsReport, stats,
 };

@@ -4,12 +4,19 @@
 //! nothing of chunks. An [`Importer`] takes entries and bytes back; it knows nothing of packs. What joins the
 //! two with a repository is `ops`.
 
+mod accounts;
+pub mod command;
 mod error;
 pub mod files;
+mod options;
+mod report;
+pub mod sqlite;
 
 use std::io::Read;
 
 pub use error::SourceError;
+pub use options::{OwnerPolicy, RestoreOptions};
+pub use report::ImportReport;
 
 use crate::format::{Consistency, Entry, Problem};
 use crate::progress::Cancel;

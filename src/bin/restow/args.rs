@@ -1,8 +1,10 @@
 //! The command line.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
+use restow::format::Time;
 
 /// Backups of databases and files that cost what changed.
 #[derive(Debug, Parser)]
@@ -111,7 +113,7 @@ pub enum Command {
     Init(InitArgs),
     /// Take a snapshot of one or several sources together
     #[command(
-        after_help = "Examples:\n  restow backup ./site\n  restow backup ./site -m \"before the upgrade\" --tag web\n  restow backup /home --exclude '*.iso' --exclude-caches\n  restow backup website              (a source named in restow.toml)\n  restow backup --all --keep-going   (all of them, a snapshot each)"
+        after_help = "Examples:\n  restow backup ./site\n  restow backup ./site -m \"before the upgrade\" --tag web\n  restow backup /home --exclude '*.iso' --exclude-caches\n  restow backup ./uploads sqlite:app.db               (one snapshot of both)\n  restow backup command:shop.sql -- pg_dump shop      (kept only if pg_dump succeeds)\n  zcat dump.gz | restow backup stdin:dump.sql\n  restow backup website                               (a source named in restow.toml)\n  restow backup --all --keep-going                    (all of them, a snapshot each)"
     )]
     Backup(BackupArgs),
     /// List snapshots
@@ -130,6 +132,34 @@ pub enum Command {
         after_help = "Examples:\n  restow check                 everything that snapshots refer to is there\n  restow check --read-data     and is what was written\n  restow check --names         object names only; needs no passphrase"
     )]
     Check(CheckArgs),
+    /// Print the bytes of one entry
+    #[command(
+        after_help = "Examples:\n  restow cat latest etc/fstab\n  restow cat 3f2a91 shop.sql | less\n  restow cat latest --source app.db app.db > app.db"
+    )]
+    Cat(CatArgs),
+    /// Write a snapshot as plain files with a description, for those who have no restow
+    #[command(after_help = "Example: restow export latest --to ./handover --only 'reports/**'")]
+    Export(ExportArgs),
+    /// Delete snapshots; the next prune frees their space
+    #[command(
+        after_help = "Examples:\n  restow delete 3f2a91 c04d77\n  restow delete 3f2a91 --dry-run\n  restow delete 3f2a91 --force --yes      (though it is permanent, without a question)"
+    )]
+    Delete(DeleteArgs),
+    /// Add and remove tags; make snapshots permanent or no longer so
+    #[command(
+        after_help = "Examples:\n  restow tag latest --add release --remove candidate\n  restow tag 3f2a91 c04d77 --permanent on"
+    )]
+    Tag(TagArgs),
+    /// Count what snapshots and the repository come to
+    #[command(
+        after_help = "Examples:\n  restow stats\n  restow stats latest\n  restow stats --source site --since 30d"
+    )]
+    Stats(StatsArgs),
+    /// Keys: what opens the repository
+    #[command(
+        after_help = "Examples:\n  restow key list\n  restow key add --label laptop --new-key-file ~/restow.key\n  restow key remove 9ab2c4\n  restow key passwd"
+    )]
+    Key(KeyArgs),
     /// Print a shell completion script
     #[command(
         after_help = "Example: restow completions bash > ~/.local/share/bash-completion/completions/restow"
@@ -158,12 +188,16 @@ pub struct InitArgs {
 
 #[derive(Debug, clap::Args)]
 pub struct BackupArgs {
-    /// Folders, files, or sources named in restow.toml (then `./NAME` is the folder). Several become one
-    /// snapshot: all of them or none
+    /// A folder or file, sqlite:FILE, command:NAME (with -- PROGRAM ARG… at the end), stdin:NAME, or a source
+    /// named in restow.toml. Several become one snapshot: all of them or none. Say ./x for a path that looks
+    /// like something else
     #[arg(required_unless_present = "all", value_name = "SOURCE")]
-    pub sources: Vec<PathBuf>,
+    pub sources: Vec<OsString>,
+    /// The program whose output command:NAME keeps, run without a shell
+    #[arg(last = true, value_name = "PROGRAM")]
+    pub command: Vec<OsString>,
     /// Back up every source named in restow.toml, each as a snapshot of its own, ordered by name
-    #[arg(long, conflicts_with_all = ["sources", "name"])]
+    #[arg(long, conflicts_with_all = ["sources", "name", "command"])]
     pub all: bool,
     /// With --all: go on when one source fails, and end with the worst exit code
     #[arg(long)]
@@ -204,26 +238,49 @@ pub struct BackupArgs {
     /// Stay on the file system of the source
     #[arg(short = 'x', long)]
     pub one_file_system: bool,
+    /// Accept a command or standard input without a byte
+    #[arg(long)]
+    pub allow_empty: bool,
+    /// Where a database is copied to while it is backed up (default: TMPDIR, else /var/tmp)
+    #[arg(long, value_name = "FOLDER")]
+    pub temp_dir: Option<PathBuf>,
+    /// How long to wait for a database that another process has locked [default: 60]
+    #[arg(long, value_name = "SECONDS")]
+    pub busy_timeout: Option<u64>,
 }
 
 /// Which snapshots count.
-#[derive(Debug, Default, clap::Args)]
+#[derive(Debug, Clone, Default, clap::Args)]
+#[command(next_help_heading = "Which snapshots")]
 pub struct FilterArgs {
     /// Only snapshots of sources whose path or URL contains this
     #[arg(long, value_name = "TEXT")]
     pub source: Option<String>,
     /// Only snapshots taken on this host
-    #[arg(long)]
+    #[arg(long, value_name = "HOST")]
     pub host: Option<String>,
     /// Only snapshots with this tag (repeatable: all of them)
     #[arg(long = "tag", value_name = "TAG")]
     pub tags: Vec<String>,
+    /// Only snapshots whose name or description contains this
+    #[arg(long, value_name = "TEXT")]
+    pub name: Option<String>,
+    /// Only snapshots taken at or after this: 2026-11-21, 2026-11-21T18:30 (here), 2026-11-21T18:30:00Z, or
+    /// so long ago: 12h, 7d, 3w
+    #[arg(long, value_name = "WHEN", value_parser = super::moment::parse)]
+    pub since: Option<Time>,
+    /// Only snapshots taken before this
+    #[arg(long, value_name = "WHEN", value_parser = super::moment::parse)]
+    pub before: Option<Time>,
 }
 
 #[derive(Debug, clap::Args)]
 pub struct ListArgs {
     #[command(flatten)]
     pub filter: FilterArgs,
+    /// Only the last so many of them
+    #[arg(long, value_name = "COUNT")]
+    pub last: Option<usize>,
     /// Only permanent snapshots
     #[arg(long)]
     pub permanent: bool,
@@ -276,6 +333,129 @@ pub struct CheckArgs {
     /// Compare object names with contents only; needs no passphrase
     #[arg(long, conflicts_with_all = ["id", "read_data"])]
     pub names: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct CatArgs {
+    /// Id, prefix of an id, name, or `latest`
+    pub id: String,
+    /// The entry, as `show --entries` names it
+    pub path: OsString,
+    #[command(flatten)]
+    pub filter: FilterArgs,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct ExportArgs {
+    /// Id, prefix of an id, name, or `latest`
+    pub id: String,
+    #[command(flatten)]
+    pub filter: FilterArgs,
+    /// The folder to make
+    #[arg(short, long, value_name = "FOLDER")]
+    pub to: PathBuf,
+    /// Only what this glob names, with all it contains (repeatable)
+    #[arg(long, value_name = "GLOB")]
+    pub only: Vec<String>,
+    /// Put it in the place of an earlier export
+    #[arg(long)]
+    pub replace: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct DeleteArgs {
+    /// Ids, prefixes of ids, names, or `latest`; a damaged one by its whole id
+    #[arg(required = true, value_name = "ID")]
+    pub ids: Vec<String>,
+    #[command(flatten)]
+    pub filter: FilterArgs,
+    /// Do not ask
+    #[arg(short, long)]
+    pub yes: bool,
+    /// Permanent ones too, and damaged ones, of which it cannot be told
+    #[arg(long)]
+    pub force: bool,
+    /// Show what would be deleted, delete nothing
+    #[arg(short = 'n', long)]
+    pub dry_run: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct TagArgs {
+    /// Ids, prefixes of ids, names, or `latest`
+    #[arg(required = true, value_name = "ID")]
+    pub ids: Vec<String>,
+    #[command(flatten)]
+    pub filter: FilterArgs,
+    /// Add a tag (repeatable)
+    #[arg(long, value_name = "TAG")]
+    pub add: Vec<String>,
+    /// Remove a tag (repeatable)
+    #[arg(long, value_name = "TAG")]
+    pub remove: Vec<String>,
+    /// Whether deleting it takes --force, and no retention rule ever does
+    #[arg(long, value_enum, value_name = "ON|OFF")]
+    pub permanent: Option<Switch>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Switch {
+    On,
+    Off,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct StatsArgs {
+    /// Only these snapshots: ids, prefixes of ids, names, or `latest`
+    #[arg(value_name = "ID")]
+    pub ids: Vec<String>,
+    #[command(flatten)]
+    pub filter: FilterArgs,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct KeyArgs {
+    #[command(subcommand)]
+    pub command: KeyCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum KeyCommand {
+    /// List the keys
+    List,
+    /// Add a passphrase or key file that opens the repository too
+    Add(NewKeyArgs),
+    /// Remove a key; never the one that was used to open the repository
+    Remove(KeyRemoveArgs),
+    /// Put another passphrase or key file in the place of the one that was used
+    Passwd(NewKeyArgs),
+}
+
+/// The new secret. Without any of these: $RESTOW_NEW_PASSPHRASE, else it is asked for.
+#[derive(Debug, clap::Args)]
+pub struct NewKeyArgs {
+    /// Read the new passphrase from the first line of a file
+    #[arg(long, value_name = "FILE")]
+    pub new_passphrase_file: Option<PathBuf>,
+    /// Run a command (by `sh -c`) and take the first line it prints as the new passphrase
+    #[arg(long, value_name = "COMMAND", conflicts_with = "new_passphrase_file")]
+    pub new_passphrase_command: Option<String>,
+    /// A file of 32 random bytes or more is the new key
+    #[arg(long, value_name = "FILE")]
+    #[arg(conflicts_with_all = ["new_passphrase_file", "new_passphrase_command"])]
+    pub new_key_file: Option<PathBuf>,
+    /// What it is called in `key list`
+    #[arg(long, default_value = "", value_name = "TEXT")]
+    pub label: String,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct KeyRemoveArgs {
+    /// The key's id or the start of it
+    pub id: String,
+    /// Do not ask
+    #[arg(short, long)]
+    pub yes: bool,
 }
 
 #[derive(Debug, clap::Args)]

@@ -2,13 +2,16 @@
 
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Result, bail};
 use restow::ops::{BackupOptions, OpError};
 use restow::source::files::FolderOptions;
+use restow::source::sqlite::SqliteOptions;
 
 use super::args::BackupArgs;
 use super::config::{Config, SourceConfig};
+use super::sources::{self, SourceSettings, SourceSpec};
 
 /// One snapshot to take.
 #[derive(Debug)]
@@ -19,26 +22,33 @@ pub struct Job {
     pub options: BackupOptions,
 }
 
-/// One source, as on the command line.
+/// One source, and how it is read.
 #[derive(Debug)]
 pub struct Part {
-    pub source: OsString,
-    /// The program of a `command:` source.
-    pub command: Vec<OsString>,
-    pub folder: FolderOptions,
+    pub spec: SourceSpec,
+    pub settings: SourceSettings,
 }
 
 impl Job {
     /// All sources that were said, as one snapshot. A source's name in restow.toml stands for what it names.
     pub fn of_arguments(config: &Config, args: &BackupArgs) -> Result<Self> {
         let mut job = Self::bare(args);
+        let named = |said: &OsString| -> Option<(String, &SourceConfig)> {
+            let name = said.to_str()?;
+            Some((name.to_owned(), config.sources.get(name)?))
+        };
+        let plain: Vec<OsString> =
+            args.sources.iter().filter(|said| named(said).is_none()).cloned().collect();
+        let mut specs = sources::parse(&plain, &args.command)?.into_iter();
         for said in &args.sources {
-            let named = said.to_str().and_then(|name| Some((name, config.sources.get(name)?)));
-            match named {
-                Some((name, source)) => job.add_named(name, source, args)?,
+            match named(said) {
+                Some((name, source)) => job.add_named(&name, source, args)?,
                 None => {
-                    Self::complain_about_a_name(config, said.as_ref())?;
-                    job.add(said.into(), Vec::new(), both_excludes(&SourceConfig::default(), args));
+                    Self::complain_about_a_name(config, said)?;
+                    job.parts.extend(specs.next().map(|spec| {
+                        let settings = settings(&SourceConfig::default(), args);
+                        Part { spec, settings }
+                    }));
                 }
             }
         }
@@ -65,18 +75,16 @@ impl Job {
         Self { parts: Vec::new(), repository: None, options }
     }
 
-    fn add(&mut self, source: OsString, command: Vec<OsString>, folder: FolderOptions) {
-        self.parts.push(Part { source, command, folder });
-    }
-
     fn add_named(&mut self, name: &str, source: &SourceConfig, args: &BackupArgs) -> Result<()> {
-        let folder = both_excludes(source, args);
-        if let Some(command) = &source.command {
-            let command = command.iter().map(OsString::from).collect();
-            self.add(format!("command:{name}").into(), command, folder.clone());
-        }
-        for one in source.source.iter().flat_map(|several| several.as_slice()) {
-            self.add(one.into(), Vec::new(), folder.clone());
+        let settings = settings(source, args);
+        let command = source.command.iter().map(|program| {
+            let argv = program.iter().map(OsString::from).collect();
+            Ok(SourceSpec::Command { name: name.to_owned(), argv })
+        });
+        let several = source.source.iter().flat_map(|several| several.as_slice());
+        let specs = several.map(|one| SourceSpec::parse(OsStr::new(one), &[])).chain(command);
+        for spec in specs {
+            self.parts.push(Part { spec: spec?, settings: settings.clone() });
         }
         if let (Some(before), Some(wanted)) = (&self.repository, &source.repository)
             && before != wanted
@@ -113,17 +121,27 @@ impl Job {
     }
 }
 
-/// What restow.toml leaves out comes first, so that a flag can take something back.
-fn both_excludes(source: &SourceConfig, args: &BackupArgs) -> FolderOptions {
+/// What was said counts before restow.toml. What that leaves out comes first, so that a flag can take
+/// something back.
+fn settings(source: &SourceConfig, args: &BackupArgs) -> SourceSettings {
     fn both<T: Clone>(configured: &[T], said: &[T]) -> Vec<T> {
         [configured, said].concat()
     }
-    FolderOptions {
+    let folder = FolderOptions {
         excludes: both(&source.exclude, &args.exclude),
         exclude_files: both(&source.exclude_file, &args.exclude_file),
         exclude_if_present: both(&source.exclude_if_present, &args.exclude_if_present),
         exclude_caches: source.exclude_caches || args.exclude_caches,
         exclude_presets: both(&source.exclude_preset, &args.exclude_preset),
         one_file_system: source.one_file_system || args.one_file_system,
+    };
+    let mut sqlite = SqliteOptions {
+        temp_dir: args.temp_dir.clone().or_else(|| source.temp_dir.clone()),
+        ..SqliteOptions::default()
+    };
+    if let Some(seconds) = args.busy_timeout.or(source.busy_timeout) {
+        sqlite.busy_timeout = Duration::from_secs(seconds);
     }
+    let allow_empty = source.allow_empty || args.allow_empty;
+    SourceSettings { folder, sqlite, allow_empty, pass_stderr: true }
 }

@@ -9,7 +9,9 @@ pub fn start(options: &Options) {
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
-        .with_target(false);
+        .with_target(false)
+        // It would be told on standard error, which is what failed.
+        .log_internal_errors(false);
     // A second subscriber in one process cannot be; there is none.
     let _ = match options.log_format {
         LogFormat::Text => builder.without_time().try_init(),

@@ -1,5 +1,8 @@
 //! The restow binary: arguments to operations to output. It uses the public library only.
 
+#[macro_use]
+mod print;
+
 mod args;
 mod commands;
 mod config;
@@ -7,16 +10,18 @@ mod error;
 mod jobs;
 mod location;
 mod log;
+mod moment;
 mod output;
 mod progress;
 mod prompt;
 mod signals;
+mod sources;
 
-use std::io::Write;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
 use clap::Parser;
+use restow::ops::OpError;
 
 use self::args::{Args, Command};
 use self::commands::Context;
@@ -25,7 +30,10 @@ use self::error::{Outcome, exit_code};
 use self::signals::Signals;
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => return unparsed(&error),
+    };
     log::start(&args.options);
     let json = args.options.json;
     let code = match run(args) {
@@ -36,16 +44,43 @@ fn main() -> ExitCode {
             code
         }
     };
-    // A pipe that was closed early is its reader's business.
-    let _ = std::io::stdout().flush();
-    ExitCode::from(code)
+    end(code, json)
+}
+
+/// Output that was lost (a full disk) is an error of its own.
+fn end(code: u8, json: bool) -> ExitCode {
+    match output::end() {
+        Err(error) if code == 0 => {
+            output::error(&error, 1, json);
+            ExitCode::FAILURE
+        }
+        _ => ExitCode::from(code),
+    }
+}
+
+/// Help, the version, and arguments that make no sense.
+fn unparsed(error: &clap::Error) -> ExitCode {
+    let json = std::env::args_os().any(|arg| arg == "--json");
+    if !error.use_stderr() {
+        output::keep(error.print());
+        return end(0, json);
+    }
+    if json {
+        let text = error.render().to_string();
+        let first = text.lines().next().unwrap_or_default();
+        let message = first.strip_prefix("error: ").unwrap_or(first).to_owned();
+        output::error(&anyhow::Error::new(OpError::Usage(message)), 2, json);
+    } else {
+        let _ = error.print();
+    }
+    ExitCode::from(2)
 }
 
 fn run(args: Args) -> Result<Outcome> {
     let options = args.options;
     // These need no configuration, and must work where it is broken.
     match &args.command {
-        Command::Completions(args) => return commands::completions::run(args),
+        Command::Completions(args) => return commands::completions::run(&options, args),
         Command::Man(args) => return commands::man::run(&options, args),
         _ => {}
     }
@@ -58,7 +93,13 @@ fn run(args: Args) -> Result<Outcome> {
         Command::List(args) => commands::list::run(&context, &args),
         Command::Show(args) => commands::show::run(&context, &args),
         Command::Restore(args) => commands::restore::run(&context, &args),
+        Command::Cat(args) => commands::cat::run(&context, &args),
+        Command::Export(args) => commands::export::run(&context, &args),
+        Command::Delete(args) => commands::delete::run(&context, &args),
+        Command::Tag(args) => commands::tag::run(&context, &args),
+        Command::Stats(args) => commands::stats::run(&context, &args),
         Command::Check(args) => commands::check::run(&context, &args),
+        Command::Key(args) => commands::key::run(&context, args.command),
         Command::Completions(_) | Command::Man(_) => Ok(Outcome::Done),
     }
 }

@@ -1,19 +1,49 @@
 //! What is printed: text for people, one JSON document for programs.
 
-use std::io::Write;
+use std::fmt;
+use std::io::{self, Write};
+use std::sync::OnceLock;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use restow::format::{Manifest, Problem, Statistics, Time};
 use restow::repo::{Snapshot, Standing};
 use serde_json::{Value, json};
 
+/// The first error of standard output.
+static FAILED: OnceLock<io::Error> = OnceLock::new();
+
 /// Prints a JSON document to standard output.
 pub fn json(document: &Value) -> Result<()> {
-    let mut out = std::io::stdout().lock();
-    serde_json::to_writer_pretty(&mut out, document)?;
-    writeln!(out)?;
+    line(format_args!("{document:#}"));
     Ok(())
+}
+
+/// Prints a line to standard output.
+pub fn line(text: fmt::Arguments<'_>) {
+    keep(writeln!(io::stdout(), "{text}"));
+}
+
+/// Whether all that was printed could be. A pipe that was closed early is its reader's business.
+pub fn end() -> Result<()> {
+    keep(io::stdout().flush());
+    match FAILED.get() {
+        Some(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(anyhow!("cannot write to standard output: {error}"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether what is printed reaches nobody any more.
+pub fn is_lost() -> bool {
+    FAILED.get().is_some()
+}
+
+pub fn keep(result: io::Result<()>) {
+    if let Err(error) = result {
+        let _ = FAILED.set(error);
+    }
 }
 
 /// Prints an error to standard error: what failed, why, and what follows from it.
@@ -118,6 +148,7 @@ pub fn snapshot_json(snapshot: &Snapshot) -> Value {
         "id": snapshot.id.to_hex(),
         "tags": snapshot.tags,
         "permanent": snapshot.permanent,
+        "unreadable_notes": snapshot.unreadable_notes,
         "standing": match snapshot.standing {
             Standing::Good => "good",
             Standing::Incomplete => "incomplete",

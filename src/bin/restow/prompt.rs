@@ -1,7 +1,7 @@
 //! Questions at the terminal. An interrupted one leaves the terminal as it was.
 
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::{IsTerminal, Read, Write};
 use std::os::fd::AsFd;
 
 use anyhow::{Context as _, Result, bail};
@@ -10,6 +10,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 
+use super::commands::Context;
 use super::signals::Signals;
 
 /// A signal that comes between look and wait is seen after this long.
@@ -49,6 +50,20 @@ pub fn ask(signals: &Signals, question: &str, hidden: bool) -> Result<String> {
         }
     }
     String::from_utf8(line).map_err(|_| OpError::Usage("the answer is not UTF-8".into()).into())
+}
+
+/// Wants a typed yes. Where nobody can be asked, or output is for programs, it must have been said before.
+pub fn confirm(context: &Context, said: bool, what: &str) -> Result<()> {
+    if said {
+        return Ok(());
+    }
+    if context.options.json || !std::io::stdin().is_terminal() {
+        bail!(OpError::Usage(format!("nobody can be asked whether to {what}: --yes says so")));
+    }
+    match ask(&context.signals, &format!("Type yes to {what}: "), false)?.trim() {
+        "yes" => Ok(()),
+        _ => bail!("not confirmed, nothing was changed"),
+    }
 }
 
 /// The terminal's echo, off until dropped.

@@ -12,7 +12,8 @@ use std::path::Path;
 use crate::format::{EntryKind, EntryPath, Problem};
 use crate::progress::{Cancel, Observer};
 use crate::repo::SnapshotView;
-use crate::source::files::{FolderImporter, RestoreOptions as FolderRestore};
+use crate::source::RestoreOptions as FolderRestore;
+use crate::source::files::FolderImporter;
 
 use self::files::ExportImporter;
 use self::place::Place;

@@ -1,17 +1,17 @@
 //! Restoring: a snapshot on one side, an importer on the other. Planned first, executed second.
 
 mod select;
+mod target;
 mod window;
 
-use crate::format::{Bytes, Entry, EntryKind, EntryPath, Problem};
-use crate::limits::PROBLEMS_MAX;
+use crate::format::{Entry, EntryKind, EntryPath, Problem};
 use crate::progress::{Cancel, Event, Observer, Phase};
 use crate::repo::SnapshotView;
 use crate::source::{Fate, Importer};
-use crate::store::StoreError;
 
 pub(super) use self::select::Selected;
 pub use self::select::Selection;
+pub use self::target::RestoreTarget;
 use self::window::Window;
 use super::OpError;
 
@@ -135,7 +135,7 @@ fn fill(
                 }
                 Ok(None) => break,
                 Err(error) => {
-                    damaged(report, &entry.path, &error);
+                    window.damaged(report, &entry.path, &error);
                     break;
                 }
             }
@@ -169,14 +169,6 @@ fn settle(
         importer.settle(&done)?;
     }
     Ok(())
-}
-
-fn damaged(report: &mut RestoreReport, path: &EntryPath, error: &StoreError) {
-    report.damaged_count += 1;
-    if report.damaged.len() < PROBLEMS_MAX {
-        let path = Bytes::from(path.as_bytes());
-        report.damaged.push(Problem { path, message: error.to_string() });
-    }
 }
 
 fn stop_if(cancel: &Cancel) -> Result<(), OpError> {

@@ -75,15 +75,17 @@ impl<'v> Selected<'v> {
             }
             let Some(mut entry) = self.cursor.next_entry()? else { return Ok(None) };
             let Some(path) = entry.path.strip(&self.options.prefix) else { return Ok(None) };
+            // By the path that `show` prints, whichever source it is in.
+            let is_named = self.options.selection.names(&entry.path);
             entry.path = path;
-            self.take(entry);
+            self.take(entry, is_named);
         }
     }
 
-    fn take(&mut self, entry: Entry) {
+    fn take(&mut self, entry: Entry, is_named: bool) {
         self.above.retain(|above| entry.path.strip(&above.path).is_some());
         let inside = self.inside.as_ref().is_some_and(|top| entry.path.strip(top).is_some());
-        if inside || self.options.selection.names(&entry.path) {
+        if inside || is_named {
             if !inside && entry.kind == EntryKind::Directory {
                 self.inside = Some(entry.path.clone());
             }

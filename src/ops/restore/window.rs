@@ -1,18 +1,21 @@
 //! A bounded number of chunks and open files at a time: fetched together, written from all cores.
 
+use std::fmt::Display;
 use std::sync::{Mutex, PoisonError};
 
 use rayon::prelude::*;
 
 use crate::chunk::chunk_id;
-use crate::format::{ChunkRef, EntryPath};
+use crate::fault::ErrorKind;
+use crate::format::{Bytes, ChunkRef, EntryPath, Problem};
+use crate::limits::PROBLEMS_MAX;
 use crate::progress::{Event, Observer};
 use crate::repo::SnapshotView;
 use crate::source::{Sink, SourceError};
 use crate::store::{StoreError, Want};
 
 use super::super::OpError;
-use super::{RestoreReport, damaged};
+use super::RestoreReport;
 
 /// Raw bytes wanted, chunks wanted and files open before a window is fetched.
 const BYTES_MAX: u64 = 32 * 1024 * 1024;
@@ -123,13 +126,21 @@ impl<'v> Window<'v> {
         }
         for (file, error) in &findings.damaged {
             if let Some(file) = self.files.get(*file) {
-                let message = error.to_string();
-                let path = file.path.as_bytes();
-                self.observer.on(Event::Problem { path, message: &message });
-                damaged(report, &file.path, error);
+                self.damaged(report, &file.path, error);
             }
         }
-        self.finish_complete()
+        self.finish_complete(report)
+    }
+
+    /// Says that an entry cannot be had whole.
+    pub fn damaged(&self, report: &mut RestoreReport, path: &EntryPath, error: &dyn Display) {
+        let message = error.to_string();
+        self.observer.on(Event::Problem { path: path.as_bytes(), message: &message });
+        report.damaged_count += 1;
+        if report.damaged.len() < PROBLEMS_MAX {
+            let path = Bytes::from(path.as_bytes());
+            report.damaged.push(Problem { path, message });
+        }
     }
 
     /// Chunks that are not already where they belong.
@@ -155,12 +166,18 @@ impl<'v> Window<'v> {
             .collect()
     }
 
-    fn finish_complete(&mut self) -> Result<(), OpError> {
+    /// What is found to be broken only once it is whole is one entry's damage: the others are still saved.
+    fn finish_complete(&mut self, report: &mut RestoreReport) -> Result<(), OpError> {
         let files = std::mem::take(&mut self.files);
         let (done, open): (Vec<_>, Vec<_>) = files.into_iter().partition(|file| file.complete);
         self.files = open;
         for file in done {
-            file.sink.finish()?;
+            match file.sink.finish() {
+                Err(error) if error.kind() == ErrorKind::Damage => {
+                    self.damaged(report, &file.path, &error);
+                }
+                finished => finished?,
+            }
             self.observer.on(Event::Items(1));
         }
         Ok(())

@@ -7,14 +7,13 @@ use std::os::fd::BorrowedFd;
 use rustix::fs::{FileType, Stat, fstat};
 use rustix::io::{Errno, Result};
 
-use super::accounts::Accounts;
 use super::attributes::file_type;
 use super::failure::words;
-use super::import::{OwnerPolicy, RestoreOptions};
 use super::node::Node;
-use super::report::ImportReport;
 use super::state::mtime;
 use crate::format::UnixAttributes;
+use crate::source::accounts::Accounts;
+use crate::source::{ImportReport, OwnerPolicy, RestoreOptions};
 
 const SET_UID: u32 = 0o4000;
 const SET_GID: u32 = 0o2000;

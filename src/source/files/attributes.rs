@@ -3,11 +3,11 @@
 use rustix::fs::{FileType, Stat, major, minor};
 use rustix::io::Errno;
 
-use super::accounts::Accounts;
 use super::failure::words;
 use super::node::Node;
 use super::state::{link_count, mtime, size};
 use crate::format::{EntryKind, LinkGroup, UnixAttributes, Xattr};
+use crate::source::accounts::Accounts;
 
 /// Together no entry's attributes exceed this: an entry must fit a catalog node with room to spare.
 const XATTRS_MAX: usize = 1024 * 1024;

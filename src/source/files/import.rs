@@ -10,36 +10,16 @@ use rustix::fs::{AtFlags, CWD, Mode, OFlags, Stat, openat, statat};
 use rustix::io::Errno;
 use rustix::process::geteuid;
 
-use super::accounts::Accounts;
 use super::apply::Context;
 use super::beneath::{Beneath, c_name};
 use super::failure::{failed, refused};
 use super::likeness::{Likeness, describe, likeness};
 use super::links::Links;
 use super::node::Node;
-use super::report::ImportReport;
 use crate::fault::ErrorKind;
 use crate::format::{Entry, EntryKind, EntryPath};
-use crate::source::{Fate, Importer, Sink, SourceError};
-
-/// How a folder is restored.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct RestoreOptions {
-    /// Replace what is in the way. Without it, only folders and files of the same size and time may be there.
-    pub overwrite: bool,
-    /// Whose the restored files are.
-    pub owners: OwnerPolicy,
-}
-
-/// Whose the restored files are. Only root can give files away; for others the choice makes no difference.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum OwnerPolicy {
-    /// The ids that the snapshot has.
-    #[default]
-    ById,
-    /// The ids that the snapshot's names have on this host, and the snapshot's ids where it has no such names.
-    ByName,
-}
+use crate::source::accounts::Accounts;
+use crate::source::{Fate, ImportReport, Importer, OwnerPolicy, RestoreOptions, Sink, SourceError};
 
 /// Writes entries into a folder, and never outside it.
 pub struct FolderImporter {

@@ -7,7 +7,6 @@
 //! Owners' names come from `/etc/passwd` and `/etc/group`, read once: accounts that only a directory service
 //! knows are kept by id, with an empty name.
 
-mod accounts;
 mod apply;
 mod attributes;
 mod beneath;
@@ -22,12 +21,12 @@ mod listing;
 mod node;
 mod place;
 mod remove;
-mod report;
 mod sink;
 mod state;
 mod walk;
 
 pub use exclude::{FolderOptions, PRESETS};
 pub use export::FolderExporter;
-pub use import::{FolderImporter, OwnerPolicy, RestoreOptions};
-pub use report::ImportReport;
+pub use import::FolderImporter;
+
+pub use super::{ImportReport, OwnerPolicy, RestoreOptions};

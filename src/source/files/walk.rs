@@ -9,7 +9,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Stat, fstat, openat, readlinkat, statat};
 use rustix::io::{Errno, pread};
 
-use super::accounts::Accounts;
 use super::attributes::{file_type, kind, unix, xattrs};
 use super::beneath::{Beneath, c_name};
 use super::body::FileBody;
@@ -20,6 +19,7 @@ use super::node::Node;
 use super::state::{FileState, size};
 use crate::format::{Bytes, Entry, EntryKind, EntryPath, Problem, Time, Xattr};
 use crate::progress::Cancel;
+use crate::source::accounts::Accounts;
 use crate::source::{Item, OpenBody, Section, SourceEntry, SourceError};
 
 const CACHE_TAG: &CStr = c"CACHEDIR.TAG";

@@ -1,8 +1,9 @@
+use std::time::Duration;
+
 use anyhow::Result;
 use restow::ops::{BackupReport, OpError, backup};
 use restow::repo::Repository;
 use restow::source::Exporter;
-use restow::source::files::FolderExporter;
 use serde_json::{Value, json};
 
 use super::{Context, batch};
@@ -12,6 +13,7 @@ use crate::jobs::{Job, Part};
 use crate::location::Access;
 use crate::output;
 use crate::progress::Progress;
+use crate::sources::SourceSettings;
 
 pub fn run(context: &Context, args: &BackupArgs) -> Result<Outcome> {
     if args.all {
@@ -23,7 +25,7 @@ pub fn run(context: &Context, args: &BackupArgs) -> Result<Outcome> {
     }
     let job = Job::of_arguments(&context.config, args)?;
     // Sources first: a typing error in a path should not cost a passphrase.
-    let exporters = exporters(&job)?;
+    let exporters = exporters(context, &job)?;
     let access = Access::of(context, job.repository.as_deref())?;
     let repository = access.open(context)?;
     if !args.dry_run {
@@ -38,15 +40,11 @@ pub fn run(context: &Context, args: &BackupArgs) -> Result<Outcome> {
     Ok(outcome(&report))
 }
 
-pub fn exporters(job: &Job) -> Result<Vec<Box<dyn Exporter>>, OpError> {
-    job.parts.iter().map(exporter).collect()
-}
-
-fn exporter(part: &Part) -> Result<Box<dyn Exporter>, OpError> {
-    if !part.command.is_empty() {
-        return Err(OpError::Usage("this restow does not read commands".into()));
-    }
-    Ok(Box::new(FolderExporter::new(&part.source, part.folder.clone())?))
+pub fn exporters(context: &Context, job: &Job) -> Result<Vec<Box<dyn Exporter>>, OpError> {
+    let pass_stderr = !context.options.json;
+    let resolve =
+        |part: &Part| part.spec.resolve(&SourceSettings { pass_stderr, ..part.settings.clone() });
+    job.parts.iter().map(resolve).collect()
 }
 
 pub fn take(
@@ -98,7 +96,7 @@ pub fn print(report: &BackupReport) {
         output::bytes(counts.new_bytes),
         output::bytes(stored),
         output::bytes(counts.metadata_stored),
-        output::duration(std::time::Duration::from_millis(counts.duration_ms)),
+        output::duration(Duration::from_millis(counts.duration_ms)),
     );
     if manifest.problem_count > 0 {
         println!("  INCOMPLETE: {} problems, see `restow show`", manifest.problem_count);

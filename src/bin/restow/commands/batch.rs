@@ -74,7 +74,7 @@ fn one(
     opened: &mut Opened,
 ) -> Result<BackupReport> {
     let job = Job::of_source(&context.config, source, args)?;
-    let exporters = backup::exporters(&job)?;
+    let exporters = backup::exporters(context, &job)?;
     let access = Access::of(context, job.repository.as_deref())?;
     let repository = opened.get(context, &access)?;
     if !args.dry_run {

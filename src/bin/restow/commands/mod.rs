@@ -2,13 +2,19 @@
 
 pub mod backup;
 pub mod batch;
+pub mod cat;
 pub mod check;
 pub mod completions;
+pub mod delete;
+pub mod export;
 pub mod init;
+pub mod key;
 pub mod list;
 pub mod man;
 pub mod restore;
 pub mod show;
+pub mod stats;
+pub mod tag;
 
 use restow::progress::Cancel;
 use restow::repo::Filter;
@@ -38,6 +44,9 @@ impl FilterArgs {
             host: self.host.clone(),
             tags: self.tags.clone(),
             permanent: false,
+            name: self.name.clone(),
+            since: self.since,
+            before: self.before,
         }
     }
 }

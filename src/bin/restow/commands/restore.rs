@@ -1,15 +1,14 @@
 use std::io::IsTerminal;
-use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, bail};
-use restow::format::{EntryPath, Problem, SourceRecord};
+use anyhow::{Result, bail};
+use restow::format::Problem;
 use restow::ops::{
-    OpError, RestoreOptions, RestorePlan, RestoreReport, Selection, plan_restore, restore,
+    OpError, RestoreOptions, RestorePlan, RestoreReport, RestoreTarget, Selection, plan_restore,
+    restore,
 };
 use restow::progress::{Event, Observer};
 use restow::repo::{Selector, SnapshotView};
-use restow::source::SourceError;
-use restow::source::files::{self, FolderImporter, OwnerPolicy};
+use restow::source::{self, OwnerPolicy, SourceError};
 use serde_json::json;
 
 use super::Context;
@@ -17,12 +16,6 @@ use crate::args::RestoreArgs;
 use crate::error::Outcome;
 use crate::progress::Progress;
 use crate::{location, output, prompt};
-
-/// One walk: a part of the snapshot and where it goes.
-struct Job {
-    target: PathBuf,
-    prefix: EntryPath,
-}
 
 #[derive(Default)]
 struct Total {
@@ -35,22 +28,25 @@ pub fn run(context: &Context, args: &RestoreArgs) -> Result<Outcome> {
     let selection = Selection::only(&args.only)?;
     let repository = location::open(context)?;
     let snapshot = repository.find(&Selector::new(&args.id), &args.filter.to_filter())?;
-    let jobs = jobs(&snapshot.manifest.sources, args)?;
     let index = repository.load_index()?;
     let reader = repository.reader(&index);
     let view = SnapshotView::new(snapshot.id, snapshot.manifest, reader);
-    let options_of =
-        |job: &Job| RestoreOptions { prefix: job.prefix.clone(), selection: selection.clone() };
+    let jobs = RestoreTarget::of(&view, &selection, args.to.as_deref())?;
+    let options_of = |job: &RestoreTarget| RestoreOptions {
+        prefix: job.prefix.clone(),
+        selection: selection.clone(),
+    };
     // An importer plans and executes: it remembers what it saw, so that links can be kept.
-    let planned = |job: &Job, overwrite: bool| -> Result<(FolderImporter, RestorePlan)> {
-        let mut importer = importer(job, args, overwrite)?;
-        let plan = plan_restore(&view, &mut importer, &options_of(job), context.cancel())?;
-        Ok((importer, plan))
+    let planned = |job: &RestoreTarget, overwrite: bool| -> Result<_, OpError> {
+        let (mut importer, report) =
+            job.importer(import_options(args, overwrite), context.cancel())?;
+        let plan = plan_restore(&view, &mut *importer, &options_of(job), context.cancel())?;
+        Ok((importer, report, plan))
     };
     let (mut importers, mut plans) = (Vec::new(), Vec::new());
     for job in &jobs {
-        let (importer, plan) = planned(job, args.overwrite)?;
-        importers.push(importer);
+        let (importer, report, plan) = planned(job, args.overwrite)?;
+        importers.push((importer, report));
         plans.push(plan);
     }
     if plans.iter().all(|plan| plan.entries() == 0) && !args.only.is_empty() {
@@ -67,15 +63,14 @@ pub fn run(context: &Context, args: &RestoreArgs) -> Result<Outcome> {
     let bytes = plans.iter().map(|plan| plan.bytes).sum();
     let items = plans.iter().map(RestorePlan::entries).sum();
     let mut total = Total::default();
-    for ((job, plan), mut importer) in jobs.iter().zip(&plans).zip(importers) {
+    for ((job, plan), (mut importer, mut import)) in jobs.iter().zip(&plans).zip(importers) {
         if plan.replaced > 0 && !args.overwrite {
             // Confirmed by hand just now.
-            (importer, _) = planned(job, true)?;
+            (importer, import, _) = planned(job, true)?;
         }
-        let import = importer.report();
         let done = restore(
             &view,
-            Box::new(importer),
+            importer,
             &options_of(job),
             &WithTotal { progress: &progress, bytes, items },
             context.cancel(),
@@ -121,38 +116,15 @@ impl Total {
     }
 }
 
-/// With `--to` everything goes below it, several sources each under its name; without, each source goes
-/// to where it came from.
-fn jobs(sources: &[SourceRecord], args: &RestoreArgs) -> Result<Vec<Job>> {
-    if let Some(to) = &args.to {
-        return Ok(vec![Job { target: to.clone(), prefix: EntryPath::root() }]);
-    }
-    let mut jobs = Vec::new();
-    for source in sources {
-        let place = Path::new(&source.url);
-        let target = match source.kind.as_str() {
-            "folder" => Some(place),
-            "file" => place.parent(),
-            _ => None,
-        };
-        let target = target.with_context(|| {
-            format!("{} {:?} has no original folder: say --to", source.kind, source.url)
-        })?;
-        jobs.push(Job { target: target.to_path_buf(), prefix: source.prefix.clone() });
-    }
-    Ok(jobs)
-}
-
-fn importer(job: &Job, args: &RestoreArgs, overwrite: bool) -> Result<FolderImporter, SourceError> {
+fn import_options(args: &RestoreArgs, overwrite: bool) -> source::RestoreOptions {
     let owners = if args.owners_by_name { OwnerPolicy::ByName } else { OwnerPolicy::ById };
-    let options = files::RestoreOptions { overwrite, owners };
-    FolderImporter::new(&job.target, options)
+    source::RestoreOptions { overwrite, owners }
 }
 
 /// Asks only when something would be replaced. Without a terminal there is nobody to ask.
 fn confirm(
     context: &Context,
-    jobs: &[Job],
+    jobs: &[RestoreTarget],
     plans: &[RestorePlan],
     args: &RestoreArgs,
 ) -> Result<()> {
@@ -163,7 +135,7 @@ fn confirm(
     let mut shown = 0;
     for (job, plan) in jobs.iter().zip(plans) {
         for (path, what) in plan.replacements.iter().take(20) {
-            eprintln!("would replace {}/{}: {what}", job.target.display(), path.display());
+            eprintln!("would replace {}/{}: {what}", job.folder.display(), path.display());
             shown += 1;
         }
     }
@@ -171,7 +143,7 @@ fn confirm(
         eprintln!("and {} more", replaced - shown);
     }
     let refused = |message: String| {
-        let path = jobs.iter().map(|job| job.target.display().to_string()).collect::<Vec<_>>();
+        let path = jobs.iter().map(|job| job.folder.display().to_string()).collect::<Vec<_>>();
         let kind = restow::fault::ErrorKind::Exists;
         OpError::from(SourceError::Refused { kind, path: path.join(", "), message })
     };
@@ -185,15 +157,15 @@ fn confirm(
     Ok(())
 }
 
-fn show_plan(context: &Context, jobs: &[Job], plans: &[RestorePlan]) -> Result<()> {
-    let describe = |(job, plan): (&Job, &RestorePlan)| {
+fn show_plan(context: &Context, jobs: &[RestoreTarget], plans: &[RestorePlan]) -> Result<()> {
+    let describe = |(job, plan): (&RestoreTarget, &RestorePlan)| {
         let replacements: Vec<_> = plan
             .replacements
             .iter()
             .map(|(path, what)| json!({ "path": path.display(), "now": what }))
             .collect();
         json!({
-            "target": job.target.display().to_string(),
+            "target": job.folder.display().to_string(),
             "new": plan.new,
             "kept": plan.kept,
             "replaced": plan.replaced,
@@ -211,7 +183,7 @@ fn show_plan(context: &Context, jobs: &[Job], plans: &[RestorePlan]) -> Result<(
         }
         println!(
             "{}: {} new, {} replaced, {} kept, {}",
-            job.target.display(),
+            job.folder.display(),
             plan.new,
             plan.replaced,
             plan.kept,
@@ -221,12 +193,12 @@ fn show_plan(context: &Context, jobs: &[Job], plans: &[RestorePlan]) -> Result<(
     Ok(())
 }
 
-fn finish(context: &Context, id: &str, jobs: &[Job], total: &Total) -> Result<Outcome> {
+fn finish(context: &Context, id: &str, jobs: &[RestoreTarget], total: &Total) -> Result<Outcome> {
     let report = &total.report;
     if context.options.json {
         output::json(&json!({
             "id": id,
-            "targets": jobs.iter().map(|j| j.target.display().to_string()).collect::<Vec<_>>(),
+            "targets": jobs.iter().map(|j| j.folder.display().to_string()).collect::<Vec<_>>(),
             "entries": report.entries,
             "bytes": report.bytes,
             "kept_bytes": report.kept_bytes,

@@ -1,5 +1,3 @@
-use std::io::Write;
-
 use anyhow::Result;
 use restow::format::{Entry, EntryKind};
 use restow::repo::{Repository, Selector, Snapshot, SnapshotView};
@@ -14,38 +12,53 @@ pub fn run(context: &Context, args: &ShowArgs) -> Result<Outcome> {
     let repository = location::open(context)?;
     let snapshot = repository.find(&Selector::new(&args.id), &args.filter.to_filter())?;
     if context.options.json {
-        let mut document = output::snapshot_json(&snapshot);
-        if args.entries {
-            let mut entries = Vec::new();
-            each_entry(&repository, &snapshot, |entry| {
-                entries.push(entry_json(&entry));
-                Ok(())
-            })?;
-            if let Value::Object(fields) = &mut document {
-                fields.insert("entries".into(), Value::Array(entries));
-            }
+        let document = output::snapshot_json(&snapshot);
+        if !args.entries {
+            output::json(&document)?;
+            return Ok(Outcome::Done);
         }
-        output::json(&document)?;
-        return Ok(Outcome::Done);
+        return entries_json(&repository, &snapshot, &document);
     }
     summary(&snapshot);
     if args.entries {
-        let mut out = std::io::stdout().lock();
-        each_entry(&repository, &snapshot, |entry| Ok(writeln!(out, "{}", entry_line(&entry))?))?;
+        each_entry(&repository, &snapshot, |entry| println!("{}", entry_line(&entry)))?;
     }
+    Ok(Outcome::Done)
+}
+
+/// The document with the field `entries`, which may have millions: none is kept in memory.
+fn entries_json(
+    repository: &Repository,
+    snapshot: &Snapshot,
+    document: &Value,
+) -> Result<Outcome> {
+    let text = format!("{document:#}");
+    println!("{},\n  \"entries\": [", text.strip_suffix("\n}").unwrap_or_default());
+    let mut last: Option<Value> = None;
+    each_entry(repository, snapshot, |entry| {
+        if let Some(before) = last.replace(entry_json(&entry)) {
+            println!("    {before},");
+        }
+    })?;
+    if let Some(last) = last {
+        println!("    {last}");
+    }
+    println!("  ]\n}}");
     Ok(Outcome::Done)
 }
 
 fn each_entry(
     repository: &Repository,
     snapshot: &Snapshot,
-    mut each: impl FnMut(Entry) -> Result<()>,
+    mut each: impl FnMut(Entry),
 ) -> Result<()> {
     let index = repository.load_index()?;
     let view = SnapshotView::new(snapshot.id, snapshot.manifest.clone(), repository.reader(&index));
     let mut entries = view.entries();
-    while let Some(entry) = entries.next_entry()? {
-        each(entry)?;
+    while !output::is_lost()
+        && let Some(entry) = entries.next_entry()?
+    {
+        each(entry);
     }
     Ok(())
 }

@@ -121,6 +121,7 @@ fn resolve(config: &mut Config, folder: &Path) {
     }
     for source in config.sources.values_mut() {
         source.exclude_file.iter_mut().for_each(fix);
+        source.temp_dir.iter_mut().for_each(fix);
         match &mut source.source {
             Some(Several::One(one)) => resolve_source(one, folder),
             Some(Several::Many(many)) => {
@@ -140,7 +141,7 @@ fn resolve_source(source: &mut String, folder: &Path) {
     let resolved = || beside(folder, Path::new(path)).to_string_lossy().into_owned();
     match scheme {
         None => *source = resolved(),
-        Some("sqlite") => *source = format!("sqlite:{}", resolved()),
+        Some(kind @ ("sqlite" | "file")) => *source = format!("{kind}:{}", resolved()),
         Some(_) => {}
     }
 }

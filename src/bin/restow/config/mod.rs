@@ -55,6 +55,10 @@ pub struct SourceConfig {
     pub exclude_if_present: Vec<String>,
     pub exclude_caches: bool,
     pub one_file_system: bool,
+    pub allow_empty: bool,
+    pub temp_dir: Option<PathBuf>,
+    /// Seconds.
+    pub busy_timeout: Option<u64>,
 }
 
 /// One or several of a thing.

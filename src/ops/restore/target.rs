@@ -1,0 +1,97 @@
+//! Where each source of a snapshot goes, and which importer takes it there.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::format::{EntryPath, SourceRecord};
+use crate::progress::Cancel;
+use crate::repo::SnapshotView;
+use crate::source::files::FolderImporter;
+use crate::source::sqlite::SqliteImporter;
+use crate::source::{self, ImportReport, Importer};
+
+use super::super::OpError;
+use super::RestoreOptions;
+use super::select::{Selected, Selection};
+
+/// One source of a snapshot and the folder it is restored into.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RestoreTarget {
+    /// The source's kind: it decides on the importer.
+    pub kind: String,
+    /// Where its entries stand in the snapshot.
+    pub prefix: EntryPath,
+    pub folder: PathBuf,
+}
+
+impl RestoreTarget {
+    /// With `to` a single source goes into that folder, several each into one of their own below it.
+    /// Without, each goes to where it came from; one that came from no place stops nothing as long as
+    /// nothing of it is selected.
+    pub fn of(
+        view: &SnapshotView,
+        selection: &Selection,
+        to: Option<&Path>,
+    ) -> Result<Vec<Self>, OpError> {
+        let mut targets = Vec::new();
+        for source in &view.manifest.sources {
+            let (kind, prefix) = (source.kind.clone(), source.prefix.clone());
+            let folder = match to {
+                Some(to) if prefix.is_root() => Some(to.to_owned()),
+                Some(to) => Some(to.join(OsStr::from_bytes(prefix.as_bytes()))),
+                None => original(source),
+            };
+            match folder {
+                Some(folder) => targets.push(Self { kind, prefix, folder }),
+                None if is_selected(view, &prefix, selection)? => {
+                    let message =
+                        format!("{} came from no folder: say where with --to FOLDER", source.url);
+                    return Err(OpError::Usage(message));
+                }
+                None => {}
+            }
+        }
+        Ok(targets)
+    }
+
+    /// What writes it there, and where that says what it could not do.
+    pub fn importer(
+        &self,
+        options: source::RestoreOptions,
+        cancel: &Cancel,
+    ) -> Result<(Box<dyn Importer>, Arc<ImportReport>), OpError> {
+        Ok(match self.kind.as_str() {
+            "sqlite" => {
+                let importer = SqliteImporter::new(&self.folder, options, cancel);
+                let report = importer.report();
+                (Box::new(importer), report)
+            }
+            _ => {
+                let importer = FolderImporter::new(&self.folder, options)?;
+                let report = importer.report();
+                (Box::new(importer), report)
+            }
+        })
+    }
+}
+
+/// The folder a source's entries came from.
+fn original(source: &SourceRecord) -> Option<PathBuf> {
+    let place = Path::new(&source.url);
+    match source.kind.as_str() {
+        "folder" => Some(place.to_owned()),
+        "file" | "sqlite" => place.parent().map(Path::to_owned),
+        _ => None,
+    }
+}
+
+fn is_selected(
+    view: &SnapshotView,
+    prefix: &EntryPath,
+    selection: &Selection,
+) -> Result<bool, OpError> {
+    let options = RestoreOptions { prefix: prefix.clone(), selection: selection.clone() };
+    Ok(Selected::new(view, &options)?.next_entry()?.is_some())
+}

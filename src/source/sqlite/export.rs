@@ -1,0 +1,211 @@
+//! The exporter of a database.
+
+use std::fs::{File, Metadata};
+use std::io::{self, Read, Seek};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use super::copy::{Copy, copy, temporary_folder};
+use super::failure::{failed, refused};
+use super::reading::{NoReading, Reading};
+use crate::fault::ErrorKind;
+use crate::format::{Bytes, Consistency, Entry, EntryKind, EntryPath, Time, UnixAttributes};
+use crate::progress::Cancel;
+use crate::source::accounts::Accounts;
+use crate::source::{
+    Body, BodyStatus, Description, Estimate, Exporter, Item, OpenBody, Outcome, Section, Session,
+    SourceEntry, SourceError,
+};
+
+/// How a database is read.
+#[derive(Debug, Clone)]
+pub struct SqliteOptions {
+    /// Where the copy is made. Without it `TMPDIR`, else `/var/tmp`.
+    pub temp_dir: Option<PathBuf>,
+    /// How long to wait for a database that is locked.
+    pub busy_timeout: Duration,
+}
+
+impl Default for SqliteOptions {
+    fn default() -> Self {
+        Self { temp_dir: None, busy_timeout: Duration::from_secs(60) }
+    }
+}
+
+/// Reads a SQLite database as it is at one moment, while others write to it.
+pub struct SqliteExporter {
+    path: PathBuf,
+    options: SqliteOptions,
+}
+
+impl SqliteExporter {
+    /// What is missing, or no database, is told here. A database that is locked may still become free.
+    pub fn new(path: impl AsRef<Path>, options: SqliteOptions) -> Result<Self, SourceError> {
+        let path = path.as_ref();
+        let path = path.canonicalize().map_err(failed("find", path))?;
+        let metadata = std::fs::metadata(&path).map_err(failed("look at", &path))?;
+        if !metadata.is_file() {
+            return Err(refused(ErrorKind::Usage, &path, "not a file, so no SQLite database"));
+        }
+        if metadata.len() == 0 {
+            let message = "empty: nothing was ever written to this database";
+            return Err(refused(ErrorKind::Unreachable, &path, message));
+        }
+        match Reading::try_begin(&path) {
+            Ok(_) | Err(NoReading::Locked) => Ok(Self { path, options }),
+            Err(NoReading::Other(error)) => Err(error),
+        }
+    }
+
+    fn name(&self) -> &[u8] {
+        self.path.file_name().map(OsStrExt::as_bytes).unwrap_or_default()
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    match str::from_utf8(bytes) {
+        Ok(text) => text.to_owned(),
+        // Two names that are not UTF-8 must not become the same text.
+        Err(_) => bytes.escape_ascii().to_string(),
+    }
+}
+
+impl Exporter for SqliteExporter {
+    fn describe(&self) -> Description {
+        Description {
+            kind: "sqlite".to_owned(),
+            url: text(self.path.as_os_str().as_bytes()),
+            label: text(self.name()),
+        }
+    }
+
+    /// What is in a `-wal` only is not counted.
+    fn estimate(&self, _: &Cancel) -> Result<Option<Estimate>, SourceError> {
+        let metadata = std::fs::metadata(&self.path).map_err(failed("look at", &self.path))?;
+        Ok(Some(Estimate { entries: 1, bytes: metadata.len() }))
+    }
+
+    /// Takes the whole copy, so that the database is let go of before anything else is read: locks of SQLite
+    /// are lost when the process closes any descriptor of the file, as reading its folder would.
+    fn open(&self, cancel: &Cancel) -> Result<Box<dyn Session>, SourceError> {
+        let path = &self.path;
+        let reading = Reading::begin(path, self.options.busy_timeout, cancel)?;
+        let now = jiff::Timestamp::now();
+        let metadata = std::fs::metadata(path).map_err(failed("look at", path))?;
+        let folder = temporary_folder(self.options.temp_dir.as_deref());
+        let copied = copy(&reading, path, &folder, cancel)?;
+        reading.end()?;
+        let entry = Entry {
+            path: EntryPath::new(self.name())
+                .map_err(|error| refused(ErrorKind::Usage, path, error.to_string()))?,
+            kind: EntryKind::File,
+            unix: Some(attributes(&metadata, copied.header.is_wal.then_some(now))),
+            token: Bytes::default(),
+            content: None,
+            properties: Vec::new(),
+            ext: Vec::new(),
+        };
+        Ok(Box::new(SqliteSession {
+            path: path.clone(),
+            consistency: Consistency {
+                kind: "read-transaction".to_owned(),
+                value: now.to_string(),
+            },
+            properties: copied.header.properties(),
+            len: copied.len,
+            read: Arc::default(),
+            waiting: Some((entry, copied)),
+        }))
+    }
+}
+
+/// Mode, owner and time of the file. What is in a `-wal` does not show in the file's time: then it is the
+/// transaction's, so that two states never share one.
+fn attributes(metadata: &Metadata, begun: Option<jiff::Timestamp>) -> UnixAttributes {
+    let accounts = Accounts::load();
+    let (seconds, nanos) = match begun {
+        Some(begun) => (begun.as_second(), i64::from(begun.subsec_nanosecond())),
+        None => (metadata.mtime(), metadata.mtime_nsec()),
+    };
+    UnixAttributes {
+        mode: metadata.mode() & 0o7777,
+        uid: metadata.uid(),
+        gid: metadata.gid(),
+        user: accounts.user(metadata.uid()),
+        group: accounts.group(metadata.gid()),
+        mtime: Time { seconds, nanos: u32::try_from(nanos).unwrap_or(0) },
+        ..UnixAttributes::default()
+    }
+}
+
+struct SqliteSession {
+    path: PathBuf,
+    consistency: Consistency,
+    properties: Vec<(String, String)>,
+    len: u64,
+    /// Bytes of the copy that were given away.
+    read: Arc<AtomicU64>,
+    waiting: Option<(Entry, Copy)>,
+}
+
+impl Session for SqliteSession {
+    fn sections(&mut self) -> Result<Vec<Box<dyn Section>>, SourceError> {
+        let section = self.waiting.take().map(|(entry, copied)| {
+            let body = CopyBody { file: copied.file, read: Arc::clone(&self.read) };
+            Box::new(SqliteSection { waiting: Some((entry, body, copied.len)) }) as Box<dyn Section>
+        });
+        Ok(section.into_iter().collect())
+    }
+
+    fn finish(self: Box<Self>) -> Result<Outcome, SourceError> {
+        let read = self.read.load(Ordering::Relaxed);
+        if read != self.len {
+            let message = format!("only {read} of {} bytes of its copy could be read", self.len);
+            return Err(refused(ErrorKind::Failed, &self.path, message));
+        }
+        Ok(Outcome { consistency: Some(self.consistency), properties: self.properties })
+    }
+}
+
+struct SqliteSection {
+    waiting: Option<(Entry, CopyBody, u64)>,
+}
+
+impl Section for SqliteSection {
+    fn next(&mut self) -> Result<Option<Item>, SourceError> {
+        Ok(self.waiting.take().map(|(entry, body, size_hint)| {
+            let body: Box<dyn OpenBody> = Box::new(body);
+            Item::Entry(Box::new(SourceEntry { entry, body: Some(body), size_hint }))
+        }))
+    }
+}
+
+struct CopyBody {
+    file: File,
+    read: Arc<AtomicU64>,
+}
+
+impl OpenBody for CopyBody {
+    fn open(mut self: Box<Self>) -> Result<Box<dyn Body>, SourceError> {
+        self.file.rewind().map_err(failed("read the copy", Path::new("of the database")))?;
+        Ok(self)
+    }
+}
+
+impl Read for CopyBody {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.file.read(buffer)?;
+        self.read.fetch_add(u64::try_from(count).unwrap_or(0), Ordering::Relaxed);
+        Ok(count)
+    }
+}
+
+impl Body for CopyBody {
+    fn finish(self: Box<Self>) -> Result<BodyStatus, SourceError> {
+        Ok(BodyStatus::Good)
+    }
+}

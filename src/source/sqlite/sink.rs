@@ -1,0 +1,178 @@
+//! Where a database's bytes go: a file beside its place, which takes the place once it is found sound.
+
+use std::fs::File;
+use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
+
+use rustix::process::geteuid;
+use tempfile::NamedTempFile;
+
+use super::check::{Integrity, check};
+use super::failure::{failed, refused};
+use super::leftover::settle_old;
+use crate::fault::ErrorKind;
+use crate::format::{Time, UnixAttributes};
+use crate::progress::Cancel;
+use crate::source::{ImportReport, Sink, SourceError};
+
+/// What is to stand where.
+pub(super) struct Target {
+    pub place: PathBuf,
+    /// Nothing was there, and nothing may be replaced.
+    pub is_new: bool,
+    pub len: u64,
+    pub unix: Option<UnixAttributes>,
+    pub owner: Option<(u32, u32)>,
+}
+
+pub(super) struct SqliteSink {
+    /// Removed when this is dropped, unless it took its place.
+    file: NamedTempFile,
+    target: Target,
+    report: Arc<ImportReport>,
+    cancel: Cancel,
+}
+
+impl SqliteSink {
+    pub fn new(
+        target: Target,
+        report: Arc<ImportReport>,
+        cancel: Cancel,
+    ) -> Result<Self, SourceError> {
+        let folder = folder_of(&target.place);
+        let file = tempfile::Builder::new()
+            .prefix("restow-unfinished-")
+            .suffix(".db")
+            .tempfile_in(folder)
+            .map_err(failed("create a file in", folder))?;
+        Ok(Self { file, target, report, cancel })
+    }
+
+    /// Broken is kept: part of it may be what its owner needs most.
+    fn keep_broken(self, complaint: &str) -> SourceError {
+        let place = self.target.place;
+        let (_, kept) = match self.file.keep() {
+            Ok(kept) => kept,
+            Err(error) => return failed("keep a broken copy of", &place)(error.error),
+        };
+        let message = format!(
+            "what was restored fails integrity_check ({complaint}); it is kept as {}, and {} \
+             is as it was",
+            kept.display(),
+            place.display()
+        );
+        refused(ErrorKind::Damage, &place, message)
+    }
+
+    fn take_place(self) -> Result<(), SourceError> {
+        let Target { place, is_new, .. } = self.target;
+        let folder = folder_of(&place);
+        let renamed = match is_new {
+            true => self.file.persist_noclobber(&place),
+            false => {
+                settle_old(&place)?;
+                self.file.persist(&place)
+            }
+        };
+        renamed.map_err(|error| failed("put in its place", &place)(error.error))?;
+        let synced = File::open(folder).and_then(|folder| folder.sync_all());
+        synced.map_err(failed("sync", folder))
+    }
+
+    fn give_attributes(&self) {
+        let Some(unix) = &self.target.unix else { return };
+        let file = self.file.as_file();
+        let problem = |what: &str, result: std::io::Result<()>| {
+            if let Err(error) = result {
+                let path = self.target.place.as_os_str().as_encoded_bytes();
+                self.report.problem(path, format!("cannot set the {what}: {error}"));
+            }
+        };
+        self.give_owner();
+        let mode = std::fs::Permissions::from_mode(unix.mode & 0o777);
+        problem("mode", file.set_permissions(mode));
+        if let Some(time) = system_time(unix.mtime) {
+            problem("modification time", file.set_modified(time));
+        }
+    }
+
+    fn give_owner(&self) {
+        let Some((uid, gid)) = self.target.owner else { return };
+        let file = self.file.as_file();
+        let is_right = |uid: u32, gid: u32| {
+            file.metadata().is_ok_and(|found| found.uid() == uid && found.gid() == gid)
+        };
+        if is_right(uid, gid) {
+            return;
+        }
+        let path = self.target.place.as_os_str().as_encoded_bytes();
+        let given = std::os::unix::fs::fchown(file, Some(uid), Some(gid))
+            // One's own files may be given to any group one is in.
+            .or_else(|_| std::os::unix::fs::fchown(file, None, Some(gid)));
+        match given {
+            Err(error) if geteuid().is_root() => {
+                self.report.problem(path, format!("cannot set the owner: {error}"));
+            }
+            _ if !is_right(uid, gid) => {
+                self.report.note(path, "owners are not restored: that needs root's rights");
+            }
+            _ => {}
+        }
+    }
+}
+
+fn folder_of(place: &Path) -> &Path {
+    place.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+fn system_time(time: Time) -> Option<std::time::SystemTime> {
+    let nanos = Duration::from_nanos(u64::from(time.nanos));
+    let seconds = Duration::from_secs(time.seconds.unsigned_abs());
+    let whole = match time.seconds < 0 {
+        true => UNIX_EPOCH.checked_sub(seconds),
+        false => UNIX_EPOCH.checked_add(seconds),
+    };
+    whole?.checked_add(nanos)
+}
+
+impl Sink for SqliteSink {
+    fn existing_len(&self) -> u64 {
+        0
+    }
+
+    fn read_at(&self, _: u64, _: &mut [u8]) -> Result<bool, SourceError> {
+        Ok(false)
+    }
+
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), SourceError> {
+        let end = u64::try_from(bytes.len()).ok().and_then(|len| offset.checked_add(len));
+        if end.is_none_or(|end| end > self.target.len) {
+            let message = "bytes beyond the length the snapshot gives";
+            return Err(refused(ErrorKind::Damage, &self.target.place, message));
+        }
+        self.file.as_file().write_all_at(bytes, offset).map_err(failed("write", self.file.path()))
+    }
+
+    fn finish(self: Box<Self>) -> Result<(), SourceError> {
+        let file = self.file.as_file();
+        let unwritable = |error| failed("write", self.file.path())(error);
+        // Where damaged chunks were left out, zeros stand.
+        file.set_len(self.target.len).map_err(unwritable)?;
+        match check(self.file.path(), &self.cancel) {
+            Integrity::Sound => {}
+            Integrity::Interrupted => return Err(SourceError::Interrupted),
+            Integrity::Broken(complaint) => return Err(self.keep_broken(&complaint)),
+            Integrity::Unknown(why) => {
+                let place = self.target.place.display();
+                tracing::warn!("{place} is restored, but could not be checked: {why}");
+                let path = self.target.place.as_os_str().as_encoded_bytes();
+                self.report.note(path, "integrity_check could not run on what was restored");
+            }
+        }
+        self.give_attributes();
+        file.sync_all().map_err(unwritable)?;
+        self.take_place()
+    }
+}

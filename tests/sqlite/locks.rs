@@ -1,0 +1,203 @@
+//! Databases that cannot be had, or only with care; and what is left beside them.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use restow::fault::ErrorKind;
+use restow::progress::Cancel;
+use restow::source::Exporter;
+use restow::source::sqlite::{SqliteExporter, SqliteOptions};
+use rusqlite::Connection;
+use rustix::process::{Gid, Pid, Signal, Uid, kill_process};
+use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
+
+use super::support::{make, names, step, verify};
+use crate::support::binary::{Bench, stderr};
+
+fn no_snapshot(bench: &Bench) {
+    assert_eq!(bench.json(&["list"])["snapshots"].as_array().unwrap().len(), 0);
+}
+
+#[test]
+fn what_is_no_database_is_told_before_a_passphrase_is_asked_for() {
+    let bench = Bench::with_repository();
+    fs::write(bench.path("text"), "SQLite format 4, perhaps\n".repeat(100)).unwrap();
+    fs::write(bench.path("empty"), "").unwrap();
+    fs::create_dir(bench.path("folder")).unwrap();
+    let cases = [
+        ("sqlite:missing.db", 8, "missing.db"),
+        ("sqlite:text", 8, "not a SQLite database"),
+        ("sqlite:empty", 8, "empty"),
+        ("sqlite:folder", 2, "not a file"),
+    ];
+    for (source, code, words) in cases {
+        let mut command = bench.command(&["backup", source]);
+        let output = command.env_remove("RESTOW_PASSPHRASE").output().unwrap();
+        assert_eq!(output.status.code(), Some(code), "{source}: {}", stderr(&output));
+        assert!(stderr(&output).contains(words), "{source}: {}", stderr(&output));
+    }
+    no_snapshot(&bench);
+}
+
+#[test]
+fn a_database_that_stays_locked() {
+    for journal_mode in ["delete", "wal"] {
+        let bench = Bench::with_repository();
+        fs::create_dir(bench.path("temp")).unwrap();
+        let holder = make(&bench.path("app.db"), journal_mode, 0);
+        holder.execute_batch("PRAGMA locking_mode=EXCLUSIVE; BEGIN EXCLUSIVE").unwrap();
+        step_within(&holder);
+        let args = ["backup", "sqlite:app.db", "--temp-dir", "temp", "--busy-timeout"];
+        let error = bench.fails(8, &[&args[..], &["2"]].concat());
+        assert!(error.contains("waiting, at most 2 s"), "{error}");
+        assert!(error.contains("locked by another process for 2 s"), "{error}");
+        assert!(names(&bench.path("temp")).is_empty());
+        no_snapshot(&bench);
+
+        // Told to stop while it waits.
+        let mut command = bench.command(&[&args[..], &["600"]].concat());
+        let child = command.stderr(Stdio::piped()).spawn().unwrap();
+        let active = bench.path("repository/active");
+        wait_until("it is under way", || fs::read_dir(&active).is_ok_and(|a| a.count() > 0));
+        kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(130), "{}", stderr(&output));
+        assert!(names(&bench.path("temp")).is_empty());
+        no_snapshot(&bench);
+
+        // And let in after all.
+        let mut command = bench.command(&[&args[..], &["600"]].concat());
+        let child = command.stderr(Stdio::piped()).spawn().unwrap();
+        wait_until("it waits", || fs::read_dir(&active).is_ok_and(|a| a.count() > 0));
+        std::thread::sleep(Duration::from_millis(300));
+        holder.execute_batch("COMMIT").unwrap();
+        drop(holder);
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{}", stderr(&output));
+        bench.ok(&["restore", "latest", "--to", "out"]);
+        assert_eq!(verify(&bench.path("out/app.db")), 1);
+    }
+}
+
+/// What [`step`] does, in a transaction begun already.
+fn step_within(connection: &Connection) {
+    connection
+        .execute_batch(
+            "UPDATE counter SET n = n + 1; INSERT INTO log VALUES (1, x'00');
+             UPDATE one SET v = v + 1 WHERE id = 1; UPDATE two SET v = v + 1 WHERE id = 1",
+        )
+        .unwrap();
+}
+
+fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !is_so() {
+        assert!(started.elapsed() < Duration::from_secs(60), "waited in vain until {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn a_backup_leaves_the_source_and_its_folder_as_they_were() {
+    for journal_mode in ["wal", "delete", "persist"] {
+        let bench = Bench::with_repository();
+        fs::create_dir(bench.path("data")).unwrap();
+        let path = bench.path("data/app.db");
+        step(&make(&path, journal_mode, 0)).unwrap();
+        let (before, files) = (fs::read(&path).unwrap(), names(&bench.path("data")));
+        bench.back_up(&["sqlite:data/app.db"]);
+        assert!(fs::read(&path).unwrap() == before);
+        assert_eq!(names(&bench.path("data")), files, "{journal_mode}");
+    }
+}
+
+#[test]
+fn what_a_crashed_writer_left() {
+    let bench = Bench::with_repository();
+    // A -wal with transactions that are in no other place.
+    let live = make(&bench.path("live.db"), "wal", 0);
+    for _ in 0..20 {
+        step(&live).unwrap();
+    }
+    for suffix in ["", "-wal"] {
+        let from = bench.path(&format!("live.db{suffix}"));
+        fs::copy(from, bench.path(&format!("app.db{suffix}"))).unwrap();
+    }
+    let id = bench.back_up(&["sqlite:app.db"]);
+    bench.ok(&["restore", &id, "--to", "out"]);
+    assert_eq!(verify(&bench.path("out/app.db")), 20);
+
+    // A journal that must be rolled back first, which is not ours to do.
+    let live = make(&bench.path("spilt.db"), "delete", 0);
+    live.execute_batch("PRAGMA cache_size=2; PRAGMA cache_spill=2; BEGIN").unwrap();
+    live.execute_batch("UPDATE one SET pad = randomblob(400)").unwrap();
+    for suffix in ["", "-journal"] {
+        let from = bench.path(&format!("spilt.db{suffix}"));
+        fs::copy(from, bench.path(&format!("hot.db{suffix}"))).unwrap();
+    }
+    let before = fs::read(bench.path("hot.db")).unwrap();
+    let error = bench.fails(8, &["backup", "sqlite:hot.db"]);
+    assert!(error.contains("rolled back"), "{error}");
+    assert!(fs::read(bench.path("hot.db")).unwrap() == before);
+    assert_eq!(verify(&bench.path("hot.db")), 0, "opened once by its application");
+    bench.back_up(&["sqlite:hot.db"]);
+}
+
+const NOBODY: u32 = 65_534;
+
+/// Runs `test` as a user without rights. Linux gives every thread its own.
+fn as_nobody(test: impl FnOnce() + Send + 'static) {
+    if !rustix::process::geteuid().is_root() {
+        return test();
+    }
+    let run = move || {
+        let (uid, gid) = (Uid::from_raw(NOBODY), Gid::from_raw(NOBODY));
+        set_thread_groups(&[]).unwrap();
+        set_thread_res_gid(gid, gid, gid).unwrap();
+        set_thread_res_uid(uid, uid, uid).unwrap();
+        test();
+    };
+    if let Err(panic) = std::thread::spawn(run).join() {
+        std::panic::resume_unwind(panic);
+    }
+}
+
+fn set_mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let closed = folder.path().join("closed");
+    fs::create_dir(&closed).unwrap();
+    set_mode(folder.path(), 0o755);
+    step(&make(&closed.join("rest.db"), "wal", 0)).unwrap();
+    let live = make(&closed.join("live.db"), "wal", 0);
+    step(&live).unwrap();
+    for suffix in ["", "-wal"] {
+        let name = |stem: &str| closed.join(format!("{stem}.db{suffix}"));
+        fs::copy(name("live"), name("crashed")).unwrap();
+    }
+    for name in names(&closed) {
+        set_mode(&closed.join(name), 0o644);
+    }
+    set_mode(&closed, 0o555);
+    let inside = closed.clone();
+    as_nobody(move || {
+        let open = |name: &str| {
+            let exporter = SqliteExporter::new(inside.join(name), SqliteOptions::default())?;
+            exporter.open(&Cancel::new()).map(drop)
+        };
+        // At rest everything is in the file; a live one has the files that reading needs.
+        open("rest.db").unwrap();
+        open("live.db").unwrap();
+        let error = open("crashed.db").unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unreachable);
+        assert!(error.to_string().contains("-wal"), "{error}");
+    });
+    set_mode(&closed, 0o755);
+}

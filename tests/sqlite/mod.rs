@@ -1,0 +1,6 @@
+//! SQLite databases as sources and targets.
+
+mod locks;
+mod restore;
+mod support;
+mod writers;
