@@ -4,7 +4,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::string_slice)]
 
 mod cli;
+mod cli_commands;
 mod cli_config;
+mod cli_every_flag;
+mod cli_flags;
+mod cli_json;
+mod cli_keys;
 mod cli_signals;
 mod command;
 mod contracts;

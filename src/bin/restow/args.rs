@@ -176,14 +176,21 @@ pub struct InitArgs {
     #[arg(long, default_value_t = 3, allow_negative_numbers = true, value_name = "LEVEL")]
     pub compression: i32,
     /// Least, average and most bytes of a chunk, for good
-    #[arg(long, value_name = "MIN,AVG,MAX", value_delimiter = ',', num_args = 3)]
-    pub chunk_sizes: Option<Vec<u32>>,
+    #[arg(long, value_name = "MIN,AVG,MAX", value_parser = three)]
+    pub chunk_sizes: Option<[u32; 3]>,
     /// Size in MiB at which a pack is closed
     #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u32).range(8..=128), value_name = "MIB")]
     pub pack_size: u32,
     /// What the first key is called in `key list`
     #[arg(long, default_value = "", value_name = "TEXT")]
     pub label: String,
+}
+
+/// Three numbers and commas between them.
+fn three(text: &str) -> Result<[u32; 3], String> {
+    let numbers: Result<Vec<u32>, _> = text.split(',').map(|one| one.trim().parse()).collect();
+    let numbers = numbers.map_err(|error| error.to_string())?;
+    numbers.try_into().map_err(|_| "say three numbers with commas between them".into())
 }
 
 #[derive(Debug, clap::Args)]

@@ -17,8 +17,8 @@ pub fn run(context: &Context, args: &InitArgs) -> Result<Outcome> {
         key_label: args.label.clone(),
         ..CreateOptions::default()
     };
-    if let Some([min, avg, max]) = args.chunk_sizes.as_deref() {
-        (options.chunk_min, options.chunk_avg, options.chunk_max) = (*min, *avg, *max);
+    if let Some([min, avg, max]) = args.chunk_sizes {
+        (options.chunk_min, options.chunk_avg, options.chunk_max) = (min, avg, max);
     }
     let secret = access.secret(context, true)?;
     let _gently = context.signals.gently();

@@ -27,11 +27,7 @@ pub fn run(context: &Context, args: &ShowArgs) -> Result<Outcome> {
 }
 
 /// The document with the field `entries`, which may have millions: none is kept in memory.
-fn entries_json(
-    repository: &Repository,
-    snapshot: &Snapshot,
-    document: &Value,
-) -> Result<Outcome> {
+fn entries_json(repository: &Repository, snapshot: &Snapshot, document: &Value) -> Result<Outcome> {
     let text = format!("{document:#}");
     println!("{},\n  \"entries\": [", text.strip_suffix("\n}").unwrap_or_default());
     let mut last: Option<Value> = None;
