@@ -98,7 +98,7 @@ fn delete_wants_a_yes_and_more_for_permanent_ones() {
     assert_eq!(ids(&bench, &["list"]), [first.clone(), second.clone()], "all are there");
     let done = bench.ok(&["delete", "latest", "--source", "site", "-y"]);
     assert!(done.contains("1 snapshots deleted"), "{done}");
-    assert_eq!(ids(&bench, &["list"]), [second.clone()]);
+    assert_eq!(ids(&bench, &["list"]), [&*second]);
     bench.fails(5, &["delete", &first, "--yes"]);
     bench.ok(&["delete", "the-papers", "--force", "--yes", "--quiet"]);
     assert!(ids(&bench, &["list"]).is_empty());
@@ -130,12 +130,12 @@ fn tags_and_permanence_of_several_at_once() {
     assert_eq!(said.matches("changed: ").count() + said.matches("changed:").count(), 4, "{said}");
     assert_eq!(ids(&bench, &["list", "--tag", "release", "--tag", "x"]).len(), 2);
     bench.ok(&["tag", "latest", "--tag", "web", "--remove", "web", "--remove", "x"]);
-    assert_eq!(ids(&bench, &["list", "--tag", "x"]), [second.clone()]);
+    assert_eq!(ids(&bench, &["list", "--tag", "x"]), [&*second]);
     assert!(ids(&bench, &["list", "--tag", "web"]).is_empty());
     assert!(bench.ok(&["tag", &second, "--permanent", "on"]).contains("is so already"));
     bench.ok(&["tag", &second, "--permanent", "off"]);
     bench.ok(&["tag", &first, "--permanent", "on"]);
-    assert_eq!(ids(&bench, &["list", "--permanent"]), [first.clone()]);
+    assert_eq!(ids(&bench, &["list", "--permanent"]), [&*first]);
     // Nothing is changed where one of them is not there, or nothing makes sense.
     bench.fails(5, &["tag", &first, "deadbeef", "--add", "never"]);
     bench.fails(2, &["tag", &first]);
@@ -189,10 +189,10 @@ fn which_snapshots_count() {
     let both = [first.clone(), second.clone()];
     assert_eq!(ids(&bench, &["list", "--host", &host(&bench)]), both);
     assert!(ids(&bench, &["list", "--host", "elsewhere"]).is_empty());
-    assert_eq!(ids(&bench, &["list", "--name", "First"]), [first.clone()], "in the description");
-    assert_eq!(ids(&bench, &["list", "--name", "papers"]), [second.clone()], "in the name");
-    assert_eq!(ids(&bench, &["list", "--source", "docs", "--permanent"]), [second.clone()]);
-    assert_eq!(ids(&bench, &["list", "--last", "1"]), [second.clone()]);
+    assert_eq!(ids(&bench, &["list", "--name", "First"]), [&*first], "in the description");
+    assert_eq!(ids(&bench, &["list", "--name", "papers"]), [&*second], "in the name");
+    assert_eq!(ids(&bench, &["list", "--source", "docs", "--permanent"]), [&*second]);
+    assert_eq!(ids(&bench, &["list", "--last", "1"]), [&*second]);
     assert_eq!(ids(&bench, &["list", "--last", "5"]), both);
     assert_eq!(ids(&bench, &["list", "--since", "1h"]), both);
     assert!(ids(&bench, &["list", "--before", "1 hour ago"]).is_empty());
@@ -200,8 +200,8 @@ fn which_snapshots_count() {
     // Exactly the moment of the second: `since` has it, `before` has not.
     let all = bench.json(&["list"]);
     let moment = all["snapshots"][1]["manifest"]["time"].as_str().unwrap();
-    assert_eq!(ids(&bench, &["list", "--since", moment]), [second.clone()]);
-    assert_eq!(ids(&bench, &["list", "--before", moment]), [first.clone()]);
+    assert_eq!(ids(&bench, &["list", "--since", moment]), [&*second]);
+    assert_eq!(ids(&bench, &["list", "--before", moment]), [&*first]);
     // `latest` is the latest of those.
     assert_eq!(bench.json(&["show", "latest", "--before", moment])["id"], first);
     bench.ok(&["restore", "latest", "--name", "First", "--before", "2999-01-01", "--to", "out"]);

@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Command, CommandFactory};
 
-#[path = "../src/bin/restow/args.rs"]
-#[allow(dead_code)]
+#[path = "../src/bin/restow/args/mod.rs"]
+#[allow(dead_code, unused_imports)]
 mod args;
 #[path = "../src/bin/restow/moment.rs"]
 mod moment;
@@ -167,6 +167,17 @@ fn every_command_and_every_flag_is_used_by_a_test() {
         }
     });
     assert!(unused.is_empty(), "no test of the binary uses: {unused:#?}");
+}
+
+#[test]
+fn every_command_shows_an_example_and_every_flag_says_what_it_does() {
+    leaves(&root(), "", &mut |path, command| {
+        let after = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+        assert!(after.contains("Example") && after.contains("restow "), "restow {path}: {after:?}");
+        for arg in command.get_arguments() {
+            assert!(arg.get_help().is_some(), "restow {path} {}", arg.get_id());
+        }
+    });
 }
 
 #[test]

@@ -147,6 +147,41 @@ fn a_passphrase_typed_at_a_terminal() {
 }
 
 #[test]
+fn a_deletion_asks_at_a_terminal_and_wants_a_typed_yes() {
+    let bench = Bench::with_repository();
+    fs::write(bench.path("a"), "a").unwrap();
+    bench.back_up(&["a"]);
+    for (answer, code, left) in [("y\n", 1, 1), ("\u{3}", 130, 1), ("yes\n", 0, 0)] {
+        let shell = format!(
+            "trap : INT; \"$RESTOW\" delete latest --passphrase-command 'echo a passphrase'; {LOOK}"
+        );
+        let mut terminal = Terminal::new(&bench, &shell);
+        terminal.wait_for("Type yes to delete 1 snapshots: ");
+        terminal.type_in(answer);
+        let said = terminal.end();
+        assert!(said.contains(&format!("code={code}")), "{answer:?}: {said}");
+        assert_eq!(bench.json(&["list"])["snapshots"].as_array().unwrap().len(), left);
+    }
+}
+
+#[test]
+fn a_new_passphrase_is_typed_twice() {
+    let bench = Bench::with_repository();
+    for (second, code) in [("something else\n", 2), ("the new one\n", 0)] {
+        let shell =
+            format!("\"$RESTOW\" key passwd --passphrase-command 'echo a passphrase'; {LOOK}");
+        let mut terminal = Terminal::new(&bench, &shell);
+        terminal.wait_for("New passphrase: ");
+        terminal.type_in("the new one\n");
+        terminal.wait_for("Again: ");
+        terminal.type_in(second);
+        let said = terminal.end();
+        assert!(said.contains(&format!("code={code}")) && !said.contains("the new one"), "{said}");
+    }
+    bench.ok(&["list", "--passphrase-command", "echo the new one"]);
+}
+
+#[test]
 fn a_restore_asks_at_a_terminal_and_wants_a_typed_yes() {
     let bench = Bench::with_repository();
     fs::create_dir(bench.path("site")).unwrap();

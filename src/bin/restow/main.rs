@@ -1,5 +1,8 @@
 //! The restow binary: arguments to operations to output. It uses the public library only.
 
+// std's own panic where they cannot write: `print.rs`.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 #[macro_use]
 mod print;
 
