@@ -4,7 +4,8 @@
 set -eu
 
 restow=$(realpath "$1")
-work=$(mktemp -d)
+# On a disk: what lies in memory, as /tmp may, is always read again.
+work=$(mktemp -d -p "${TMPDIR:-/var/tmp}")
 trap 'rm -rf "$work"' EXIT INT TERM
 export RESTOW_REPOSITORY="$work/repository"
 export RESTOW_PASSPHRASE="only for this demo"
@@ -21,14 +22,14 @@ cp -r src docs README.md Cargo.lock "$data/"
 rocks=$(find "${CARGO_HOME:-$HOME/.cargo}/registry/src" -maxdepth 2 -name 'librocksdb-sys-*' 2>/dev/null | head -n 1)
 [ -z "$rocks" ] || cp -r "$rocks/rocksdb" "$data/rocksdb"
 
-# A file younger than two seconds is always read again; let these grow older.
+# A file younger than a minute is read again next time. Nobody else writes to these: two seconds will do.
 sleep 3
 
 say "init"
 "$restow" init
 
 say "first night: $(find "$data" | wc -l) entries, $(du -sb "$data" | cut -f1) bytes"
-"$restow" backup "$data" -m "first night"
+"$restow" backup "$data" --settle 2 -m "first night"
 first=$("$restow" list --json | field id)
 after_first=$(size)
 cp -a "$data" "$work/first"
@@ -42,7 +43,7 @@ mv "$data/src/chunk" "$data/src/pieces"
 chmod 600 "$data/README.md"
 
 say "second night"
-"$restow" backup "$data" -m "second night"
+"$restow" backup "$data" --settle 2 -m "second night"
 after_second=$(size)
 second=$("$restow" list --json --source data | grep '"id"' | tail -n 1 | field id)
 

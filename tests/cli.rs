@@ -1,6 +1,8 @@
 //! Every command through the binary.
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::Stdio;
@@ -102,6 +104,49 @@ fn a_restore_to_the_original_place() {
     bench.ok(&["restore", &id, "--to", "out"]);
     assert_eq!(look(&bench.path("out/site")), before);
     assert!(bench.path("out/single.txt/single.txt").is_file());
+}
+
+#[test]
+fn a_folder_that_was_there_is_changed_only_when_told() {
+    let bench = Bench::with_repository();
+    let site = bench.path("site");
+    make_site(&site);
+    let id = bench.back_up(&["site"]);
+    let out = bench.path("out");
+    fs::create_dir(&out).unwrap();
+    fs::set_permissions(&out, fs::Permissions::from_mode(0o711)).unwrap();
+    let said = bench.ok(&["restore", &id, "--to", "out"]);
+    assert!(said.contains("left as they are"), "{said}");
+    assert_eq!(look(&out)[Path::new("")].mode, 0o711);
+    assert_eq!(look(&out.join("src")), look(&site.join("src")));
+    bench.ok(&["restore", &id, "--to", "out", "--overwrite"]);
+    assert_eq!(look(&out), look(&site));
+    // The original place is no other folder: it becomes what it was.
+    let before = look(&site);
+    fs::set_permissions(&site, fs::Permissions::from_mode(0o700)).unwrap();
+    bench.ok(&["restore", &id]);
+    assert_eq!(look(&site), before);
+}
+
+#[test]
+fn an_original_place_that_no_text_can_name() {
+    let bench = Bench::with_repository();
+    let source = bench.path("").join(OsStr::from_bytes(b"caf\xe9"));
+    fs::create_dir(&source).unwrap();
+    fs::write(source.join("file"), "x").unwrap();
+    for _ in 0..2 {
+        let output = bench.command(&["backup"]).arg(&source).output().unwrap();
+        assert!(output.status.success(), "{}", stderr(&output));
+    }
+    let snapshots = bench.json(&["list"]);
+    assert!(snapshots["snapshots"][1]["manifest"]["sources"][0]["parent"].is_string());
+    fs::remove_dir_all(&source).unwrap();
+    let before = look(&bench.path("")).len();
+    let error = bench.fails(2, &["restore", "latest"]);
+    assert!(error.contains("caf%E9") && error.contains("--to"), "{error}");
+    assert_eq!(look(&bench.path("")).len(), before, "nothing was made anywhere");
+    bench.ok(&["restore", "latest", "--to", "out"]);
+    assert_eq!(fs::read(bench.path("out/file")).unwrap(), b"x");
 }
 
 #[test]
@@ -338,4 +383,53 @@ fn completions() {
     for shell in ["bash", "zsh", "fish"] {
         assert!(bench.ok(&["completions", shell]).contains("restow"));
     }
+}
+
+#[test]
+fn a_reader_that_goes_away_and_a_disk_that_is_full() {
+    let bench = Bench::with_repository();
+    make_site(&bench.path("site"));
+    bench.ok(&["backup", "site"]);
+    let commands = [
+        &["list"][..],
+        &["list", "--json"],
+        &["show", "latest", "--entries"],
+        &["completions", "bash"],
+    ];
+    for args in commands {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = bench.command(args).stdout(writer).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{args:?}: {}", stderr(&output));
+        assert_eq!(stderr(&output), "");
+        let full = fs::File::options().write(true).open("/dev/full").unwrap();
+        let output = bench.command(args).stdout(full).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{args:?}");
+        assert!(stderr(&output).contains("cannot write to standard output"));
+    }
+    // Nobody to hear of an error, or of a snapshot that was taken all the same.
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = bench.command(&["restore", "none"]);
+    assert_eq!(command.stderr(writer).output().unwrap().status.code(), Some(5));
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let output = bench.command(&["backup", "site"]).stdout(writer).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert_eq!(bench.json(&["list"])["snapshots"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn a_home_with_the_repository_in_it_does_not_back_up_the_repository() {
+    let bench = Bench::with_repository();
+    make_site(&bench.path("site"));
+    let first = bench.back_up(&["."]);
+    let id = bench.back_up(&["--force", "."]);
+    for id in [first, id] {
+        let shown = bench.ok(&["show", "--entries", &id]);
+        let has = |end: &str| shown.lines().any(|line| line.ends_with(end));
+        assert!(has(" site/index.html") && has(" .cache"), "{shown}");
+        assert!(!has("repository") && !has("/restow"), "{shown}");
+    }
+    assert!(bench.fails(2, &["backup", "repository"]).contains("left out"));
 }

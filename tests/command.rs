@@ -1,16 +1,21 @@
 //! Commands and standard input as sources, through the binary.
 
+use std::ffi::OsString;
 use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Child, Output, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use restow::source::command::{CommandExporter, CommandOptions};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
 use crate::support::binary::{Bench, stderr};
+use crate::support::faulty::{Call, Failure, Faulty};
 use crate::support::model::noise;
 use crate::support::tree::look;
+use crate::support::{back_up, default_chunks, memory_repository, open, try_open};
 
 /// `restow backup command:NAME -- sh -c SCRIPT`
 fn shell<'a>(name: &'a str, script: &'a str) -> [&'a str; 6] {
@@ -146,6 +151,53 @@ fn a_child_killed_at_any_moment() {
     bench.ok(&["check", "--read-data"]);
 }
 
+#[test]
+fn a_child_that_asks_the_terminal() {
+    let bench = Bench::with_repository();
+    // What the system does to a background group that reads from its terminal.
+    for script in ["kill -TTIN $$", "exec >&-; kill -TTOU $$"] {
+        let _ = fs::remove_file(bench.path("pid"));
+        let script = format!("echo $$ >pid.new; mv pid.new pid; echo some; {script}; sleep 1000");
+        let error = bench.fails(8, &shell("command:x", &script));
+        assert!(error.contains("asks something on the terminal"), "{error}");
+        is_gone(pid_in(bench.path("pid")));
+        no_leftovers(&bench);
+    }
+    // Stopped by somebody else, it is waited for.
+    let bench = Bench::with_repository();
+    let script = "echo $$ >pid.new; mv pid.new pid; kill -STOP $$; echo whole";
+    let child = bench.command(&shell("command:x", script)).spawn().unwrap();
+    let pid = pid_in(bench.path("pid"));
+    std::thread::sleep(Duration::from_millis(300));
+    kill_process(pid, Signal::CONT).unwrap();
+    assert!(child.wait_with_output().unwrap().status.success());
+    bench.ok(&["restore", "latest", "--to", "out"]);
+    assert_eq!(fs::read(bench.path("out/x")).unwrap(), b"whole\n");
+}
+
+#[test]
+fn a_storage_that_fails_ends_the_child() {
+    let folder = tempfile::tempdir().unwrap();
+    let pid = folder.path().join("pid");
+    let script = format!("echo $$ >{0}.new; mv {0}.new {0}; exec cat /dev/urandom", pid.display());
+    let argv = ["sh", "-c", &script].map(OsString::from);
+    let exporter = CommandExporter::new("x", &argv, CommandOptions::default()).unwrap();
+    let mut started = 0;
+    for at in 0..6 {
+        let _ = fs::remove_file(&pid);
+        let storage = memory_repository(&default_chunks());
+        let faulty = Faulty::failing(storage.clone(), at, Failure::CrashBefore).only(&[Call::Put]);
+        let repository = try_open(Arc::new(faulty)).unwrap();
+        back_up(&repository, &[&exporter]).unwrap_err();
+        if pid.exists() {
+            started += 1;
+            is_gone(pid_in(pid.clone()));
+        }
+        assert!(open(storage).snapshots().unwrap().0.is_empty());
+    }
+    assert!(started > 0);
+}
+
 /// Starts a backup of a command, waits until the command runs, interrupts restow.
 fn interrupted(bench: &Bench, script: &str) -> (Output, Pid) {
     let _ = fs::remove_file(bench.path("pid"));
@@ -240,43 +292,4 @@ fn an_interrupt_while_standard_input_is_silent() {
     assert_eq!(output.status.code(), Some(130), "{}", stderr(&output));
     drop(stdin);
     no_leftovers(&bench);
-}
-
-#[test]
-fn one_snapshot_of_everything_or_none() {
-    let bench = Bench::with_repository();
-    let site = bench.path("site");
-    fs::create_dir_all(site.join("deep")).unwrap();
-    fs::write(site.join("deep/page"), noise(100_000, 3)).unwrap();
-    let database = rusqlite::Connection::open(bench.path("app.db")).unwrap();
-    database.execute_batch("CREATE TABLE t (a); INSERT INTO t VALUES (7)").unwrap();
-    let all = ["backup", "site", "sqlite:app.db", "command:dump.sql", "--"];
-    let with = |program: &[&'static str]| [&all[..], program].concat();
-
-    let error = bench.fails(8, &with(&["sh", "-c", "echo half; exit 1"]));
-    assert!(error.contains("command:dump.sql"), "{error}");
-    no_leftovers(&bench);
-
-    bench.ok(&with(&["echo", "whole"]));
-    let manifest = &bench.json(&["show", "latest"])["manifest"];
-    let kinds: Vec<_> = manifest["sources"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|source| source["kind"].as_str().unwrap().to_owned())
-        .collect();
-    assert_eq!(kinds, ["sqlite", "command", "folder"], "in the order of their prefixes");
-    bench.ok(&["restore", "latest", "--to", "out"]);
-    assert_eq!(look(&bench.path("out/site")), look(&site));
-    assert_eq!(fs::read(bench.path("out/dump.sql/dump.sql")).unwrap(), b"whole\n");
-    let restored = rusqlite::Connection::open(bench.path("out/app.db/app.db")).unwrap();
-    let seven: i64 = restored.query_row("SELECT a FROM t", [], |row| row.get(0)).unwrap();
-    assert_eq!(seven, 7);
-    drop(restored);
-
-    // A part, named as `show` prints it; and again, where all is in place already.
-    bench.ok(&["restore", "latest", "--to", "part", "--only", "site/deep"]);
-    assert!(bench.path("part/site/deep/page").is_file());
-    assert!(!bench.path("part/app.db").exists() && !bench.path("part/dump.sql").exists());
-    bench.ok(&["restore", "latest", "--to", "out"]);
 }

@@ -6,8 +6,10 @@ use restow::progress::{Cancel, Silent};
 use restow::repo::Repository;
 use restow::storage::{Key, Memory, Storage};
 
+use crate::support::binary::Bench;
 use crate::support::memory_source::{MemorySource, MemoryTarget};
 use crate::support::model::{Files, noise, path};
+use crate::support::tree::look;
 use crate::support::{back_up, memory_repository, open, restore_to_memory, small_chunks, view};
 
 fn keys_of(storage: &Memory, folder: &str) -> Vec<Key> {
@@ -85,9 +87,25 @@ fn a_damaged_block_hurts_one_file_and_the_other_comes_back() {
         &Cancel::new(),
     )
     .unwrap();
-    assert!(report.damaged_count > 0);
-    assert!(report.damaged.iter().all(|problem| problem.path.to_vec() == b"a"));
+    assert_eq!(report.damaged_count, 1, "once, however many of its chunks are damaged");
+    assert_eq!(report.damaged[0].path.to_vec(), b"a");
     assert!(target.contents()[&path("b")] == noise(300_000, 2));
+}
+
+/// Chunks are fetched some thousands at a time: damage in several of these lots is still one file's.
+#[test]
+fn a_long_file_without_any_of_its_bytes_is_damaged_once() {
+    let storage = memory_repository(&small_chunks());
+    let repository = open(storage.clone());
+    let files: Files = [(path("a"), noise(8 << 20, 1)), (path("b"), noise(10, 2))].into();
+    let id = back_up(&repository, &[&MemorySource::new(files)]).unwrap().id.unwrap();
+    storage.delete(&data_pack(&storage).0).unwrap();
+    let importer = Box::new(MemoryTarget::default().importer());
+    let (view, all) = (view(&repository, id), RestoreOptions::default());
+    let report = restore(&view, importer, &all, &Silent, &Cancel::new()).unwrap();
+    let named: Vec<_> = report.damaged.iter().map(|problem| problem.path.to_vec()).collect();
+    assert_eq!(named, [b"a", b"b"]);
+    assert_eq!(report.damaged_count, 2);
 }
 
 #[test]
@@ -127,4 +145,28 @@ fn an_unreadable_manifest_hides_no_other() {
     assert_eq!(unreadable[0].0, bad);
     assert_eq!(unreadable[0].1.kind(), ErrorKind::Damage);
     assert!(!checked(&repository, false).is_clean());
+}
+
+#[test]
+fn damaged_files_are_named_and_those_beyond_a_hundred_counted() {
+    let bench = Bench::with_repository();
+    let tree = bench.path("tree");
+    std::fs::create_dir(&tree).unwrap();
+    for number in 0..120 {
+        std::fs::write(tree.join(format!("file-{number:03}")), noise(2000, number)).unwrap();
+    }
+    let id = bench.back_up(&["tree"]);
+    for (name, seen) in look(&bench.path("repository/packs")) {
+        if seen.kind == "file" && seen.bytes[7] == 3 {
+            std::fs::remove_file(bench.path("repository/packs").join(name)).unwrap();
+        }
+    }
+    let error = bench.fails(4, &["restore", &id, "--to", "out"]);
+    let named = error.lines().filter(|line| line.starts_with("damaged: file-")).count();
+    assert_eq!(named, 100, "{error}");
+    assert!(error.contains("damaged: and 20 more"), "{error}");
+    let output = bench.run(&["restore", &id, "--to", "out", "--json", "--overwrite"]);
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["damaged_count"], 120);
+    assert_eq!(report["damaged"].as_array().unwrap().len(), 120);
 }

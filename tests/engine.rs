@@ -71,6 +71,37 @@ fn long_zero_runs_and_long_recipes() {
     assert!(restore_to_memory(&repository, report.id.unwrap()).contents() == files);
 }
 
+/// However a long stream is taken apart to be cut on all cores, its chunks are those of cutting it in order.
+#[test]
+fn long_streams_are_cut_as_if_in_one_go() {
+    let repository = open(memory_repository(&small_chunks()));
+    let cutter = repository.cutter().unwrap();
+    let long = [noise(7_000_000, 1), vec![0; 3_000_000], noise(9_000_001, 2)].concat();
+    let mut files: Files = (0..50).map(|n| (path(&format!("a{n}")), noise(n * 997, 3))).collect();
+    files.insert(path("b"), long.clone());
+    files.insert(path("c"), noise(2 << 20, 4));
+    files.insert(path("d"), long);
+    let mut chunks = 0;
+    for mut rest in files.values().map(Vec::as_slice) {
+        while let Some(cut) = cutter.cut(rest, true) {
+            rest = &rest[cut.len..];
+            chunks += 1;
+        }
+    }
+    for read_size in [usize::MAX, 70_001] {
+        let mut source = MemorySource::new(files.clone());
+        source.read_size = read_size;
+        source.troubles.insert(path("d"), Trouble::Unreadable(18_000_000));
+        let report = back_up(&repository, &[&source]).unwrap();
+        assert_eq!(report.manifest.problem_count, 1);
+        source.troubles.clear();
+        let report = back_up(&repository, &[&source]).unwrap();
+        assert_eq!(report.manifest.statistics.chunks, chunks);
+        assert!(report.written.new_chunks < 10_000, "the stream that broke off was cut otherwise");
+        assert!(restore_to_memory(&repository, report.id.unwrap()).contents() == files);
+    }
+}
+
 #[test]
 fn several_sources_are_one_snapshot() {
     let repository = open(memory_repository(&default_chunks()));

@@ -4,11 +4,14 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use restow::codec::Secret;
+use restow::codec::{Keys, MasterKey, Secret};
+use restow::format::{ConfigRecord, ObjectKind, Time};
+use restow::id::RepositoryId;
 use restow::ops::{CheckOptions, check};
 use restow::progress::{Cancel, Silent};
 use restow::repo::{OpenOptions, Repository};
 use restow::storage::Local;
+use restow::store::Vault;
 
 use crate::support::{identity, restore_to_memory};
 
@@ -37,4 +40,51 @@ fn version_1() {
     }
     let options = CheckOptions { read_data: true, snapshot: None };
     assert!(check(&repository, &options, &Silent, &Cancel::new()).unwrap().is_clean());
+}
+
+/// The hex bytes of the indented lines that follow `heading` in the format's description.
+fn bytes_after(heading: &str) -> Vec<u8> {
+    let (_, text) = FORMAT.split_once(heading).unwrap();
+    let lines = text.lines().skip_while(|line| !line.starts_with("    "));
+    let lines = lines.take_while(|line| line.starts_with("    "));
+    let digits: String = lines
+        .flat_map(|line| line.trim().split("   ").next().unwrap().chars())
+        .filter(|digit| *digit != ' ')
+        .collect();
+    (0..digits.len())
+        .step_by(2)
+        .map(|at| u8::from_str_radix(&digits[at..at + 2], 16))
+        .collect::<Result<_, _>>()
+        .unwrap()
+}
+
+fn named(name: &str) -> &str {
+    FORMAT.lines().find_map(|line| line.trim().strip_prefix(name)).unwrap().trim()
+}
+
+const FORMAT: &str = include_str!("../docs/FORMAT.md");
+
+#[test]
+fn the_example_in_the_formats_description() {
+    let repository = RepositoryId::new([1; 16]);
+    let keys = Keys::new(repository, MasterKey::from_bytes([7; 32]));
+    assert_eq!(
+        blake3::keyed_hash(keys.chunk_id(), b"hello").to_hex().as_str(),
+        named("chunk id  ")
+    );
+    let subkey = blake3::derive_key("restow 2026 v1 seal config", &[7; 32]);
+    assert_eq!(blake3::Hash::from(subkey).to_hex().as_str(), named("subkey of config"));
+    let object_key = blake3::keyed_hash(&subkey, &[[1; 16], [9; 16], [9; 16]].concat());
+    assert_eq!(object_key.to_hex().as_str(), named("object key"));
+
+    let object = bytes_after("The object, 121 bytes");
+    assert_eq!(object.len(), 121);
+    let config: ConfigRecord =
+        Vault::new(keys).open(ObjectKind::Config, "config", &object).unwrap();
+    assert_eq!(config.repository, repository);
+    assert_eq!(config.created, Time { seconds: 1_790_000_000, nanos: 123_456_789 });
+    assert_eq!((config.chunk_min, config.chunk_max, config.compression), (16_384, 262_144, 3));
+    assert_eq!(config.ext[0].value.to_vec(), b"later");
+    let record = restow::format::encode(&config).unwrap();
+    assert_eq!(record, bytes_after("The record, 60 bytes"));
 }

@@ -12,7 +12,7 @@ use restow::source::{
 
 use crate::support::{back_up, memory_repository, open, small_chunks, view};
 
-fn entry(path: &str, kind: EntryKind) -> Entry {
+pub fn entry(path: &str, kind: EntryKind) -> Entry {
     let unix = Some(UnixAttributes { mode: 0o755, ..UnixAttributes::default() });
     let path = EntryPath::new(path).unwrap();
     let (token, content) = (Bytes::default(), None);
@@ -20,7 +20,7 @@ fn entry(path: &str, kind: EntryKind) -> Entry {
 }
 
 /// A source that says whatever it likes.
-struct Liar(Vec<Entry>);
+pub struct Liar(pub Vec<Entry>);
 
 impl Exporter for Liar {
     fn describe(&self) -> Description {

@@ -3,6 +3,7 @@
 // A test says what it expects by failing.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::string_slice)]
 
+mod check_cancelled;
 mod cli;
 mod cli_commands;
 mod cli_config;
@@ -23,10 +24,14 @@ mod hostile;
 mod index_cache;
 mod layers;
 mod local_storage;
+mod lost_catalog;
 mod lying_trees;
 mod manager;
 mod ops;
 mod refusals;
 mod scale;
+mod several_sources;
 mod sqlite;
 mod support;
+mod troubled_target;
+mod trust;

@@ -2,6 +2,8 @@
 
 mod cutter;
 mod fingerprint;
+mod guess;
 
 pub use cutter::{BadSizes, ChunkSizes, Cut, Cutter, GEAR_BYTES};
 pub use fingerprint::{chunk_id, end_fingerprint};
+pub use guess::Guess;

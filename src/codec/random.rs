@@ -2,9 +2,10 @@
 
 use super::CodecError;
 
-/// `N` fresh random bytes.
+/// `N` fresh random bytes. From the system itself: AWS-LC's own generator measures jitter for a long moment
+/// before its first byte.
 pub fn random<const N: usize>() -> Result<[u8; N], CodecError> {
     let mut bytes = [0u8; N];
-    aws_lc_rs::rand::fill(&mut bytes).map_err(|_| CodecError::NoRandom)?;
+    getrandom::fill(&mut bytes).map_err(|_| CodecError::NoRandom)?;
     Ok(bytes)
 }

@@ -107,6 +107,33 @@ impl PackContents {
         self.blocks.iter().map(|block| block.chunks.len()).sum()
     }
 
+    /// Equal for equal contents, short enough to be kept for every pack.
+    pub fn fingerprint(&self) -> [u8; 16] {
+        let mut hasher = blake3::Hasher::new();
+        let count = |len: usize| (len as u64).to_le_bytes();
+        hasher.update(&count(self.bases.len()));
+        for base in &self.bases {
+            hasher.update(base.as_bytes());
+        }
+        for block in &self.blocks {
+            hasher.update(&block.sealed_len.to_le_bytes());
+            hasher.update(&[block.codec as u8, block.depth]);
+            hasher.update(&count(block.bases.len()));
+            for base in &block.bases {
+                for number in [base.base, base.skip, base.len] {
+                    hasher.update(&number.to_le_bytes());
+                }
+            }
+            hasher.update(&count(block.chunks.len()));
+            for chunk in &block.chunks {
+                hasher.update(chunk.id.as_bytes()).update(&chunk.len.to_le_bytes());
+            }
+        }
+        let mut short = [0; 16];
+        hasher.finalize_xof().fill(&mut short);
+        short
+    }
+
     pub(super) fn check(&self, what: &'static str) -> Result<(), FormatError> {
         let damaged =
             |expected: &str, found: String| Err(FormatError::damaged(what, 2, expected, found));

@@ -8,48 +8,6 @@ use crate::id::{ActorId, ChunkId, ObjectId, PackId};
 
 use super::{IngestedObject, Location, PackEntry};
 
-/// A pack as one index object lists it. Two objects that list the same pack with different contents (one of
-/// them was rebuilt without what could not be read) list two packs, each visible as long as its own object is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct ListedPack {
-    pub entry: PackEntry,
-    /// Says whether contents are the same.
-    pub contents: [u8; 16],
-}
-
-impl ListedPack {
-    pub(super) fn of(pack: &IndexedPack) -> Self {
-        let entry = PackEntry { id: pack.id, kind: pack.kind, len: pack.len };
-        Self { entry, contents: fingerprint(&pack.contents) }
-    }
-}
-
-fn fingerprint(contents: &PackContents) -> [u8; 16] {
-    let mut hasher = blake3::Hasher::new();
-    let count = |len: usize| (len as u64).to_le_bytes();
-    hasher.update(&count(contents.bases.len()));
-    for base in &contents.bases {
-        hasher.update(base.as_bytes());
-    }
-    for block in &contents.blocks {
-        hasher.update(&block.sealed_len.to_le_bytes());
-        hasher.update(&[block.codec as u8, block.depth]);
-        hasher.update(&count(block.bases.len()));
-        for base in &block.bases {
-            for number in [base.base, base.skip, base.len] {
-                hasher.update(&number.to_le_bytes());
-            }
-        }
-        hasher.update(&count(block.chunks.len()));
-        for chunk in &block.chunks {
-            hasher.update(chunk.id.as_bytes()).update(&chunk.len.to_le_bytes());
-        }
-    }
-    let mut short = [0; 16];
-    hasher.finalize_xof().fill(&mut short);
-    short
-}
-
 /// One copy of a chunk, its pack by number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct ChunkCopy {
@@ -143,7 +101,7 @@ struct Object {
 }
 
 struct Pack {
-    listed: ListedPack,
+    entry: PackEntry,
     /// How many objects list it.
     objects: u32,
 }
@@ -153,16 +111,16 @@ struct Pack {
 pub(super) struct Listing {
     objects: BTreeMap<ObjectId, Object>,
     packs: BTreeMap<u32, Pack>,
-    numbers: BTreeMap<ListedPack, u32>,
+    numbers: BTreeMap<PackEntry, u32>,
     /// The next pack's number. None is given twice, so rows of a forgotten pack never come to mean another.
     next: u32,
 }
 
 impl Listing {
     /// Takes over a pack that has a number already.
-    pub(super) fn restore_pack(&mut self, number: u32, listed: ListedPack) {
-        self.packs.insert(number, Pack { listed, objects: 0 });
-        self.numbers.insert(listed, number);
+    pub(super) fn restore_pack(&mut self, number: u32, entry: PackEntry) {
+        self.packs.insert(number, Pack { entry, objects: 0 });
+        self.numbers.insert(entry, number);
     }
 
     /// The numbers of a record's packs, each once, in its order, and for each whether its rows are in already.
@@ -171,21 +129,21 @@ impl Listing {
         let mut seen = BTreeSet::new();
         let mut numbered = Vec::new();
         for (position, pack) in record.packs.iter().enumerate() {
-            let listed = ListedPack::of(pack);
-            if !seen.insert(listed) {
+            let entry = PackEntry::of(pack);
+            if !seen.insert(entry) {
                 continue;
             }
-            let number = match self.numbers.get(&listed) {
+            let number = match self.numbers.get(&entry) {
                 Some(number) => *number,
                 None => {
                     let number = self.next;
                     self.next = number.checked_add(1)?;
-                    self.restore_pack(number, listed);
+                    self.restore_pack(number, entry);
                     number
                 }
             };
             let has_rows = self.packs.get(&number).is_some_and(|pack| pack.objects > 0);
-            numbered.push(Numbered { position, number, listed, has_rows });
+            numbered.push(Numbered { position, number, entry, has_rows });
         }
         Some(numbered)
     }
@@ -216,19 +174,19 @@ impl Listing {
             }
         }
         for pack in gone.iter().filter_map(|number| self.packs.remove(number)) {
-            self.numbers.remove(&pack.listed);
+            self.numbers.remove(&pack.entry);
         }
         gone
     }
 
     /// The pack of that number, if some object lists it.
     pub(super) fn pack(&self, number: u32) -> Option<&PackEntry> {
-        self.packs.get(&number).filter(|pack| pack.objects > 0).map(|pack| &pack.listed.entry)
+        self.packs.get(&number).filter(|pack| pack.objects > 0).map(|pack| &pack.entry)
     }
 
     /// The numbers some object lists a pack under.
     pub(super) fn numbers_of(&self, id: PackId, kind: PackKind) -> Vec<u32> {
-        let first = |len, contents| ListedPack { entry: PackEntry { id, kind, len }, contents };
+        let first = |len, contents| PackEntry { id, kind, len, contents };
         self.numbers
             .range(first(0, [0; 16])..=first(u64::MAX, [0xff; 16]))
             .map(|(_, number)| *number)
@@ -276,7 +234,7 @@ pub(super) struct Numbered {
     pub position: usize,
     pub number: u32,
     #[cfg_attr(not(feature = "rocksdb"), expect(dead_code))]
-    pub listed: ListedPack,
+    pub entry: PackEntry,
     /// Whether another object lists it already, so that its rows need not be written again.
     pub has_rows: bool,
 }

@@ -1,6 +1,6 @@
 //! What the index knows of a chunk, a pack and an index object.
 
-use crate::format::{Codec, PackKind};
+use crate::format::{Codec, IndexedPack, PackKind};
 use crate::id::{ActorId, ChunkId, ObjectId, PackId};
 
 /// One copy of a chunk: its block in its pack, and its place in the decoded block.
@@ -29,12 +29,23 @@ pub struct Base {
     pub len: u32,
 }
 
+/// A pack as one index object lists it. Two objects that list the same pack with different contents (one of
+/// them was rebuilt without what could not be read) list two packs, each visible as long as its own object is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PackEntry {
     pub id: PackId,
     pub kind: PackKind,
     /// Bytes of the pack object.
     pub len: u64,
+    /// Says whether contents are the same: [`crate::format::PackContents::fingerprint`].
+    pub contents: [u8; 16],
+}
+
+impl PackEntry {
+    pub fn of(pack: &IndexedPack) -> Self {
+        let contents = pack.contents.fingerprint();
+        Self { id: pack.id, kind: pack.kind, len: pack.len, contents }
+    }
 }
 
 /// An index object that has been taken in.

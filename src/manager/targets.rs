@@ -28,14 +28,7 @@ impl Planned {
         for part in RestoreTarget::of(view, &Selection::default(), Some(target))? {
             let (mut importer, _) = part.importer(options, cancel)?;
             let part = RestoreOptions { prefix: part.prefix, ..RestoreOptions::default() };
-            let RestorePlan { new, kept, replaced, bytes, replacements } =
-                plan_restore(view, &mut *importer, &part, cancel)?;
-            let plan = &mut planned.plan;
-            plan.new += new;
-            plan.kept += kept;
-            plan.replaced += replaced;
-            plan.bytes += bytes;
-            plan.replacements.extend(replacements);
+            planned.plan.add(plan_restore(view, &mut *importer, &part, cancel)?);
             planned.parts.push((part, importer));
         }
         Ok(planned)
@@ -49,13 +42,7 @@ impl Planned {
     ) -> Result<RestoreReport, OpError> {
         let mut report = RestoreReport::default();
         for (options, importer) in self.parts {
-            let RestoreReport { entries, bytes, kept_bytes, damaged, damaged_count } =
-                restore(view, importer, &options, observer, cancel)?;
-            report.entries += entries;
-            report.bytes += bytes;
-            report.kept_bytes += kept_bytes;
-            report.damaged.extend(damaged);
-            report.damaged_count += damaged_count;
+            report.add(restore(view, importer, &options, observer, cancel)?);
         }
         Ok(report)
     }

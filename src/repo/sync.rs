@@ -81,10 +81,9 @@ impl IndexState {
         Ok(Self { index, unreadable })
     }
 
-    /// Every pack some index object lists.
-    pub fn packs(&self) -> HashMap<PackId, PackEntry> {
-        let objects = self.index.objects();
-        objects.into_iter().flat_map(|object| object.packs).map(|pack| (pack.id, pack)).collect()
+    /// Every pack some index object lists, as it lists it: one id may come more than once.
+    pub fn packs(&self) -> BTreeSet<PackEntry> {
+        self.index.objects().into_iter().flat_map(|object| object.packs).collect()
     }
 
     /// Packs a writer may take chunks in for stored: listed at the length the index says, not condemned, of

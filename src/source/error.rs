@@ -2,6 +2,8 @@
 
 use std::io;
 
+use rustix::io::Errno;
+
 use crate::fault::ErrorKind;
 
 #[derive(Debug, thiserror::Error)]
@@ -10,6 +12,13 @@ pub enum SourceError {
     Io {
         /// "read", "list", "create", "set attributes of"…
         action: &'static str,
+        path: String,
+        #[source]
+        source: io::Error,
+    },
+    /// Nothing at all can be written to the target.
+    #[error("cannot use the target {path}: {source}")]
+    Target {
         path: String,
         #[source]
         source: io::Error,
@@ -26,9 +35,50 @@ impl SourceError {
             Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => {
                 ErrorKind::NotFound
             }
-            Self::Io { .. } => ErrorKind::Failed,
+            Self::Io { .. } | Self::Target { .. } => ErrorKind::Failed,
             Self::Refused { kind, .. } => *kind,
             Self::Interrupted => ErrorKind::Interrupted,
         }
     }
+
+    /// Whether nothing else can be expected to succeed either: a full or failing disk, a lost connection.
+    /// Any other error is one entry's own.
+    pub fn is_fatal(&self) -> bool {
+        match self {
+            Self::Io { source, .. } => match source.raw_os_error().map(Errno::from_raw_os_error) {
+                Some(errno) => FATAL.contains(&errno),
+                None => true,
+            },
+            Self::Target { .. } | Self::Interrupted => true,
+            Self::Refused { kind, .. } => match kind {
+                ErrorKind::Failed | ErrorKind::Damage | ErrorKind::NotFound | ErrorKind::Exists => {
+                    false
+                }
+                ErrorKind::Usage
+                | ErrorKind::WrongKey
+                | ErrorKind::Unreachable
+                | ErrorKind::TooNew
+                | ErrorKind::Interrupted => true,
+            },
+        }
+    }
 }
+
+const FATAL: &[Errno] = &[
+    Errno::NOSPC,
+    Errno::DQUOT,
+    Errno::ROFS,
+    Errno::IO,
+    Errno::NOMEM,
+    Errno::MFILE,
+    Errno::NFILE,
+    Errno::PIPE,
+    Errno::NOTCONN,
+    Errno::CONNREFUSED,
+    Errno::CONNRESET,
+    Errno::CONNABORTED,
+    Errno::TIMEDOUT,
+    Errno::HOSTUNREACH,
+    Errno::NETUNREACH,
+    Errno::NETDOWN,
+];

@@ -11,6 +11,7 @@ pub mod files;
 mod options;
 mod report;
 pub mod sqlite;
+mod url;
 
 use std::io::Read;
 
@@ -125,6 +126,9 @@ pub enum Fate {
 
 /// Writes entries into a target. Calls come in catalog order, each walk over the same entries:
 /// `inspect` for all, then `place` for all, then `settle` for all directories, children first.
+///
+/// An error that is not [fatal](SourceError::is_fatal) is one entry's own, here and in its sink: the others
+/// follow all the same.
 pub trait Importer: Send {
     /// Looks, changes nothing.
     fn inspect(&mut self, entry: &Entry) -> Result<Fate, SourceError>;

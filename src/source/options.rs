@@ -7,6 +7,9 @@ pub struct RestoreOptions {
     pub overwrite: bool,
     /// Whose the restored files are.
     pub owners: OwnerPolicy,
+    /// Give a target folder that was there before the attributes of the snapshot's root. A new one always
+    /// gets them.
+    pub change_root: bool,
 }
 
 /// Whose the restored files are. Only root can give files away; for others the choice makes no difference.

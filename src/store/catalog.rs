@@ -1,5 +1,6 @@
 //! Catalogs of any number of entries, written and read a leaf at a time.
 
+use crate::fault::ErrorKind;
 use crate::format::{
     CatalogChild, CatalogLeaf, CatalogNode, Content, Entry, EntryKind, EntryPath, NodeRef, Recipe,
     TreeRoot, encode,
@@ -93,103 +94,163 @@ fn size_of(entry: &Entry) -> usize {
         + properties.sum::<usize>()
 }
 
+/// What comes next in a catalog.
+#[derive(Debug)]
+pub enum CatalogItem {
+    Entry(Entry),
+    Lost(Lost),
+}
+
+/// A stretch of a catalog that cannot be read, as the node above it tells.
+#[derive(Debug)]
+pub struct Lost {
+    pub entries: u64,
+    /// The path of the last of them.
+    pub last: EntryPath,
+    pub error: StoreError,
+}
+
 /// Reads the entries of a snapshot in order, from any path on.
 pub struct CatalogCursor<'a> {
     reader: &'a StoreReader,
     root: TreeRoot,
     started: bool,
-    leaf: std::iter::Peekable<std::vec::IntoIter<Entry>>,
+    /// Entries before this one are stepped over.
+    from: EntryPath,
+    leaf: std::vec::IntoIter<Entry>,
     pending: Vec<std::vec::IntoIter<CatalogChild>>,
-    last: Option<EntryPath>,
+    /// The entry given last.
+    given: Option<EntryPath>,
+    /// Where the leaf or the loss that was met last ends. A node that ends no later is not read: so no node
+    /// is walked twice, whatever a tree says.
+    reached: Option<EntryPath>,
 }
 
 impl<'a> CatalogCursor<'a> {
     pub fn new(reader: &'a StoreReader, root: TreeRoot) -> Self {
-        let leaf = Vec::new().into_iter().peekable();
-        Self { reader, root, started: false, leaf, pending: Vec::new(), last: None }
+        Self {
+            reader,
+            root,
+            started: false,
+            from: EntryPath::root(),
+            leaf: Vec::new().into_iter(),
+            pending: Vec::new(),
+            given: None,
+            reached: None,
+        }
     }
 
+    /// The next entry. What is lost is an error; a caller who asks again gets what lies behind it.
     pub fn next_entry(&mut self) -> Result<Option<Entry>, StoreError> {
-        if !self.started {
-            self.started = true;
-            self.enter(self.root.node, None, self.root.levels, None)?;
+        match self.next_item()? {
+            Some(CatalogItem::Entry(entry)) => Ok(Some(entry)),
+            Some(CatalogItem::Lost(lost)) => Err(lost.error),
+            None => Ok(None),
         }
-        self.fill()?;
-        let Some(entry) = self.leaf.next() else { return Ok(None) };
-        // Across leaves too: a tree that names a leaf twice would otherwise be walked for ever.
-        if let Some(last) = self.last.take_if(|last| *last >= entry.path) {
-            let expected = format!("an entry behind {last:?}");
-            let found = format!("{:?}", entry.path);
-            return Err(StoreError::damaged("catalog", "catalog", expected, found));
+    }
+
+    /// The next entry or loss. An error only where nothing can be read on: the root is damaged, or a node
+    /// needs a newer restow.
+    pub fn next_item(&mut self) -> Result<Option<CatalogItem>, StoreError> {
+        self.start()?;
+        loop {
+            if let Some(entry) = self.leaf.next() {
+                if entry.path < self.from {
+                    continue;
+                }
+                self.given = Some(entry.path.clone());
+                return Ok(Some(CatalogItem::Entry(entry)));
+            }
+            let depth = u8::try_from(self.pending.len()).unwrap_or(u8::MAX);
+            let Some(children) = self.pending.last_mut() else { return Ok(None) };
+            let Some(child) = children.next() else {
+                self.pending.pop();
+                continue;
+            };
+            if child.last < self.from {
+                continue;
+            }
+            match self.enter_child(&child, self.root.levels.saturating_sub(depth)) {
+                Ok(()) => {}
+                Err(error)
+                    if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::TooNew) =>
+                {
+                    return Err(error);
+                }
+                Err(error) => {
+                    let CatalogChild { entries, last, .. } = child;
+                    self.reach(&last);
+                    return Ok(Some(CatalogItem::Lost(Lost { entries, last, error })));
+                }
+            }
         }
-        self.last = Some(entry.path.clone());
-        Ok(Some(entry))
     }
 
     /// Goes on with the first entry at or behind `path`. Reads one node a level.
     pub fn seek(&mut self, path: &EntryPath) -> Result<(), StoreError> {
-        self.started = true;
-        self.last = None;
-        self.pending.clear();
-        self.leaf = Vec::new().into_iter().peekable();
-        self.enter(self.root.node, None, self.root.levels, Some(path))?;
-        while self.leaf.next_if(|entry| entry.path < *path).is_some() {}
-        Ok(())
+        *self = Self { from: path.clone(), ..Self::new(self.reader, self.root) };
+        self.start()
     }
 
-    /// Reads nodes until the current leaf has an entry, or there is none left.
-    fn fill(&mut self) -> Result<(), StoreError> {
-        while self.leaf.peek().is_none() {
-            let Some(children) = self.pending.last_mut() else { return Ok(()) };
-            match children.next() {
-                Some(child) => {
-                    let above = u8::try_from(self.pending.len()).unwrap_or(u8::MAX);
-                    let level = self.root.levels.saturating_sub(above);
-                    self.enter(child.node, Some(child), level, None)?;
-                }
-                None => drop(self.pending.pop()),
-            }
+    fn start(&mut self) -> Result<(), StoreError> {
+        if self.started {
+            return Ok(());
         }
+        self.enter(self.root.node, self.root.levels, None)?;
+        self.started = true;
         Ok(())
     }
 
-    /// Reads a node and, with a path to seek, what lies on the way down to it.
+    fn enter_child(&mut self, child: &CatalogChild, level: u8) -> Result<(), StoreError> {
+        behind(child.node, self.reached.as_ref(), Some(&child.last))?;
+        self.enter(child.node, level, Some(child))
+    }
+
+    /// Reads a node.
     fn enter(
         &mut self,
-        mut node: NodeRef,
-        mut said: Option<CatalogChild>,
-        mut level: u8,
-        seek: Option<&EntryPath>,
+        node: NodeRef,
+        level: u8,
+        said: Option<&CatalogChild>,
     ) -> Result<(), StoreError> {
-        while level > 0 {
+        if level > 0 {
             let found = self.reader.node::<CatalogNode>(node)?;
             check_level(node, level, found.level)?;
             let total = found.total().map_err(|e| StoreError::format(node.id, e))?;
-            check_child(said.as_ref(), total, found.children.last().map(|child| &child.last))?;
-            let mut children = found.children;
-            if let Some(path) = seek {
-                let before = children.partition_point(|child| child.last < *path);
-                children.drain(..before);
-            }
-            let mut children = children.into_iter();
-            let next = match seek {
-                Some(_) => children.next(),
-                None => None,
-            };
-            self.pending.push(children);
-            match next {
-                Some(child) => {
-                    node = child.node;
-                    said = Some(child);
-                }
-                None => return Ok(()),
-            }
-            level -= 1;
+            check_child(said, total, found.children.last().map(|child| &child.last))?;
+            self.pending.push(found.children.into_iter());
+            return Ok(());
         }
         let entries = self.reader.node::<CatalogLeaf>(node)?.entries;
-        check_child(said.as_ref(), entries.len() as u64, entries.last().map(|entry| &entry.path))?;
-        self.leaf = entries.into_iter().peekable();
+        let last = entries.last().map(|entry| &entry.path);
+        check_child(said, entries.len() as u64, last)?;
+        behind(node, self.given.as_ref(), entries.first().map(|entry| &entry.path))?;
+        if let Some(last) = last {
+            self.reach(last);
+        }
+        self.leaf = entries.into_iter();
         Ok(())
+    }
+
+    fn reach(&mut self, path: &EntryPath) {
+        if self.reached.as_ref().is_none_or(|reached| reached < path) {
+            self.reached = Some(path.clone());
+        }
+    }
+}
+
+/// Entries ascend across nodes, too.
+fn behind(
+    node: NodeRef,
+    before: Option<&EntryPath>,
+    path: Option<&EntryPath>,
+) -> Result<(), StoreError> {
+    match (before, path) {
+        (Some(before), Some(path)) if before >= path => {
+            let expected = format!("an entry behind {before:?}");
+            Err(StoreError::damaged(node.id, "catalog", expected, format!("{path:?}")))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -1,5 +1,6 @@
 //! A segment of stream bytes to references and coded blocks. Pure but for look-ups; runs on any thread.
 
+use std::cell::RefCell;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -16,6 +17,15 @@ use super::{Known, StoreError, Vault};
 pub struct Segment {
     pub bytes: Vec<u8>,
     pub chunks: Vec<SegmentChunk>,
+    /// Room for what they are coded to.
+    coded: Vec<u8>,
+}
+
+impl Segment {
+    /// `len` bytes of zeros, nothing cut.
+    pub fn with_len(len: usize) -> Self {
+        Self { bytes: vec![0; len], ..Self::default() }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +58,13 @@ pub(super) struct CodedBlock {
 }
 
 impl CodedSegment {
+    /// Its buffers, to be filled again. What the bytes were stays in them.
+    pub fn into_spent(self) -> Segment {
+        let mut coded = self.coded;
+        coded.clear();
+        Segment { bytes: self.bytes, chunks: Vec::new(), coded }
+    }
+
     pub(super) fn block_bytes(&self, block: &CodedBlock) -> &[u8] {
         let from = if block.codec == Codec::Raw { &self.bytes } else { &self.coded };
         from.get(block.place.clone()).unwrap_or_default()
@@ -63,7 +80,7 @@ pub struct Encoder {
 
 impl Encoder {
     pub fn encode(&self, segment: Segment) -> Result<CodedSegment, StoreError> {
-        let Segment { bytes, chunks } = segment;
+        let Segment { bytes, chunks, coded } = segment;
         let mut refs = Vec::with_capacity(chunks.len());
         let mut runs: Vec<Run> = Vec::new();
         for (number, chunk) in chunks.iter().enumerate() {
@@ -74,7 +91,7 @@ impl Encoder {
                 Run::extend(&mut runs, number, chunk);
             }
         }
-        let mut coded = CodedSegment { bytes, refs, blocks: Vec::new(), coded: Vec::new() };
+        let mut coded = CodedSegment { bytes, refs, blocks: Vec::new(), coded };
         self.code_runs(&runs, &mut coded).map_err(|e| StoreError::codec("new block", e))?;
         Ok(coded)
     }
@@ -92,21 +109,27 @@ impl Encoder {
     }
 
     fn code_runs(&self, runs: &[Run], to: &mut CodedSegment) -> Result<(), codec::CodecError> {
-        let mut scratch = Vec::new();
-        for run in runs {
-            let raw = to.bytes.get(run.bytes.clone()).unwrap_or_default();
-            let shrank = codec::compress(self.level, raw, &mut scratch)?;
-            let (codec, place) = if shrank {
-                let start = to.coded.len();
-                to.coded.extend_from_slice(&scratch);
-                (Codec::Zstd, start..to.coded.len())
-            } else {
-                (Codec::Raw, run.bytes.clone())
-            };
-            to.blocks.push(CodedBlock { codec, chunks: run.chunks.clone(), place });
-        }
-        Ok(())
+        SCRATCH.with_borrow_mut(|scratch| {
+            for run in runs {
+                let raw = to.bytes.get(run.bytes.clone()).unwrap_or_default();
+                let shrank = codec::compress(self.level, raw, scratch)?;
+                let (codec, place) = if shrank {
+                    let start = to.coded.len();
+                    to.coded.extend_from_slice(scratch);
+                    (Codec::Zstd, start..to.coded.len())
+                } else {
+                    (Codec::Raw, run.bytes.clone())
+                };
+                to.blocks.push(CodedBlock { codec, chunks: run.chunks.clone(), place });
+            }
+            Ok(())
+        })
     }
+}
+
+thread_local! {
+    /// One block, coded.
+    static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Consecutive new chunks that share a block.

@@ -1,6 +1,6 @@
 //! Many chunks at once: grouped by pack, neighbours read together, decoded on all cores.
 
-use std::collections::HashMap;
+use std::cell::Cell;
 
 use rayon::prelude::*;
 
@@ -24,8 +24,8 @@ pub type Deliver<'d, T> = dyn Fn(T, Result<&[u8], StoreError>) + Sync + 'd;
 
 /// Blocks are read together when no more than this lies between them.
 const GAP_MAX: u64 = 64 * 1024;
-/// And as long as one read stays below this.
-const RUN_MAX: u64 = 2 * 1024 * 1024;
+/// And as long as one read stays below this: enough of them for all cores.
+const RUN_MAX: u64 = 512 * 1024;
 
 struct PlacedWant<'w, T> {
     at: Location,
@@ -36,24 +36,19 @@ impl StoreReader {
     /// Delivers every wanted chunk exactly once, verified or with what is wrong with it, in any order and
     /// from several threads. Each block is read and decoded once for all chunks wanted of it.
     pub fn fetch<T: Copy + Send + Sync>(&self, wants: &[Want<T>], deliver: &Deliver<'_, T>) {
-        let mut found: HashMap<ChunkId, Location> = HashMap::with_capacity(wants.len());
-        let mut placed = Vec::with_capacity(wants.len());
-        for want in wants {
-            let at = match found.get(&want.id) {
-                Some(at) => Ok(*at),
-                None => self.locate(&want.id).and_then(|copies| first(&copies, want)),
-            };
-            match at {
-                Ok(at) => {
-                    found.insert(want.id, at);
-                    placed.push(PlacedWant { at, want });
-                }
-                Err(error) => deliver(want.tag, Err(error)),
-            }
-        }
+        let mut placed: Vec<_> = wants
+            .par_iter()
+            .filter_map(|want| {
+                let found = self.locate(&want.id).and_then(|copies| first(&copies, want));
+                let wrong = |error| deliver(want.tag, Err(error));
+                found.map(|at| PlacedWant { at, want }).map_err(wrong).ok()
+            })
+            .collect();
         placed.sort_by_key(|want| (want.at.pack, want.at.offset, want.at.chunk_offset));
-        runs(&placed).into_par_iter().for_each_init(Scratch::default, |scratch, run| {
-            self.fetch_run(run, scratch, deliver);
+        runs(&placed).into_par_iter().for_each(|run| {
+            let mut scratch = SCRATCH.take();
+            self.fetch_run(run, &mut scratch, deliver);
+            SCRATCH.set(scratch);
         });
     }
 
@@ -95,6 +90,11 @@ impl StoreReader {
             }
         }
     }
+}
+
+thread_local! {
+    /// Kept from run to run: a fresh buffer costs more than reading into it.
+    static SCRATCH: Cell<Scratch> = Cell::default();
 }
 
 #[derive(Default)]

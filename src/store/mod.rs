@@ -18,7 +18,7 @@ mod upload;
 mod vault;
 mod writer;
 
-pub use catalog::{CatalogBuilder, CatalogCursor, check_child};
+pub use catalog::{CatalogBuilder, CatalogCursor, CatalogItem, Lost, check_child};
 pub use encode::{CodedSegment, Encoder, Segment, SegmentChunk};
 pub use error::StoreError;
 pub use fetch::{Deliver, Want};

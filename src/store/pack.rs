@@ -31,16 +31,17 @@ pub(super) struct FinishedPack {
 }
 
 impl PackBuilder {
-    pub fn new(vault: &Vault, kind: PackKind, capacity: usize) -> Result<Self, StoreError> {
+    /// `room` is a buffer to fill; what is in it is forgotten.
+    pub fn new(vault: &Vault, kind: PackKind, mut room: Vec<u8>) -> Result<Self, StoreError> {
         let fresh = || -> Result<(Salt, SealKey), codec::CodecError> {
             let salt: Salt = codec::random()?;
             let key = vault.object_key(kind.object(), &salt)?;
             Ok((salt, key))
         };
         let (salt, key) = fresh().map_err(|e| StoreError::codec("new pack", e))?;
-        let mut bytes = Vec::with_capacity(capacity);
-        bytes.extend_from_slice(&Header { kind: kind.object(), salt }.encode());
-        Ok(Self { kind, key, bytes, contents: PackContents::default(), chunks: 0 })
+        room.clear();
+        room.extend_from_slice(&Header { kind: kind.object(), salt }.encode());
+        Ok(Self { kind, key, bytes: room, contents: PackContents::default(), chunks: 0 })
     }
 
     /// Whether it holds `target` bytes or as many chunks as a trailer may list.

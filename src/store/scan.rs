@@ -21,6 +21,8 @@ pub struct BlockDamage {
 pub struct PackReport {
     pub chunks: u64,
     pub raw_bytes: u64,
+    /// Of what its trailer lists.
+    pub contents: [u8; 16],
     /// The bytes are not those the pack is named after.
     pub wrong_name: Option<StoreError>,
     pub damaged: Vec<BlockDamage>,
@@ -39,6 +41,7 @@ pub fn scan_pack(
         PackReport { wrong_name: verify_name(&object, &object, bytes).err(), ..Default::default() };
     let view = PackView::read(reader.vault(), kind, &object, bytes)?;
 
+    report.contents = view.contents.fingerprint();
     let mut rest = bytes.get_mut(HEADER_LEN..).unwrap_or_default();
     let (mut blocks, mut offset) = (Vec::new(), HEADER_LEN as u32);
     for (ordinal, record) in (0u32..).zip(&view.contents.blocks) {

@@ -22,7 +22,19 @@ const NODE_CUT_ONE_IN: u8 = 128;
 
 /// Unfinished nodes, one a level.
 pub(super) struct Levels<B> {
-    levels: Vec<Vec<B>>,
+    levels: Vec<Unfinished<B>>,
+}
+
+struct Unfinished<B> {
+    children: Vec<B>,
+    /// About how many bytes they take.
+    size: usize,
+}
+
+impl<B> Default for Unfinished<B> {
+    fn default() -> Self {
+        Self { children: Vec::new(), size: 0 }
+    }
 }
 
 impl<B: Branch> Levels<B> {
@@ -40,16 +52,17 @@ impl<B: Branch> Levels<B> {
         loop {
             let [first, ..] = *child.node().id.as_bytes();
             if self.levels.len() == level {
-                self.levels.push(Vec::new());
+                self.levels.push(Unfinished::default());
             }
-            let Some(children) = self.levels.get_mut(level) else { return Ok(()) };
-            children.push(child);
-            let size: usize = children.iter().map(Branch::size).sum();
+            let Some(node) = self.levels.get_mut(level) else { return Ok(()) };
+            node.size += child.size();
+            node.children.push(child);
+            let size = node.size;
             let full = size >= NODE_MAX || (size >= NODE_MIN && first % NODE_CUT_ONE_IN == 0);
-            if !full || children.len() < 2 {
+            if !full || node.children.len() < 2 {
                 return Ok(());
             }
-            let children = std::mem::take(children);
+            let Unfinished { children, .. } = std::mem::take(node);
             child = put_node(writer, level, children)?;
             level += 1;
         }
@@ -60,17 +73,19 @@ impl<B: Branch> Levels<B> {
         let mut level = 0;
         while level < self.levels.len() {
             let top = level + 1 == self.levels.len();
-            let children = self.levels.get_mut(level).map(std::mem::take).unwrap_or_default();
+            let Unfinished { children, .. } =
+                self.levels.get_mut(level).map(std::mem::take).unwrap_or_default();
             if let (true, [only]) = (top, children.as_slice()) {
                 return Ok(Some(TreeRoot { node: only.node(), levels: as_level(level) }));
             }
             if !children.is_empty() {
                 let above = put_node(writer, level, children)?;
                 if self.levels.len() == level + 1 {
-                    self.levels.push(Vec::new());
+                    self.levels.push(Unfinished::default());
                 }
                 if let Some(next) = self.levels.get_mut(level + 1) {
-                    next.push(above);
+                    next.size += above.size();
+                    next.children.push(above);
                 }
             }
             level += 1;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crossbeam_channel::Receiver;
+use crossbeam_channel::{Receiver, Sender};
 
 use crate::format::{IndexRecord, IndexedPack, ObjectKind, name};
 use crate::id::{ActorId, ChunkId, ObjectId};
@@ -39,13 +39,20 @@ pub(super) struct Uploader {
     /// What a dry run would have stored.
     dry_claims: Vec<ChunkId>,
     uploaded: Uploaded,
+    /// Where buffers of packs that were put go back.
+    spent: Sender<Vec<u8>>,
 }
 
 /// A dry run remembers at least this many chunks: 64 GiB at the usual size, 100 MiB of memory.
 const DRY_CLAIMS_MAX: usize = 1 << 20;
 
 impl Uploader {
-    pub fn new(uploads: Uploads, vault: Arc<Vault>, known: Arc<Known>) -> Self {
+    pub fn new(
+        uploads: Uploads,
+        vault: Arc<Vault>,
+        known: Arc<Known>,
+        spent: Sender<Vec<u8>>,
+    ) -> Self {
         Self {
             uploads,
             vault,
@@ -55,6 +62,7 @@ impl Uploader {
             pending_bytes: 0,
             dry_claims: Vec::new(),
             uploaded: Uploaded::default(),
+            spent,
         }
     }
 
@@ -79,6 +87,8 @@ impl Uploader {
         }
         self.uploaded.packs += 1;
         self.uploaded.pack_bytes += len;
+        // A full or abandoned return channel only means that a buffer is made anew.
+        let _ = self.spent.try_send(pack.bytes);
         if let Uploads::Dry = self.uploads {
             // Memory stays bounded: a chunk that comes again much later is counted twice.
             let chunks = pack.contents.blocks.iter().flat_map(|block| &block.chunks);

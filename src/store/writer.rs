@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use crossbeam_channel::Sender;
+use crossbeam_channel::{Receiver, Sender};
 
 use crate::cut::CutKind;
 use crate::format::{ChunkRecord, Codec, NodeRef, PackKind};
@@ -37,6 +37,8 @@ pub struct StoreWriter {
     data: Option<PackBuilder>,
     metadata: Option<PackBuilder>,
     packs: Option<Sender<FinishedPack>>,
+    /// Buffers of packs that were put: a fresh one of this size costs as much as filling it.
+    spent: Receiver<Vec<u8>>,
     uploader: Option<JoinHandle<Result<Uploaded, StoreError>>>,
     written: Written,
 }
@@ -45,8 +47,9 @@ impl StoreWriter {
     pub fn new(encoder: Arc<Encoder>, uploads: Uploads, pack_target: usize) -> Self {
         // One pack is filled, one waits or is being put: memory stays bounded whatever the storage's pace.
         let (packs, receiver) = crossbeam_channel::bounded(0);
+        let (give_back, spent) = crossbeam_channel::bounded(1);
         let (vault, known) = (Arc::clone(&encoder.vault), Arc::clone(&encoder.known));
-        let uploader = Uploader::new(uploads, vault, known);
+        let uploader = Uploader::new(uploads, vault, known, give_back);
         let uploader = std::thread::Builder::new()
             .name("restow-upload".into())
             .spawn(move || uploader.run(&receiver))
@@ -57,6 +60,7 @@ impl StoreWriter {
             data: None,
             metadata: None,
             packs: Some(packs),
+            spent,
             uploader,
             written: Written::default(),
         }
@@ -148,7 +152,11 @@ impl StoreWriter {
         };
         let mut pack = match slot.take() {
             Some(pack) => pack,
-            None => PackBuilder::new(&self.encoder.vault, kind, 0)?,
+            None => {
+                // Metadata packs are small; a large buffer waits for the next data pack.
+                let spent = (kind == PackKind::Data).then(|| self.spent.try_recv().ok()).flatten();
+                PackBuilder::new(&self.encoder.vault, kind, spent.unwrap_or_default())?
+            }
         };
         let stored = pack.add(codec, chunks, coded)? as u64;
         if pack.is_full(target) {

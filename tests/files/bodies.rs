@@ -138,6 +138,90 @@ fn holes_read_as_zeros_in_pieces_of_any_size() {
     }
 }
 
+const MIB: u64 = 1024 * 1024;
+
+/// A file of a gibibyte that is all hole but for its first bytes.
+fn holey(folder: &Path) -> std::path::PathBuf {
+    let path = folder.join("holey");
+    write(&path, "data");
+    File::options().write(true).open(&path).unwrap().set_len(1024 * MIB).unwrap();
+    path
+}
+
+/// Reads to the end, calling `between` after the first piece; gives up after a while.
+fn read_all(body: &mut dyn restow::source::Body, between: impl FnOnce()) -> u64 {
+    let (mut buffer, mut total, mut between) = (vec![0xff; 65_536], 0, Some(between));
+    loop {
+        let count = body.read(&mut buffer).unwrap() as u64;
+        total += count;
+        if let Some(between) = between.take() {
+            between();
+        }
+        if count == 0 || total > 200 * MIB {
+            return total;
+        }
+    }
+}
+
+fn set_len(path: &Path, len: u64) {
+    File::options().write(true).open(path).unwrap().set_len(len).unwrap();
+}
+
+#[test]
+fn a_file_with_holes_that_is_cut_off_ends_there() {
+    let source = tempfile::tempdir().unwrap();
+    let path = holey(source.path());
+    let mut opened = body(&path).open().unwrap();
+    set_len(&path, 10);
+    assert_eq!(read_all(&mut *opened, || {}), 10);
+    assert!(matches!(opened.finish().unwrap(), BodyStatus::Changed(_)));
+
+    // In the middle of a hole: what is left of it is not read to the end it once had.
+    let path = holey(source.path());
+    let mut opened = body(&path).open().unwrap();
+    let total = read_all(&mut *opened, || set_len(&path, 0));
+    assert!(total < 70 * MIB, "{total}");
+    assert!(matches!(opened.finish().unwrap(), BodyStatus::Changed(_)));
+}
+
+#[test]
+fn a_file_with_holes_that_grows_has_the_length_it_was_opened_with() {
+    let source = tempfile::tempdir().unwrap();
+    let path = source.path().join("file");
+    let make = || {
+        write(&path, vec![1; 100_000]);
+        set_len(&path, 10 * MIB);
+    };
+    for changed_before_opening in [false, true] {
+        make();
+        let body = body(&path);
+        let change = || set_len(&path, 20 * MIB);
+        if changed_before_opening {
+            change();
+        }
+        let mut opened = body.open().unwrap();
+        change();
+        let len = if changed_before_opening { 20 * MIB } else { 10 * MIB };
+        assert_eq!(read_all(&mut *opened, || {}), len);
+        assert!(matches!(opened.finish().unwrap(), BodyStatus::Changed(_)));
+    }
+}
+
+/// Empty when it is opened, endless as it is read.
+#[test]
+fn a_file_that_grows_from_nothing_comes_to_an_end() {
+    let source = tempfile::tempdir().unwrap();
+    let path = source.path().join("file");
+    write(&path, "");
+    let mut opened = body(&path).open().unwrap();
+    set_len(&path, 1 << 40);
+    assert_eq!(read_all(&mut *opened, || {}), 64 * MIB);
+    match opened.finish().unwrap() {
+        BodyStatus::Changed(what) => assert!(what.contains("left out"), "{what}"),
+        BodyStatus::Good => panic!("a part is not the whole"),
+    }
+}
+
 #[test]
 fn reading_leaves_no_trace() {
     let source = tempfile::tempdir().unwrap();

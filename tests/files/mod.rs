@@ -3,6 +3,7 @@
 mod bodies;
 mod excludes;
 mod hostile;
+mod links;
 mod options;
 mod property;
 mod rerun;

@@ -1,5 +1,6 @@
-use std::fs;
-use std::os::unix::fs::MetadataExt;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
 
 use restow::format::EntryKind;
 use restow::source::files::{OwnerPolicy, RestoreOptions};
@@ -21,9 +22,40 @@ fn owners_by_name() {
     };
     let given = [owned("known", "daemon"), owned("nameless", ""), owned("unknown", "no such user")];
     let owner = |name: &str| fs::metadata(target.path().join(name)).unwrap().uid();
-    let by_name = RestoreOptions { overwrite: false, owners: OwnerPolicy::ByName };
+    let by_name = RestoreOptions { owners: OwnerPolicy::ByName, ..RestoreOptions::default() };
     import(target.path(), &given, by_name);
     assert_eq!([owner("known"), owner("nameless"), owner("unknown")], [1, 7777, 7777]);
     import(target.path(), &given, RestoreOptions::default());
     assert_eq!(owner("known"), 7777);
+}
+
+/// A folder that was there before is somebody's: what is restored into it is another matter.
+#[test]
+fn a_target_that_was_there_keeps_its_own_attributes() {
+    let folder = tempfile::tempdir().unwrap();
+    let (there, new) = (folder.path().join("there"), folder.path().join("new"));
+    fs::create_dir(&there).unwrap();
+    fs::set_permissions(&there, Permissions::from_mode(0o751)).unwrap();
+    let mut root = made_up("", EntryKind::Directory, b"");
+    root.entry.unix.as_mut().unwrap().mode = 0o700;
+    let given = [root, made_up("sub", EntryKind::Directory, b"")];
+    let look = |path: &Path| {
+        let data = fs::metadata(path).unwrap();
+        (data.mode() & 0o7777, data.mtime())
+    };
+    let overwrite = RestoreOptions { overwrite: true, ..RestoreOptions::default() };
+    for options in [RestoreOptions::default(), overwrite] {
+        let restored = import_with(&there, &given, options);
+        assert!(restored.errors.is_empty());
+        let (mode, mtime) = look(&there);
+        assert_eq!(mode, 0o751);
+        assert_ne!(mtime, 1_000_000_000);
+        assert_eq!(look(&there.join("sub")), (0o755, 1_000_000_000));
+        assert!(restored.report.notes()[0].contains("left as they are"));
+    }
+    import_with(&new, &given, RestoreOptions::default());
+    assert_eq!(look(&new), (0o700, 1_000_000_000));
+    let change_root = RestoreOptions { change_root: true, ..RestoreOptions::default() };
+    import_with(&there, &given, change_root);
+    assert_eq!(look(&there), (0o700, 1_000_000_000));
 }

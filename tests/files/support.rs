@@ -11,13 +11,13 @@ use restow::format::{
 };
 use restow::progress::Cancel;
 use restow::source::files::{
-    FolderExporter, FolderImporter, FolderOptions, ImportReport, RestoreOptions,
+    FolderExporter, FolderImporter, FolderOptions, ImportReport, OwnerPolicy, RestoreOptions,
 };
 use restow::source::{BodyStatus, Exporter, Fate, Importer, Item, Sink, SourceError};
 use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, utimensat};
 
 pub const OVERWRITE: RestoreOptions =
-    RestoreOptions { overwrite: true, owners: restow::source::files::OwnerPolicy::ById };
+    RestoreOptions { overwrite: true, owners: OwnerPolicy::ById, change_root: true };
 
 /// An entry with its bytes.
 #[derive(Debug, Clone)]
@@ -123,8 +123,14 @@ pub struct Restored {
     pub report: Arc<ImportReport>,
 }
 
-/// Restores as the engine does: only bytes that differ are written, from several threads.
+/// Restores as the engine does: only bytes that differ are written, from several threads. The target is made
+/// like the root, even where it was there before, so that the two can be compared.
 pub fn import(target: &Path, given: &[Given], options: RestoreOptions) -> Restored {
+    import_with(target, given, RestoreOptions { change_root: true, ..options })
+}
+
+/// The same, with just these options.
+pub fn import_with(target: &Path, given: &[Given], options: RestoreOptions) -> Restored {
     let mut importer = FolderImporter::new(target, options).unwrap();
     let report = importer.report();
     let fates = given.iter().map(|g| (g.path(), importer.inspect(&g.entry).unwrap())).collect();

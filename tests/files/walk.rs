@@ -1,4 +1,6 @@
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::Path;
 
@@ -43,6 +45,22 @@ fn description() {
     let file = describe(&folder.join("one.jpg"));
     assert_eq!((file.kind.as_str(), file.label.as_str()), ("file", "one.jpg"));
     assert_eq!(describe(Path::new("/")).label, "root");
+}
+
+/// It must be no other path's, and nobody must take it for one.
+#[test]
+fn description_of_a_path_that_is_no_utf_8() {
+    let source = tempfile::tempdir().unwrap();
+    let root = source.path().canonicalize().unwrap();
+    let describe = |name: &[u8]| {
+        let path = root.join(OsStr::from_bytes(name));
+        fs::create_dir(&path).unwrap();
+        FolderExporter::new(path, FolderOptions::default()).unwrap().describe()
+    };
+    let raw = describe(b"a \xff%");
+    assert_eq!(raw.url, format!("file://{}/a%20%FF%25", root.display()));
+    assert_eq!(raw.label, "a \\xff%");
+    assert_eq!(describe(b"a \\xff%").url, format!("{}/a \\xff%", root.display()));
 }
 
 #[test]

@@ -1,10 +1,10 @@
 //! Databases that cannot be had, or only with care; and what is left beside them.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::Path;
 use std::process::Stdio;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use restow::fault::ErrorKind;
 use restow::progress::Cancel;
@@ -14,7 +14,7 @@ use rusqlite::Connection;
 use rustix::process::{Gid, Pid, Signal, Uid, kill_process};
 use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 
-use super::support::{make, names, step, verify};
+use super::support::{make, names, step, verify, wait_until};
 use crate::support::binary::{Bench, stderr};
 
 fn no_snapshot(bench: &Bench) {
@@ -82,6 +82,74 @@ fn a_database_that_stays_locked() {
     }
 }
 
+/// A sparse file stands in for a database larger than the disk.
+#[test]
+fn too_little_room_is_told_before_anything_is_copied() {
+    let bench = Bench::with_repository();
+    fs::create_dir(bench.path("temp")).unwrap();
+    let path = bench.path("app.db");
+    let connection = Connection::open(&path).unwrap();
+    connection.execute_batch("PRAGMA page_size=65536; CREATE TABLE t (a)").unwrap();
+    drop(connection);
+    let room = rustix::fs::statvfs(bench.path("temp")).unwrap();
+    let pages = room.f_blocks * room.f_frsize / 65_536 + 1;
+    let file = fs::File::options().read(true).write(true).open(&path).unwrap();
+    file.set_len(pages * 65_536).unwrap();
+    file.write_all_at(&u32::try_from(pages).unwrap().to_be_bytes(), 28).unwrap();
+    drop(file);
+    let error = bench.fails(1, &["backup", "sqlite:app.db", "--temp-dir", "temp"]);
+    let needed = format!("no room for a copy of the database, {} bytes", pages * 65_536);
+    assert!(error.contains(&needed) && error.contains("--temp-dir"), "{error}");
+    assert!(names(&bench.path("temp")).is_empty());
+    no_snapshot(&bench);
+    // It is let go of.
+    Connection::open(&path).unwrap().execute_batch("CREATE TABLE u (a)").unwrap();
+}
+
+fn has_open(fds: &str, folder: &Path) -> bool {
+    let links = fs::read_dir(fds).into_iter().flatten().flatten();
+    let mut targets = links.filter_map(|fd| fs::read_link(fd.path()).ok());
+    // Before it has lost its name it is not yet a copy.
+    targets.any(|target| target.starts_with(folder) && !target.exists())
+}
+
+#[test]
+fn a_backup_killed_at_any_moment() {
+    for journal_mode in ["wal", "delete"] {
+        let bench = Bench::with_repository();
+        for folder in ["temp", "data"] {
+            fs::create_dir(bench.path(folder)).unwrap();
+        }
+        let path = bench.path("data/app.db");
+        let connection = make(&path, journal_mode, 30 << 20);
+        let temp = bench.path("temp");
+        let mut n = 0;
+        // Some time after it began to copy; before that, where there is none.
+        for wait in [None, Some(0), Some(2), Some(5), Some(10), Some(20), Some(40), Some(80)] {
+            let mut command =
+                bench.command(&["backup", "sqlite:data/app.db", "--temp-dir", "temp"]);
+            let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+            if let Some(wait) = wait {
+                let fds = format!("/proc/{}/fd", child.id());
+                let mut has_ended = || child.try_wait().unwrap().is_some();
+                wait_until("it copies", || has_open(&fds, &temp) || has_ended());
+                std::thread::sleep(Duration::from_millis(wait));
+            }
+            child.kill().unwrap();
+            child.wait().unwrap();
+            assert!(names(&temp).is_empty(), "{:?}", names(&temp));
+            // Nothing is locked, nothing is lost.
+            n = step(&connection).unwrap();
+        }
+        drop(connection);
+        assert_eq!(verify(&path), n);
+        assert_eq!(names(&bench.path("data")), ["app.db"]);
+        bench.back_up(&["sqlite:data/app.db", "--temp-dir", "temp"]);
+        bench.ok(&["restore", "latest", "--to", "out"]);
+        assert_eq!(verify(&bench.path("out/app.db")), n);
+    }
+}
+
 /// What [`step`] does, in a transaction begun already.
 fn step_within(connection: &Connection) {
     connection
@@ -90,14 +158,6 @@ fn step_within(connection: &Connection) {
              UPDATE one SET v = v + 1 WHERE id = 1; UPDATE two SET v = v + 1 WHERE id = 1",
         )
         .unwrap();
-}
-
-fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let started = Instant::now();
-    while !is_so() {
-        assert!(started.elapsed() < Duration::from_secs(60), "waited in vain until {what}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
 }
 
 #[test]

@@ -6,9 +6,10 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use rusqlite::Connection;
+use rustix::process::{Pid, Signal, kill_process};
 
-use super::support::{make, names, step, verify};
-use crate::support::binary::Bench;
+use super::support::{make, names, step, verify, wait_until};
+use crate::support::binary::{Bench, stderr};
 
 /// A repository with a snapshot of `app.db` at 3 steps; the database is at 5 by now.
 fn at_three(journal_mode: &str, padding: usize) -> (Bench, String, Connection) {
@@ -83,12 +84,12 @@ fn a_database_in_use_is_not_replaced() {
     for journal_mode in ["wal", "delete"] {
         let (bench, id, connection) = at_three(journal_mode, 0);
         connection.execute_batch("BEGIN IMMEDIATE").unwrap();
-        let error = bench.fails(7, &["restore", &id, "--overwrite"]);
+        let error = bench.fails(3, &["restore", &id, "--overwrite"]);
         assert!(error.contains("open") && error.contains("stop it"), "{error}");
         connection.execute_batch("ROLLBACK").unwrap();
         if journal_mode == "wal" {
             // Open is enough there.
-            bench.fails(7, &["restore", &id, "--overwrite"]);
+            bench.fails(3, &["restore", &id, "--overwrite"]);
         }
         step(&connection).unwrap();
         drop(connection);
@@ -113,6 +114,28 @@ fn an_interrupted_restore_leaves_the_old_database() {
     }
     bench.ok(&["restore", &id, "--overwrite"]);
     assert_eq!(verify(&path), 3);
+
+    // Asked to stop, it also takes away what it began.
+    for wait in [0, 5, 20, 60] {
+        let mut command = bench.command(&["restore", &id, "--to", "out"]);
+        let child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        wait_until("it writes", || {
+            bench.path("out").is_dir() && !names(&bench.path("out")).is_empty()
+        });
+        std::thread::sleep(Duration::from_millis(wait));
+        kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert!(matches!(output.status.code(), Some(0 | 130)), "{}", stderr(&output));
+        // It may have been done already, but for the last look around.
+        match names(&bench.path("out")).as_slice() {
+            [] => assert_eq!(output.status.code(), Some(130)),
+            left => {
+                assert_eq!(left, ["app.db"]);
+                assert_eq!(verify(&bench.path("out/app.db")), 3);
+            }
+        }
+        fs::remove_dir_all(bench.path("out")).unwrap();
+    }
 }
 
 #[test]

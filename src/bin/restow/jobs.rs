@@ -134,6 +134,8 @@ fn settings(source: &SourceConfig, args: &BackupArgs) -> SourceSettings {
         exclude_caches: source.exclude_caches || args.exclude_caches,
         exclude_presets: both(&source.exclude_preset, &args.exclude_preset),
         one_file_system: source.one_file_system || args.one_file_system,
+        leave_out: Vec::new(),
+        settle: Some(Duration::from_secs(args.settle)),
     };
     let mut sqlite = SqliteOptions {
         temp_dir: args.temp_dir.clone().or_else(|| source.temp_dir.clone()),
@@ -143,5 +145,6 @@ fn settings(source: &SourceConfig, args: &BackupArgs) -> SourceSettings {
         sqlite.busy_timeout = Duration::from_secs(seconds);
     }
     let allow_empty = source.allow_empty || args.allow_empty;
-    SourceSettings { folder, sqlite, allow_empty, pass_stderr: true }
+    // The repository's own folders, and who hears a command, are known where the sources are opened.
+    SourceSettings { folder, sqlite, allow_empty, pass_stderr: false }
 }

@@ -69,6 +69,11 @@ impl Access {
         Ok(Self { place, secret: secret_from(context, named), cache, names })
     }
 
+    /// The repository and the cache: no part of any backup into it.
+    pub fn own_folders(&self) -> Vec<PathBuf> {
+        [self.place.clone()].into_iter().chain(self.cache.clone()).collect()
+    }
+
     /// Opens the storage. A folder that is not there is a missing repository.
     pub fn storage(&self) -> Result<Arc<dyn Storage>> {
         if !self.place.exists() {

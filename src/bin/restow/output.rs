@@ -24,6 +24,11 @@ pub fn line(text: fmt::Arguments<'_>) {
     keep(writeln!(io::stdout(), "{text}"));
 }
 
+/// There is no use in printing more.
+pub fn has_failed() -> bool {
+    FAILED.get().is_some()
+}
+
 /// Whether all that was printed could be. A pipe that was closed early is its reader's business.
 pub fn end() -> Result<()> {
     keep(io::stdout().flush());
@@ -33,11 +38,6 @@ pub fn end() -> Result<()> {
         }
         _ => Ok(()),
     }
-}
-
-/// Whether what is printed reaches nobody any more.
-pub fn is_lost() -> bool {
-    FAILED.get().is_some()
 }
 
 pub fn keep(result: io::Result<()>) {

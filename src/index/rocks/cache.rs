@@ -166,7 +166,7 @@ impl IndexCache {
         self.put_marker(&mut batch, next)?;
         let packs = self.family(PACKS)?;
         for new in &numbered {
-            batch.put_cf(packs, new.number.to_be_bytes(), rows::encode_pack(&new.listed));
+            batch.put_cf(packs, new.number.to_be_bytes(), rows::encode_pack(&new.entry));
         }
         for new in numbered.iter().filter(|pack| !pack.has_rows) {
             let Some(pack) = record.packs.get(new.position) else { continue };

@@ -11,7 +11,7 @@
 
 use crate::format::{Codec, PackKind};
 use crate::id::{ActorId, ChunkId, PackId, RepositoryId};
-use crate::index::listing::{ChunkCopy, ListedPack};
+use crate::index::listing::ChunkCopy;
 use crate::index::{Base, PackEntry};
 use crate::limits::{BLOCK_RAW_MAX, DELTA_DEPTH_MAX};
 
@@ -168,18 +168,18 @@ pub(super) fn decode_bases(row: &[u8]) -> Option<(u32, Vec<Base>)> {
     Some((offset, bases))
 }
 
-pub(super) fn encode_pack(pack: &ListedPack) -> Vec<u8> {
-    let mut row = pack.entry.id.as_bytes().to_vec();
-    row.push(match pack.entry.kind {
+pub(super) fn encode_pack(pack: &PackEntry) -> Vec<u8> {
+    let mut row = pack.id.as_bytes().to_vec();
+    row.push(match pack.kind {
         PackKind::Data => 0,
         PackKind::Metadata => 1,
     });
-    row.extend(pack.entry.len.to_be_bytes());
+    row.extend(pack.len.to_be_bytes());
     row.extend(pack.contents);
     row
 }
 
-pub(super) fn decode_pack(row: &[u8]) -> Option<ListedPack> {
+pub(super) fn decode_pack(row: &[u8]) -> Option<PackEntry> {
     let mut fields = Fields(row);
     let id = PackId::new(fields.take()?);
     let kind = match fields.take()? {
@@ -190,7 +190,7 @@ pub(super) fn decode_pack(row: &[u8]) -> Option<ListedPack> {
     let len = u64::from_be_bytes(fields.take()?);
     let contents = fields.take()?;
     fields.end()?;
-    Some(ListedPack { entry: PackEntry { id, kind, len }, contents })
+    Some(PackEntry { id, kind, len, contents })
 }
 
 pub(super) fn decode_number(key: &[u8]) -> Option<u32> {

@@ -4,10 +4,11 @@ use crossbeam_channel::{Receiver, Sender};
 
 use crate::format::{Bytes, ChunkRef, Entry, TreeRoot};
 use crate::repo::WriteSession;
-use crate::store::{CatalogBuilder, RecipeBuilder, StoreWriter, Written};
+use crate::store::{CatalogBuilder, RecipeBuilder, Segment, StoreWriter, Written};
 
 use super::super::OpError;
-use super::feed::{Batch, Step};
+use super::feed::Step;
+use super::segments::Batch;
 
 pub(super) struct Assembler {
     writer: StoreWriter,
@@ -30,16 +31,16 @@ impl Assembler {
     pub fn run(
         &mut self,
         batches: &Receiver<Batch>,
-        spent: &Sender<Vec<u8>>,
+        spent: &Sender<Segment>,
     ) -> Result<(), OpError> {
         for batch in batches {
             let mut refs = Vec::new();
             if let Some(coded) = batch.coded {
-                let segment = coded.recv().map_err(|_| OpError::Lost)??;
+                let mut segment = coded.recv().map_err(|_| OpError::Lost)??;
                 self.writer.add_segment(&segment)?;
-                refs = segment.refs;
+                refs = std::mem::take(&mut segment.refs);
                 // A full or abandoned return channel only means one more buffer is made.
-                let _ = spent.try_send(segment.bytes);
+                let _ = spent.try_send(segment.into_spent());
             }
             let mut refs = refs.into_iter();
             for step in batch.steps {

@@ -8,6 +8,7 @@ mod assemble;
 mod describe;
 mod feed;
 mod parent;
+mod segments;
 
 use std::time::Instant;
 
@@ -23,6 +24,7 @@ use crate::store::Written;
 use self::assemble::Assembler;
 use self::feed::{Fed, Feed, SourceFeed};
 use self::parent::ParentCursor;
+use self::segments::Segments;
 use super::OpError;
 
 /// What the user says of a backup.
@@ -187,7 +189,8 @@ fn run(
         if options.estimate {
             scope.spawn(|| estimate(sources, observer, &enough));
         }
-        let (feed, batches, spent) = Feed::new(cutter, session, observer, cancel);
+        let (segments, batches, spent) = Segments::new(cutter, session, observer, cancel);
+        let feed = Feed::new(segments, observer, cancel);
         let feeder = scope.spawn(move || feed.run(feeds));
         let assembled = assembler.run(&batches, &spent);
         // Hanging up first: a feeder with nobody to feed stops.

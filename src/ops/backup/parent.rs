@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::format::{Entry, EntryPath};
 use crate::repo::{Snapshot, SnapshotView, WriteSession};
-use crate::store::{Encoder, RecipePart, StoreError};
+use crate::store::{CatalogItem, Encoder, RecipePart, StoreError};
 
 /// Finds, for each path of an ascending sequence, the parent's entry. Each leaf is read once.
 pub(super) struct ParentCursor {
@@ -87,8 +87,14 @@ impl ParentCursor {
         let mut cursor = self.view.entries();
         cursor.seek(from)?;
         while self.window.entries.len() < AHEAD {
-            match cursor.next_entry()? {
-                Some(entry) => self.window.entries.push_back(entry),
+            match cursor.next_item()? {
+                Some(CatalogItem::Entry(entry)) => self.window.entries.push_back(entry),
+                // What it told of is read again: that is all a damaged parent costs.
+                Some(CatalogItem::Lost(lost)) => {
+                    let (id, last) = (self.view.id, lost.last.display());
+                    let (entries, error) = (lost.entries, lost.error);
+                    tracing::warn!("parent {id} has lost {entries} entries up to {last}: {error}");
+                }
                 None => {
                     self.window.ended = true;
                     break;

@@ -1,6 +1,6 @@
 //! Which chunks can be read: by what the packs are, and, when they were read, by what is in them.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::format::name;
@@ -13,7 +13,7 @@ use crate::storage::Key;
 use crate::store::{StoreError, StoreReader, scan_pack};
 
 use super::super::OpError;
-use super::CheckReport;
+use super::{CheckReport, Listed};
 
 /// What is known to be wrong. Everything else is taken to be as the index says.
 pub(super) struct ChunkStates {
@@ -31,7 +31,7 @@ impl ChunkStates {
     pub fn compare_packs(
         &mut self,
         repository: &Repository,
-        packs: &BTreeMap<PackId, PackEntry>,
+        packs: &Listed,
         report: &mut CheckReport,
     ) -> Result<(), OpError> {
         let mut listed: HashMap<PackId, u64> = HashMap::new();
@@ -42,18 +42,16 @@ impl ChunkStates {
             }
         })?;
         report.packs = packs.len() as u64;
-        for (id, pack) in packs {
-            match listed.remove(id) {
-                None => {
-                    report.object(&name::pack(id), "the pack is missing");
-                    self.missing.insert(*id);
-                }
-                Some(len) if len != pack.len => {
-                    let message = format!("the pack has {len} bytes, expected {}", pack.len);
-                    report.object(&name::pack(id), message);
-                    self.missing.insert(*id);
-                }
-                Some(_) => {}
+        for (id, entries) in packs {
+            let Some(len) = listed.remove(id) else {
+                report.object(&name::pack(id), "the pack is missing");
+                self.missing.insert(*id);
+                continue;
+            };
+            for other in entries.iter().filter(|entry| entry.len != len) {
+                let message = format!("the pack has {len} bytes, expected {}", other.len);
+                report.object(&name::pack(id), message);
+                self.missing.insert(*id);
             }
         }
         report.unindexed_packs = listed.len() as u64;
@@ -64,22 +62,23 @@ impl ChunkStates {
     pub fn read_packs(
         &mut self,
         repository: &Repository,
-        packs: &BTreeMap<PackId, PackEntry>,
+        packs: &Listed,
         observer: &dyn Observer,
         cancel: &Cancel,
         report: &mut CheckReport,
     ) -> Result<(), OpError> {
         observer.on(Event::Started(Phase::CheckData));
-        let total = packs.values().map(|pack| pack.len).sum();
+        let len = |entries: &[PackEntry]| entries.first().map_or(0, |entry| entry.len);
+        let total = packs.values().map(|entries| len(entries)).sum();
         observer.on(Event::Total { bytes: Some(total), items: Some(packs.len() as u64) });
-        for (id, pack) in packs {
+        for (id, entries) in packs {
             if cancel.is_cancelled() {
                 return Err(OpError::Interrupted);
             }
             if !self.missing.contains(id) {
-                self.read_pack(repository, id, pack, report)?;
+                self.read_pack(repository, id, entries, report)?;
             }
-            observer.on(Event::Bytes(pack.len));
+            observer.on(Event::Bytes(len(entries)));
             observer.on(Event::Items(1));
         }
         observer.on(Event::Finished(Phase::CheckData));
@@ -90,16 +89,17 @@ impl ChunkStates {
         &mut self,
         repository: &Repository,
         id: &PackId,
-        pack: &PackEntry,
+        entries: &[PackEntry],
         report: &mut CheckReport,
     ) -> Result<(), OpError> {
         let object = name::pack(id);
+        let Some(kind) = entries.first().map(|entry| entry.kind) else { return Ok(()) };
         let key = Key::new(object.as_str()).map_err(crate::repo::RepoError::from)?;
         let scanned =
             repository.storage().get(&key, PACK_LEN_MAX).map_err(StoreError::from).and_then(
                 |mut bytes| {
                     report.bytes_read += bytes.len() as u64;
-                    scan_pack(&self.reader, pack.kind, id, &mut bytes)
+                    scan_pack(&self.reader, kind, id, &mut bytes)
                 },
             );
         match scanned {
@@ -107,6 +107,10 @@ impl ChunkStates {
                 report.chunks_read += scan.chunks;
                 if let Some(error) = scan.wrong_name {
                     report.object(&object, error);
+                }
+                if entries.iter().any(|entry| entry.contents != scan.contents) {
+                    report.object(&object, "an index object lists other contents than its trailer");
+                    self.missing.insert(*id);
                 }
                 for damage in scan.damaged {
                     report.object(&object, format!("block {}: {}", damage.ordinal, damage.error));

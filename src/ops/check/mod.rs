@@ -6,15 +6,20 @@ mod walk;
 
 use std::collections::BTreeMap;
 
-use crate::format::{Bytes, Problem};
+use crate::fault::ErrorKind;
+use crate::format::{Bytes, Problem, name};
 use crate::id::{PackId, SnapshotId};
+use crate::index::PackEntry;
 use crate::progress::{Cancel, Observer};
-use crate::repo::{Filter, Repository, Selector, Snapshot};
+use crate::repo::{Filter, RepoError, Repository, Selector, Snapshot};
 
 use self::chunks::ChunkStates;
 use super::OpError;
 
 pub use self::names::check_names;
+
+/// Packs as the index lists them, which may be in more than one way.
+type Listed = BTreeMap<PackId, Vec<PackEntry>>;
 
 /// How thorough a check is.
 #[derive(Debug, Clone, Default)]
@@ -79,11 +84,14 @@ pub fn check(
     // Before the index is listed: what a backup beside us commits later is not looked for in it.
     let snapshots = chosen(repository, options, &mut report)?;
     let index = repository.verified_index()?;
-    for (id, error) in &index.unreadable {
-        report.object(&crate::format::name::index(id), error);
-    }
     let reader = repository.reader(&index);
-    let packs: BTreeMap<PackId, _> = index.packs().into_iter().collect();
+    let mut packs: Listed = BTreeMap::new();
+    for entry in index.packs() {
+        packs.entry(entry.id).or_default().push(entry);
+    }
+    for (id, error) in index.unreadable {
+        report.object(&name::index(&id), known(error)?);
+    }
     let mut states = ChunkStates::new(reader);
     states.compare_packs(repository, &packs, &mut report)?;
     if options.read_data {
@@ -91,6 +99,11 @@ pub fn check(
     }
     walk::snapshots(&snapshots, &mut states, observer, cancel, &mut report)?;
     Ok(report)
+}
+
+/// What a newer restow wrote is no damage: nothing can be said of it here.
+fn known(error: RepoError) -> Result<RepoError, OpError> {
+    if error.kind() == ErrorKind::TooNew { Err(error.into()) } else { Ok(error) }
 }
 
 fn chosen(
@@ -103,7 +116,7 @@ fn chosen(
     }
     let (snapshots, unreadable) = repository.snapshots()?;
     for (id, error) in unreadable {
-        report.object(&crate::format::name::snapshot(&id), error);
+        report.object(&name::snapshot(&id), known(error)?);
     }
     for (object, error) in repository.notes()?.unreadable() {
         report.object(object, error);

@@ -48,6 +48,9 @@ pub(super) fn snapshots(
             report.snapshots_damaged.push(SnapshotDamage { id, name, entries, count });
         }
     }
+    if cancel.is_cancelled() {
+        return Err(OpError::Interrupted);
+    }
     observer.on(Event::Finished(Phase::CheckSnapshots));
     Ok(())
 }
@@ -92,14 +95,14 @@ impl Walk<'_> {
             },
         };
         // What is damaged below is named already: that it is missing from the sums is no second finding.
-        let said = said.filter(|_| self.count == before);
+        let claim = said.filter(|_| self.count == before);
         let covered = covered.and_then(|covered| {
             let entries = covered.as_ref().map_or(0, |covered| covered.entries);
-            check_child(said, entries, covered.as_ref().map(|covered| &covered.last))?;
+            check_child(claim, entries, covered.as_ref().map(|covered| &covered.last))?;
             Ok(covered)
         });
         let covered = covered.unwrap_or_else(|error| {
-            self.damaged(b"(a part of the catalog)", &error);
+            self.lost(said, &error);
             None
         });
         if self.count == before {
@@ -119,7 +122,9 @@ impl Walk<'_> {
                 Ok(leaf) => leaf,
                 Err(error) => return Ok(Err(error)),
             };
-            leaf.entries.iter().for_each(|entry| self.entry(entry));
+            for entry in &leaf.entries {
+                self.entry(entry)?;
+            }
             let ends = leaf.entries.first().zip(leaf.entries.last());
             return Ok(Ok(ends.map(|(first, last)| Covered {
                 first: first.path.clone(),
@@ -155,8 +160,11 @@ impl Walk<'_> {
         Ok(Ok(all))
     }
 
-    fn entry(&mut self, entry: &Entry) {
-        let Some(content) = &entry.content else { return };
+    fn entry(&mut self, entry: &Entry) -> Result<(), OpError> {
+        if self.cancel.is_cancelled() {
+            return Err(OpError::Interrupted);
+        }
+        let Some(content) = &entry.content else { return Ok(()) };
         let result = match &content.recipe {
             Recipe::Inline(refs) => self.refs(refs).map(|()| content.len),
             Recipe::Tree(root) => self.recipe(root.node, root.levels, None).map(|(_, bytes)| bytes),
@@ -168,8 +176,10 @@ impl Walk<'_> {
                 let error = StoreError::damaged("recipe", "recipe", expected, len);
                 self.damaged(entry.path.as_bytes(), &error);
             }
+            Err(StoreError::Interrupted) => return Err(OpError::Interrupted),
             Err(error) => self.damaged(entry.path.as_bytes(), &error),
         }
+        Ok(())
     }
 
     /// The references below a node, and the bytes they come to. A node that repeats is read once.
@@ -193,6 +203,9 @@ impl Walk<'_> {
     }
 
     fn recipe_node(&mut self, node: NodeRef, level: u8) -> Result<(u64, u64), StoreError> {
+        if self.cancel.is_cancelled() {
+            return Err(StoreError::Interrupted);
+        }
         let reader = &self.states.reader;
         if level == 0 {
             let leaf = reader.node::<RecipeLeaf>(node)?;
@@ -211,10 +224,27 @@ impl Walk<'_> {
         refs.iter().try_for_each(|chunk| self.states.verdict(&chunk.id))
     }
 
+    /// A node of the catalog, and with it the entries that its parent says it tells of.
+    fn lost(&mut self, said: Option<&CatalogChild>, error: &StoreError) {
+        let (entries, last) = match said {
+            Some(said) => (said.entries, said.last.as_bytes()),
+            None => (1, &b"(the whole catalog)"[..]),
+        };
+        let message = match entries {
+            1 => error.to_string(),
+            entries => format!("{entries} entries up to here are lost: {error}"),
+        };
+        self.note(entries, last, message);
+    }
+
     fn damaged(&mut self, path: &[u8], error: &StoreError) {
-        self.count += 1;
+        self.note(1, path, error.to_string());
+    }
+
+    fn note(&mut self, entries: u64, path: &[u8], message: String) {
+        self.count = self.count.saturating_add(entries.max(1));
         if self.found.len() < NAMED_MAX {
-            self.found.push(EntryDamage { path: Bytes::from(path), message: error.to_string() });
+            self.found.push(EntryDamage { path: Bytes::from(path), message });
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Entries as files a person can open.
 
 use std::fs::File;
+use std::io::ErrorKind;
 use std::path::Path;
 
 use crate::format::{Entry, EntryKind, EntryPath, UnixAttributes};
@@ -68,11 +69,14 @@ fn adapted(entry: &Entry) -> Entry {
     entry
 }
 
-/// Length and BLAKE3 of a file.
-pub(super) fn read_back(path: &Path) -> Result<(u64, blake3::Hash), OpError> {
+/// Length and BLAKE3 of a file; of one that is not there, nothing.
+pub(super) fn read_back(path: &Path) -> Result<Option<(u64, blake3::Hash)>, OpError> {
     let failed = |source| place::failed("read back", path, source);
-    let file = File::open(path).map_err(failed)?;
+    let file = match File::open(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        opened => opened.map_err(failed)?,
+    };
     let mut hasher = blake3::Hasher::new();
     hasher.update_reader(file).map_err(failed)?;
-    Ok((hasher.count(), hasher.finalize()))
+    Ok(Some((hasher.count(), hasher.finalize())))
 }

@@ -46,6 +46,21 @@ pub struct ExportReport {
     pub problems: Vec<Problem>,
 }
 
+impl ExportReport {
+    fn of(restored: &RestoreReport) -> Self {
+        let lost = restored.losses.stretches.iter().map(|lost| Problem {
+            path: lost.last.as_bytes().into(),
+            message: format!("{} entries up to here are lost: {}", lost.entries, lost.message),
+        });
+        Self {
+            damaged: restored.damaged.iter().cloned().chain(lost).collect(),
+            damaged_count: restored.damaged_count + restored.losses.entries,
+            problems: restored.problems.clone(),
+            ..Self::default()
+        }
+    }
+}
+
 /// Writes a snapshot into the folder `to`, which must not be there or be empty. It appears whole: everything
 /// is written beside it, verified, made durable, and then gets its name.
 pub fn export(
@@ -63,12 +78,8 @@ pub fn export(
     std::fs::create_dir(&folder).map_err(|source| place::failed("create", &folder, source))?;
     let importer = Box::new(ExportImporter::new(importer));
     let restored = restore(view, importer, &options.part, observer, cancel)?;
-    let mut report = ExportReport {
-        damaged: restored.damaged.clone(),
-        damaged_count: restored.damaged_count,
-        problems: import_report.problems(),
-        ..ExportReport::default()
-    };
+    let mut report = ExportReport::of(&restored);
+    report.problems.extend(import_report.problems());
     list_entries(view, place.folder(), options, &restored, cancel, &mut report)?;
     let path = place.folder().join(MANIFEST);
     let text = describe::manifest(view, &report)?;
@@ -92,10 +103,16 @@ fn list_entries(
     let path = folder.join(ENTRIES);
     let failed = |source| place::failed("write", &path, source);
     let mut out = BufWriter::new(File::create(&path).map_err(failed)?);
-    let is_damaged = |path: &EntryPath| {
+    let is_named = |path: &EntryPath, problems: &[Problem], count: u64| {
         let named = |problem: &Problem| *problem.path == *path.as_bytes();
         // Beyond the limit of the list any may be.
-        restored.damaged_count > restored.damaged.len() as u64 || restored.damaged.iter().any(named)
+        count > problems.len() as u64 || problems.iter().any(named)
+    };
+    let is_damaged = |path: &EntryPath| is_named(path, &restored.damaged, restored.damaged_count);
+    let is_unmade = |path: &EntryPath| is_named(path, &restored.problems, restored.problem_count);
+    let write = |out: &mut BufWriter<File>, line: &describe::Line| {
+        let text = describe::json(line)?;
+        out.write_all(&text).and_then(|()| out.write_all(b"\n")).map_err(failed)
     };
     let mut selected = Selected::new(view, &options.part)?;
     while let Some(entry) = selected.next_entry()? {
@@ -108,7 +125,14 @@ fn list_entries(
             EntryKind::File | EntryKind::Stream { .. } => {
                 let name = files::exported_path(&entry);
                 let file = folder.join(FILES).join(place::os_path(&name));
-                let (len, hash) = files::read_back(&file)?;
+                let (len, hash) = match files::read_back(&file)? {
+                    Some(found) => found,
+                    None if is_unmade(&entry.path) => {
+                        write(&mut out, &line)?;
+                        continue;
+                    }
+                    None => return Err(place::refused(&file, "is gone again".into())),
+                };
                 if len != entry.len() && !is_damaged(&entry.path) {
                     let what = format!("has {len} bytes, expected {}", entry.len());
                     return Err(place::refused(&file, what));
@@ -119,8 +143,7 @@ fn list_entries(
             EntryKind::Directory | EntryKind::Symlink { .. } => {}
             _ => report.skipped += 1,
         }
-        let text = describe::json(&line)?;
-        out.write_all(&text).and_then(|()| out.write_all(b"\n")).map_err(failed)?;
+        write(&mut out, &line)?;
     }
     out.flush().map_err(failed)
 }

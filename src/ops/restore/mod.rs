@@ -2,12 +2,16 @@
 
 mod select;
 mod target;
+mod total;
 mod window;
 
-use crate::format::{Entry, EntryKind, EntryPath, Problem};
+use std::collections::HashSet;
+
+use crate::format::{Bytes, Entry, EntryKind, EntryPath, Problem};
+use crate::limits::PROBLEMS_MAX;
 use crate::progress::{Cancel, Event, Observer, Phase};
 use crate::repo::SnapshotView;
-use crate::source::{Fate, Importer};
+use crate::source::{Fate, Importer, SourceError};
 
 pub(super) use self::select::Selected;
 pub use self::select::Selection;
@@ -32,6 +36,28 @@ pub struct RestorePlan {
     pub bytes: u64,
     /// The first things that would be replaced, and what is there now.
     pub replacements: Vec<(EntryPath, String)>,
+    pub losses: Losses,
+    /// The first entries that could not be looked for at the target, and how many there are.
+    pub problems: Vec<Problem>,
+    pub problem_count: u64,
+}
+
+/// Entries that nothing is known of any more: the part of the catalog that told of them is damaged.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Losses {
+    /// How many.
+    pub entries: u64,
+    /// The first stretches of them.
+    pub stretches: Vec<LostStretch>,
+}
+
+/// Entries lost together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LostStretch {
+    pub entries: u64,
+    /// The last of them, as a path in the snapshot. The first is unknown.
+    pub last: EntryPath,
+    pub message: String,
 }
 
 impl RestorePlan {
@@ -53,6 +79,16 @@ pub struct RestoreReport {
     /// Entries with bytes that are lost: the repository is damaged.
     pub damaged: Vec<Problem>,
     pub damaged_count: u64,
+    pub losses: Losses,
+    /// The first entries that could not be made at the target, and how many there are.
+    pub problems: Vec<Problem>,
+    pub problem_count: u64,
+}
+
+impl RestoreReport {
+    pub fn is_damaged(&self) -> bool {
+        self.damaged_count > 0 || self.losses.entries > 0
+    }
 }
 
 /// Looks at what is there and says what would become of it. Changes nothing.
@@ -66,8 +102,12 @@ pub fn plan_restore(
     let mut selected = Selected::new(view, options)?;
     while let Some(entry) = selected.next_entry()? {
         stop_if(cancel)?;
+        let inspected = importer.inspect(&entry);
+        let Some(fate) = own(inspected, &entry.path, |problem| plan.fail(problem))? else {
+            continue;
+        };
         plan.bytes += entry.len();
-        match importer.inspect(&entry)? {
+        match fate {
             Fate::New => plan.new += 1,
             Fate::Kept => plan.kept += 1,
             Fate::Replaced(what) => {
@@ -78,6 +118,7 @@ pub fn plan_restore(
             }
         }
     }
+    plan.losses = selected.losses();
     Ok(plan)
 }
 
@@ -94,10 +135,18 @@ pub fn restore(
     let mut report = RestoreReport::default();
     let mut window = Window::new(view, observer);
     let mut selected = Selected::new(view, options)?;
+    let mut unmade = HashSet::new();
     while let Some(entry) = selected.next_entry()? {
         stop_if(cancel)?;
         observer.on(Event::Current(entry.path.as_bytes()));
-        let sink = importer.place(&entry)?;
+        let placed = importer.place(&entry);
+        let Some(sink) = own(placed, &entry.path, |problem| report.fail(observer, problem))? else {
+            observer.on(Event::Items(1));
+            if entry.kind == EntryKind::Directory && unmade.len() < PROBLEMS_MAX {
+                unmade.insert(entry.path);
+            }
+            continue;
+        };
         report.entries += 1;
         match sink {
             None => observer.on(Event::Items(1)),
@@ -105,10 +154,16 @@ pub fn restore(
         }
     }
     window.flush(&mut report)?;
+    report.losses = selected.losses();
     observer.on(Event::Finished(Phase::Restore));
 
     observer.on(Event::Started(Phase::RestoreMetadata));
-    settle(view, &mut *importer, options, cancel)?;
+    settle(view, &mut *importer, options, cancel, |importer, entry| {
+        if unmade.contains(&entry.path) {
+            return Ok(());
+        }
+        own(importer.settle(entry), &entry.path, |problem| report.fail(observer, problem)).map(drop)
+    })?;
     importer.finish()?;
     observer.on(Event::Finished(Phase::RestoreMetadata));
     Ok(report)
@@ -135,7 +190,7 @@ fn fill(
                 }
                 Ok(None) => break,
                 Err(error) => {
-                    window.damaged(report, &entry.path, &error);
+                    window.damaged(&error, report);
                     break;
                 }
             }
@@ -153,22 +208,70 @@ fn settle(
     importer: &mut dyn Importer,
     options: &RestoreOptions,
     cancel: &Cancel,
+    mut each: impl FnMut(&mut dyn Importer, &Entry) -> Result<(), OpError>,
 ) -> Result<(), OpError> {
     let mut open: Vec<Entry> = Vec::new();
     let mut selected = Selected::new(view, options)?;
     while let Some(entry) = selected.next_entry()? {
         stop_if(cancel)?;
         while let Some(done) = open.pop_if(|above| entry.path.strip(&above.path).is_none()) {
-            importer.settle(&done)?;
+            each(importer, &done)?;
         }
         if entry.kind == EntryKind::Directory {
             open.push(entry);
         }
     }
     while let Some(done) = open.pop() {
-        importer.settle(&done)?;
+        each(importer, &done)?;
     }
     Ok(())
+}
+
+/// What came of one entry; `None` after its own failure, which is noted. Other failures end the restore.
+fn own<T>(
+    result: Result<T, SourceError>,
+    path: &EntryPath,
+    note: impl FnOnce(Problem),
+) -> Result<Option<T>, OpError> {
+    match result {
+        Ok(done) => Ok(Some(done)),
+        Err(error) if error.is_fatal() => Err(error.into()),
+        Err(error) => {
+            note(problem(path, &error));
+            Ok(None)
+        }
+    }
+}
+
+fn problem(path: &EntryPath, error: &dyn std::fmt::Display) -> Problem {
+    Problem { path: Bytes::from(path.as_bytes()), message: error.to_string() }
+}
+
+fn keep(list: &mut Vec<Problem>, count: &mut u64, problem: Problem) {
+    *count += 1;
+    if list.len() < PROBLEMS_MAX {
+        list.push(problem);
+    }
+}
+
+impl RestorePlan {
+    fn fail(&mut self, problem: Problem) {
+        keep(&mut self.problems, &mut self.problem_count, problem);
+    }
+}
+
+impl RestoreReport {
+    /// An entry that could not be made.
+    fn fail(&mut self, observer: &dyn Observer, problem: Problem) {
+        observer.on(Event::Problem { path: &problem.path, message: &problem.message });
+        keep(&mut self.problems, &mut self.problem_count, problem);
+    }
+
+    /// An entry that lost bytes. Called once for each.
+    fn damage(&mut self, observer: &dyn Observer, problem: Problem) {
+        observer.on(Event::Problem { path: &problem.path, message: &problem.message });
+        keep(&mut self.damaged, &mut self.damaged_count, problem);
+    }
 }
 
 fn stop_if(cancel: &Cancel) -> Result<(), OpError> {

@@ -7,11 +7,12 @@ use std::path::Path;
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
 use crate::format::{Entry, EntryKind, EntryPath};
+use crate::limits::PROBLEMS_MAX;
 use crate::repo::SnapshotView;
-use crate::store::CatalogCursor;
+use crate::store::{CatalogCursor, CatalogItem, Lost};
 
 use super::super::OpError;
-use super::RestoreOptions;
+use super::{Losses, LostStretch, RestoreOptions};
 
 /// Globs as a user gives them. Without a `/` one matches a name anywhere, with one a path from the root.
 #[derive(Debug, Clone, Default)]
@@ -57,6 +58,7 @@ pub(in crate::ops) struct Selected<'v> {
     /// Where a selected directory is, all it contains is selected.
     inside: Option<EntryPath>,
     ready: std::collections::VecDeque<Entry>,
+    losses: Losses,
 }
 
 impl<'v> Selected<'v> {
@@ -65,21 +67,41 @@ impl<'v> Selected<'v> {
         if !options.prefix.is_root() {
             cursor.seek(&options.prefix)?;
         }
-        Ok(Self { cursor, options, above: Vec::new(), inside: None, ready: Default::default() })
+        Ok(Self {
+            cursor,
+            options,
+            above: Vec::new(),
+            inside: None,
+            ready: Default::default(),
+            losses: Losses::default(),
+        })
     }
 
+    /// The next entry; losses on the way are noted.
     pub fn next_entry(&mut self) -> Result<Option<Entry>, OpError> {
         loop {
             if let Some(entry) = self.ready.pop_front() {
                 return Ok(Some(entry));
             }
-            let Some(mut entry) = self.cursor.next_entry()? else { return Ok(None) };
-            let Some(path) = entry.path.strip(&self.options.prefix) else { return Ok(None) };
-            // By the path that `show` prints, whichever source it is in.
-            let is_named = self.options.selection.names(&entry.path);
-            entry.path = path;
-            self.take(entry, is_named);
+            match self.cursor.next_item()? {
+                Some(CatalogItem::Entry(mut entry)) => {
+                    let Some(path) = entry.path.strip(&self.options.prefix) else {
+                        return Ok(None);
+                    };
+                    // By the path that `show` prints, whichever source it is in.
+                    let is_named = self.is_named(&entry.path);
+                    entry.path = path;
+                    self.take(entry, is_named);
+                }
+                Some(CatalogItem::Lost(lost)) => self.losses.note(lost),
+                None => return Ok(None),
+            }
         }
+    }
+
+    /// What the catalog no longer told on the way. It may or may not have been selected.
+    pub fn losses(self) -> Losses {
+        self.losses
     }
 
     fn take(&mut self, entry: Entry, is_named: bool) {
@@ -93,6 +115,24 @@ impl<'v> Selected<'v> {
             self.ready.push_back(entry);
         } else if entry.kind == EntryKind::Directory {
             self.above.push(entry);
+        }
+    }
+
+    /// A directory that is selected may itself be among what is lost.
+    fn is_named(&self, path: &EntryPath) -> bool {
+        let selection = &self.options.selection;
+        let above = || std::iter::successors(path.parent(), EntryPath::parent);
+        selection.names(path)
+            || (self.losses.entries > 0 && above().any(|above| selection.names(&above)))
+    }
+}
+
+impl Losses {
+    fn note(&mut self, lost: Lost) {
+        self.entries = self.entries.saturating_add(lost.entries);
+        if self.stretches.len() < PROBLEMS_MAX {
+            let Lost { entries, last, error } = lost;
+            self.stretches.push(LostStretch { entries, last, message: error.to_string() });
         }
     }
 }

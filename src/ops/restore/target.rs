@@ -79,7 +79,8 @@ impl RestoreTarget {
 
 /// The folder a source's entries came from.
 fn original(source: &SourceRecord) -> Option<PathBuf> {
-    let place = Path::new(&source.url);
+    // A path that is not UTF-8 is a URL there, and no path.
+    let place = Some(Path::new(&source.url)).filter(|place| place.is_absolute())?;
     match source.kind.as_str() {
         "folder" => Some(place.to_owned()),
         "file" | "sqlite" => place.parent().map(Path::to_owned),

@@ -1,21 +1,20 @@
 //! A bounded number of chunks and open files at a time: fetched together, written from all cores.
 
-use std::fmt::Display;
+use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use rayon::prelude::*;
 
 use crate::chunk::chunk_id;
 use crate::fault::ErrorKind;
-use crate::format::{Bytes, ChunkRef, EntryPath, Problem};
-use crate::limits::PROBLEMS_MAX;
+use crate::format::{ChunkRef, EntryPath};
 use crate::progress::{Event, Observer};
 use crate::repo::SnapshotView;
 use crate::source::{Sink, SourceError};
 use crate::store::{StoreError, Want};
 
 use super::super::OpError;
-use super::RestoreReport;
+use super::{RestoreReport, own, problem};
 
 /// Raw bytes wanted, chunks wanted and files open before a window is fetched.
 const BYTES_MAX: u64 = 32 * 1024 * 1024;
@@ -27,6 +26,10 @@ struct OpenFile {
     sink: Box<dyn Sink>,
     /// All its chunks are wanted already.
     complete: bool,
+    /// Some of its bytes are lost.
+    damaged: bool,
+    /// It could not be written: it gets no attributes that would make it look whole.
+    failed: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -43,11 +46,11 @@ pub(super) struct Window<'v> {
     bytes: u64,
 }
 
-/// What the worker threads found. The first write error ends the restore.
+/// What the worker threads found: the first trouble with each file.
 #[derive(Default)]
 struct Findings {
-    failed: Option<SourceError>,
-    damaged: Vec<(usize, StoreError)>,
+    failed: BTreeMap<usize, SourceError>,
+    damaged: BTreeMap<usize, StoreError>,
 }
 
 impl<'v> Window<'v> {
@@ -64,7 +67,8 @@ impl<'v> Window<'v> {
         if self.files.len() >= FILES_MAX {
             self.flush(report)?;
         }
-        self.files.push(OpenFile { path: path.clone(), sink, complete: false });
+        let path = path.clone();
+        self.files.push(OpenFile { path, sink, complete: false, damaged: false, failed: false });
         Ok(())
     }
 
@@ -92,6 +96,13 @@ impl<'v> Window<'v> {
         }
     }
 
+    /// The rest of the file opened last is lost.
+    pub fn damaged(&mut self, error: &StoreError, report: &mut RestoreReport) {
+        if let Some(file) = self.files.last_mut() {
+            file.note_damage(error, self.observer, report);
+        }
+    }
+
     /// Fetches and writes what is wanted; finishes the files that are complete.
     pub fn flush(&mut self, report: &mut RestoreReport) -> Result<(), OpError> {
         let wants = std::mem::take(&mut self.wants);
@@ -112,35 +123,26 @@ impl<'v> Window<'v> {
                     file.sink.write_at(target.offset, bytes)
                 }
                 Err(error) => {
-                    lock(&findings).damaged.push((target.file, error));
+                    lock(&findings).damaged.entry(target.file).or_insert(error);
                     return;
                 }
             };
             if let Err(error) = result {
-                lock(&findings).failed.get_or_insert(error);
+                lock(&findings).failed.entry(target.file).or_insert(error);
             }
         });
         let findings = findings.into_inner().unwrap_or_else(PoisonError::into_inner);
-        if let Some(error) = findings.failed {
-            return Err(error.into());
+        for (at, error) in findings.damaged {
+            if let Some(file) = self.files.get_mut(at) {
+                file.note_damage(&error, self.observer, report);
+            }
         }
-        for (file, error) in &findings.damaged {
-            if let Some(file) = self.files.get(*file) {
-                self.damaged(report, &file.path, error);
+        for (at, error) in findings.failed {
+            if let Some(file) = self.files.get_mut(at) {
+                file.note_failure(error, self.observer, report)?;
             }
         }
         self.finish_complete(report)
-    }
-
-    /// Says that an entry cannot be had whole.
-    pub fn damaged(&self, report: &mut RestoreReport, path: &EntryPath, error: &dyn Display) {
-        let message = error.to_string();
-        self.observer.on(Event::Problem { path: path.as_bytes(), message: &message });
-        report.damaged_count += 1;
-        if report.damaged.len() < PROBLEMS_MAX {
-            let path = Bytes::from(path.as_bytes());
-            report.damaged.push(Problem { path, message });
-        }
     }
 
     /// Chunks that are not already where they belong.
@@ -156,8 +158,12 @@ impl<'v> Window<'v> {
                 return Ok(true);
             }
             buffer.resize(want.len as usize, 0);
-            let whole = file.sink.read_at(want.tag.offset, buffer)?;
-            Ok::<bool, OpError>(!whole || chunk_id(&key, buffer) != want.id)
+            match file.sink.read_at(want.tag.offset, buffer) {
+                Ok(whole) => Ok(!whole || chunk_id(&key, buffer) != want.id),
+                Err(error) if error.is_fatal() => Err(OpError::from(error)),
+                // Writing will tell what is the matter with it.
+                Err(_) => Ok(true),
+            }
         };
         wants
             .par_iter()
@@ -166,21 +172,55 @@ impl<'v> Window<'v> {
             .collect()
     }
 
-    /// What is found to be broken only once it is whole is one entry's damage: the others are still saved.
     fn finish_complete(&mut self, report: &mut RestoreReport) -> Result<(), OpError> {
         let files = std::mem::take(&mut self.files);
         let (done, open): (Vec<_>, Vec<_>) = files.into_iter().partition(|file| file.complete);
         self.files = open;
         for file in done {
-            match file.sink.finish() {
-                Err(error) if error.kind() == ErrorKind::Damage => {
-                    self.damaged(report, &file.path, &error);
-                }
-                finished => finished?,
-            }
             self.observer.on(Event::Items(1));
+            if file.failed {
+                continue;
+            }
+            match file.sink.finish() {
+                // Found only once it was whole.
+                Err(error) if error.kind() == ErrorKind::Damage && !file.damaged => {
+                    report.damage(self.observer, problem(&file.path, &error));
+                }
+                finished => {
+                    let note = |problem| report.fail(self.observer, problem);
+                    own(finished, &file.path, note)?;
+                }
+            }
         }
         Ok(())
+    }
+}
+
+impl OpenFile {
+    fn note_damage(
+        &mut self,
+        error: &StoreError,
+        observer: &dyn Observer,
+        report: &mut RestoreReport,
+    ) {
+        if !std::mem::replace(&mut self.damaged, true) {
+            report.damage(observer, problem(&self.path, error));
+        }
+    }
+
+    fn note_failure(
+        &mut self,
+        error: SourceError,
+        observer: &dyn Observer,
+        report: &mut RestoreReport,
+    ) -> Result<(), OpError> {
+        let first = !std::mem::replace(&mut self.failed, true);
+        let note = |problem| {
+            if first {
+                report.fail(observer, problem)
+            }
+        };
+        own::<()>(Err(error), &self.path, note).map(drop)
     }
 }
 

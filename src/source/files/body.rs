@@ -11,13 +11,20 @@ use rustix::io::{Errno, pread, retry_on_intr};
 use super::attributes::{file_type, is_sparse};
 use super::beneath::open_quietly;
 use super::failure::{failed, refused};
-use super::state::FileState;
+use super::state::{FileState, size};
 use crate::fault::ErrorKind;
 use crate::format::EntryPath;
 use crate::source::{Body, BodyStatus, OpenBody, SourceError};
 
 /// Files from here on are worth telling the kernel that they are read from end to end.
 const LONG: u64 = 1024 * 1024;
+
+/// Most that is read of a file that has no size: what the kernel makes up as it is read is shorter, and a
+/// file that grows from nothing while it is read comes to an end.
+const SIZELESS_MAX: u64 = 64 * 1024 * 1024;
+
+/// So far into a hole, the file is looked at again.
+const HOLE_MAX: u64 = 64 * 1024 * 1024;
 
 /// A file as the walk saw it.
 pub(super) struct FileBody {
@@ -47,13 +54,14 @@ impl OpenBody for FileBody {
             // Advice only: whether it is taken changes nothing.
             let _ = fadvise(&file, 0, None, Advice::Sequential);
         }
+        let has_runs = is_sparse(&stat) && now.size == self.seen.size;
         Ok(Box::new(OpenFile {
             file,
             path: self.path,
             seen: self.seen,
-            limit: now.size,
+            limit: if now.size == 0 { SIZELESS_MAX } else { now.size },
             offset: 0,
-            run: is_sparse(&stat).then_some(Run { end: 0, is_hole: false }),
+            run: has_runs.then_some(Run { end: 0, is_hole: false }),
         }))
     }
 }
@@ -66,7 +74,6 @@ struct OpenFile {
     path: EntryPath,
     seen: FileState,
     /// Its size when it was opened: a file that grows faster than it is read still comes to an end.
-    /// 0 for what the kernel makes up as it is read.
     limit: u64,
     offset: u64,
     /// Where we are in a file with holes.
@@ -80,16 +87,27 @@ struct Run {
 }
 
 impl OpenFile {
-    /// The run that `offset` lies in. A file system that knows no holes has one run of data.
+    /// The run that `offset` lies in. A file system that knows no holes has one run of data; so has a file
+    /// that no longer has the size it was opened with, and reading tells where that ends.
     fn run_at(&self, offset: u64) -> Run {
-        match seek(&self.file, SeekFrom::Data(offset)) {
-            Ok(data) if data > offset => Run { end: data.min(self.limit), is_hole: true },
+        let rest = Run { end: self.limit, is_hole: false };
+        let hole_up_to = |end: u64| Run {
+            end: end.min(self.limit).min(offset.saturating_add(HOLE_MAX)),
+            is_hole: true,
+        };
+        let run = match seek(&self.file, SeekFrom::Data(offset)) {
+            Ok(data) if data > offset => hole_up_to(data),
             Ok(_) => match seek(&self.file, SeekFrom::Hole(offset)) {
                 Ok(hole) if hole > offset => Run { end: hole.min(self.limit), is_hole: false },
-                _ => Run { end: self.limit, is_hole: false },
+                _ => rest,
             },
-            Err(Errno::NXIO) => Run { end: self.limit, is_hole: true },
-            Err(_) => Run { end: self.limit, is_hole: false },
+            Err(Errno::NXIO) => hole_up_to(self.limit),
+            Err(_) => rest,
+        };
+        // Asked afterwards: behind the end of a file that was cut off, all looks like a hole.
+        match fstat(&self.file) {
+            Ok(stat) if size(&stat) == self.limit => run,
+            _ => rest,
         }
     }
 
@@ -101,8 +119,7 @@ impl OpenFile {
 
 impl Read for OpenFile {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let mut end = if self.limit == 0 { u64::MAX } else { self.limit };
-        let mut in_hole = false;
+        let (mut end, mut in_hole) = (self.limit, false);
         if let Some(mut run) = self.run
             && self.offset < end
         {
@@ -131,6 +148,11 @@ impl Body for OpenFile {
         let path = self.path.as_bytes();
         let stat = fstat(&self.file).map_err(|errno| failed("look at", path, errno))?;
         let now = FileState::of(&stat);
+        if self.seen.size == 0 && self.limit == SIZELESS_MAX && self.offset == self.limit {
+            let what =
+                format!("has no size and more than {SIZELESS_MAX} bytes: the rest is left out");
+            return Ok(BodyStatus::Changed(what));
+        }
         if now == self.seen {
             return Ok(BodyStatus::Good);
         }

@@ -1,6 +1,7 @@
 //! What is left out of a backup.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use globset::{Candidate, GlobBuilder, GlobSet, GlobSetBuilder};
 
@@ -34,7 +35,17 @@ pub struct FolderOptions {
     pub exclude_presets: Vec<String>,
     /// Mount points are kept as empty folders.
     pub one_file_system: bool,
+    /// Folders left out wherever the walk meets them, by whatever path: a repository does not back up itself.
+    /// Those that are not there are passed over.
+    pub leave_out: Vec<PathBuf>,
+    /// A file touched less than this long before the start is read again next time; [`SETTLE`] where nothing
+    /// is said.
+    pub settle: Option<Duration>,
 }
+
+/// A file touched this recently may be touched again without its times showing it: they can be as coarse as
+/// two seconds, and on a network they are those of another host's clock.
+pub const SETTLE: Duration = Duration::from_secs(60);
 
 /// Patterns ready to be matched.
 pub(super) struct Excludes {

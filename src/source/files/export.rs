@@ -6,24 +6,22 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, openat, statat};
 
 use super::attributes::file_type;
 use super::beneath::c_name;
-use super::exclude::{Excludes, FolderOptions};
+use super::exclude::{Excludes, FolderOptions, SETTLE};
 use super::failure::{failed, refused};
 use super::walk::Walk;
 use crate::fault::ErrorKind;
 use crate::format::Time;
 use crate::progress::Cancel;
+use crate::source::url;
 use crate::source::{
     Description, Estimate, Exporter, Item, Outcome, Section, Session, SourceError,
 };
-
-/// A file touched this recently may be touched again without its times showing it.
-const UNSETTLED_SECONDS: i64 = 2;
 
 /// Reads a folder with all it contains, or one file.
 pub struct FolderExporter {
@@ -72,16 +70,15 @@ impl FolderExporter {
 
 impl Exporter for FolderExporter {
     fn describe(&self) -> Description {
-        let text = |bytes: &[u8]| match str::from_utf8(bytes) {
+        let label = |name: &[u8]| match str::from_utf8(name) {
             Ok(text) => text.to_owned(),
             // Two names that are not UTF-8 must not become the same text.
-            Err(_) => bytes.escape_ascii().to_string(),
+            Err(_) => name.escape_ascii().to_string(),
         };
-        let label = self.path.file_name().map_or_else(|| "root".to_owned(), |n| text(n.as_bytes()));
         Description {
             kind: if self.is_folder { "folder" } else { "file" }.to_owned(),
-            url: text(self.bytes()),
-            label,
+            url: url::of_path(self.bytes()),
+            label: self.path.file_name().map_or("root".to_owned(), |name| label(name.as_bytes())),
         }
     }
 
@@ -106,7 +103,7 @@ impl Exporter for FolderExporter {
             root,
             name,
             &self.options,
-            settled_before(SystemTime::now()),
+            settled_before(SystemTime::now(), self.options.settle.unwrap_or(SETTLE)),
             Arc::clone(&excluded),
             cancel.clone(),
         )?;
@@ -126,10 +123,11 @@ fn is_folder(path: &Path) -> Result<bool, SourceError> {
 }
 
 /// Files last touched up to here can be told unchanged by their times.
-fn settled_before(start: SystemTime) -> Time {
-    let since = start.duration_since(UNIX_EPOCH).unwrap_or_default();
+fn settled_before(start: SystemTime, settle: Duration) -> Time {
+    let settled = start.checked_sub(settle).unwrap_or(UNIX_EPOCH);
+    let since = settled.duration_since(UNIX_EPOCH).unwrap_or_default();
     let seconds = i64::try_from(since.as_secs()).unwrap_or(i64::MAX);
-    Time { seconds: seconds - UNSETTLED_SECONDS, nanos: since.subsec_nanos() }
+    Time { seconds, nanos: since.subsec_nanos() }
 }
 
 struct FolderSession {

@@ -26,6 +26,8 @@ pub struct FolderImporter {
     target: PathBuf,
     /// None until the target exists.
     pub(super) tree: Option<Beneath>,
+    /// The target was there before, and stays as it is.
+    keeps_root: bool,
     pub(super) links: Links,
     pub(super) context: Arc<Context>,
 }
@@ -52,7 +54,13 @@ impl FolderImporter {
             uid: geteuid().as_raw(),
             report: Arc::default(),
         };
-        Ok(Self { target, tree, links: Links::default(), context: Arc::new(context) })
+        Ok(Self {
+            target,
+            keeps_root: tree.is_some() && !options.change_root,
+            tree,
+            links: Links::default(),
+            context: Arc::new(context),
+        })
     }
 
     /// What could not be done without failing for it. Complete once everything is settled.
@@ -128,6 +136,12 @@ impl Importer for FolderImporter {
     fn settle(&mut self, entry: &Entry) -> Result<(), SourceError> {
         let Some(unix) = &entry.unix else { return Ok(()) };
         let path = entry.path.as_bytes();
+        if entry.path.is_root() && self.keeps_root {
+            let note =
+                "the target folder was there before: its own attributes are left as they are";
+            self.context.report.note(path, note);
+            return Ok(());
+        }
         let directory = go_to(self.tree()?, &entry.path, &entry.path, false)?;
         let held = directory.as_fd();
         self.context.apply(held, &Node::Open(held), unix, path);
@@ -156,13 +170,10 @@ pub(super) fn go_to(
 }
 
 fn create_target(target: &Path) -> Result<OwnedFd, SourceError> {
-    let action = "create the target";
-    std::fs::create_dir_all(target).map_err(|source| SourceError::Io {
-        action,
-        path: target.display().to_string(),
-        source,
-    })?;
-    open_target(target).map_err(|errno| failed(action, target.as_os_str().as_bytes(), errno))
+    let made =
+        std::fs::create_dir_all(target).and_then(|()| open_target(target).map_err(io::Error::from));
+    let path = || target.display().to_string();
+    made.map_err(|source| SourceError::Target { path: path(), source })
 }
 
 fn open_target(target: &Path) -> rustix::io::Result<OwnedFd> {

@@ -4,6 +4,9 @@
 //! it, by descriptor, and a symbolic link is never followed. So neither a tree that changes under a backup nor
 //! a hostile snapshot under a restore leads out of the folder.
 //!
+//! A file is unchanged while its size, times, inode and device are; where a file system's inode numbers or
+//! change times mean little, or the times are too fresh to be trusted, it is read again.
+//!
 //! Owners' names come from `/etc/passwd` and `/etc/group`, read once: accounts that only a directory service
 //! knows are kept by id, with an empty name.
 
@@ -14,6 +17,7 @@ mod body;
 mod exclude;
 mod export;
 mod failure;
+mod filesystem;
 mod import;
 mod likeness;
 mod links;
@@ -25,7 +29,7 @@ mod sink;
 mod state;
 mod walk;
 
-pub use exclude::{FolderOptions, PRESETS};
+pub use exclude::{FolderOptions, PRESETS, SETTLE};
 pub use export::FolderExporter;
 pub use import::FolderImporter;
 

@@ -138,7 +138,7 @@ impl FolderImporter {
         };
         if let Some(link) = spot.link() {
             let stat = fstat(&file).map_err(|errno| failed("look at", spot.path(), errno))?;
-            self.links.place(link, &spot.entry.path, Identity::of(&stat));
+            self.links.place(link, spot.entry, Identity::of(&stat));
         }
         Ok(Some(Box::new(FileSink {
             file,
@@ -167,7 +167,7 @@ impl FolderImporter {
         Ok(None)
     }
 
-    /// Whether what is there may be changed in place: it is nobody else's under another name, its owner is the
+    /// Whether what is there may be changed in place: it is nothing else's under another name, its owner is the
     /// one it is to have, and nobody can hold it open who could not open it once it is restored.
     fn may_reuse(&self, spot: &Spot<'_>, stat: &Stat) -> bool {
         let unix = spot.entry.unix.as_ref();
@@ -176,15 +176,24 @@ impl FolderImporter {
         let allowed = unix.map_or(0o600, |unix| unix.mode);
         let is_link = file_type(stat) == FileType::Symlink;
         self.links.has_all_names(spot.link(), stat)
+            && !self.links.is_placed(spot.link(), stat)
             && stat.st_uid == self.context.owner_to_be(unix)
             && group_is_right
             && (is_link || stat.st_mode & 0o077 & !allowed == 0)
     }
 
-    /// Gives a file that was placed before another name. False where it is the first of its group.
+    /// Gives a file that was placed before another name. False where it is the first of its group, or no
+    /// longer what the others are names of: the file changed between the reading of two names.
     fn place_as_link(&mut self, spot: &Spot<'_>) -> Result<bool, SourceError> {
         let Some(link) = spot.link() else { return Ok(false) };
-        let Some(first) = self.links.placed(link) else { return Ok(false) };
+        let Some(first) = self.links.placed(link, spot.entry) else {
+            if self.links.has_placed(link) {
+                let note = "names of a file that changed while it was backed up are restored as \
+                            separate files";
+                self.context.report.note(spot.path(), note);
+            }
+            return Ok(false);
+        };
         let is_there = |stat: &Stat| Identity::of(stat) == first.identity;
         match &spot.found {
             Some((stat, _)) if is_there(stat) => {}
@@ -203,7 +212,7 @@ impl FolderImporter {
                 }
             }
         }
-        self.links.place(link, &spot.entry.path, first.identity);
+        self.links.place(link, spot.entry, first.identity);
         Ok(true)
     }
 
@@ -251,7 +260,7 @@ impl FolderImporter {
             return Err(refused(ErrorKind::Failed, spot.path(), message));
         }
         if let Some(link) = spot.link() {
-            self.links.place(link, &spot.entry.path, Identity::of(&stat));
+            self.links.place(link, spot.entry, Identity::of(&stat));
         }
         if let Some(unix) = &spot.entry.unix {
             self.context.apply(held.as_fd(), &Node::held(held.as_fd()), unix, spot.path());

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -13,10 +14,12 @@ use super::attributes::{file_type, kind, unix, xattrs};
 use super::beneath::{Beneath, c_name};
 use super::body::FileBody;
 use super::exclude::{Excludes, FolderOptions};
-use super::failure::{failed, words};
+use super::failure::{failed, refused, words};
+use super::filesystem::Trust;
 use super::listing::Names;
 use super::node::Node;
 use super::state::{FileState, size};
+use crate::fault::ErrorKind;
 use crate::format::{Bytes, Entry, EntryKind, EntryPath, Problem, Time, Xattr};
 use crate::progress::Cancel;
 use crate::source::accounts::Accounts;
@@ -37,9 +40,12 @@ pub(super) struct Walk {
     is_started: bool,
     root_device: u64,
     settled: Time,
+    trust: Trust,
     accounts: Accounts,
     excludes: Excludes,
     tags: Vec<CString>,
+    /// Device and inode of folders that are left out.
+    left_out: Vec<(u64, u64)>,
     exclude_caches: bool,
     one_file_system: bool,
     reads_xattrs: bool,
@@ -62,6 +68,10 @@ impl Walk {
         let only_one = name.is_some();
         let no_options = FolderOptions::default();
         let options = if only_one { &no_options } else { options };
+        let left_out: Vec<_> = options.leave_out.iter().filter_map(|path| identity(path)).collect();
+        if left_out.contains(&(stat.st_dev, stat.st_ino)) {
+            return Err(refused(ErrorKind::Usage, b"", "this very folder is to be left out"));
+        }
         let tags = options.exclude_if_present.iter().map(|tag| c_name(tag.as_bytes()));
         let walk = Self {
             place: Beneath::new(root),
@@ -72,9 +82,11 @@ impl Walk {
             is_started: only_one,
             root_device: stat.st_dev,
             settled,
+            trust: Trust::default(),
             accounts: Accounts::load(),
             excludes: Excludes::new(options)?,
             tags: tags.collect::<Result<_, _>>().map_err(|errno| failed("use", b"", errno))?,
+            left_out,
             exclude_caches: options.exclude_caches,
             one_file_system: options.one_file_system,
             reads_xattrs: statat(CWD, c"/proc/self/fd", AtFlags::empty()).is_ok(),
@@ -123,6 +135,9 @@ impl Walk {
             Err(bad) => return self.problem(&bad.path, "the path is too long to be kept"),
         };
         match file_type(&stat) {
+            FileType::Directory if self.left_out.contains(&(stat.st_dev, stat.st_ino)) => {
+                self.count_excluded(1);
+            }
             FileType::Directory => self.visit_folder(name, path, stat),
             FileType::RegularFile => self.give_file(directory, name, path, &stat),
             _ => self.give_other(&directory, name, path, &stat),
@@ -165,7 +180,9 @@ impl Walk {
             self.problem(path.as_bytes(), &message);
         }
         let mut entry = self.entry(path.clone(), EntryKind::File, stat, xattrs);
-        entry.token = seen.token(self.settled);
+        if self.trust.is_exact(&directory, name, stat.st_dev) {
+            entry.token = seen.token(self.settled);
+        }
         let body: Box<dyn OpenBody> =
             Box::new(FileBody { directory, name: name.to_owned(), path, seen });
         let item = SourceEntry { entry, body: Some(body), size_hint: size(stat) };
@@ -299,6 +316,12 @@ impl Section for Walk {
             }
         }
     }
+}
+
+/// What tells a folder from all others, if there is one.
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    let stat = statat(CWD, path, AtFlags::empty()).ok()?;
+    (file_type(&stat) == FileType::Directory).then_some((stat.st_dev, stat.st_ino))
 }
 
 fn because(what: &str, errno: Errno) -> String {

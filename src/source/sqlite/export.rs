@@ -16,6 +16,7 @@ use crate::fault::ErrorKind;
 use crate::format::{Bytes, Consistency, Entry, EntryKind, EntryPath, Time, UnixAttributes};
 use crate::progress::Cancel;
 use crate::source::accounts::Accounts;
+use crate::source::url;
 use crate::source::{
     Body, BodyStatus, Description, Estimate, Exporter, Item, OpenBody, Outcome, Section, Session,
     SourceEntry, SourceError,
@@ -78,7 +79,7 @@ impl Exporter for SqliteExporter {
     fn describe(&self) -> Description {
         Description {
             kind: "sqlite".to_owned(),
-            url: text(self.path.as_os_str().as_bytes()),
+            url: url::of_path(self.path.as_os_str().as_bytes()),
             label: text(self.name()),
         }
     }

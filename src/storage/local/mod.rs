@@ -119,16 +119,15 @@ impl Local {
         len: usize,
         buffer: &mut Vec<u8>,
     ) -> Result<(), StorageError> {
-        buffer.clear();
         let short =
             |found| StorageError::Short { key: key.clone(), offset, expected: len as u64, found };
         // Before the buffer grows: a length from a damaged record must not allocate what is not there.
         if offset.checked_add(len as u64).is_none_or(|end| end > file_len) {
             return Err(short(file_len));
         }
+        // What was in it is overwritten: clearing it first would only cost a pass of zeros.
         buffer.resize(len, 0);
         file.read_exact_at(buffer, offset).map_err(|error| {
-            buffer.clear();
             match error.kind() {
                 // It was cut short after it was opened.
                 io::ErrorKind::UnexpectedEof => {
@@ -220,8 +219,10 @@ impl Storage for Local {
         len: usize,
         buffer: &mut Vec<u8>,
     ) -> Result<(), StorageError> {
-        buffer.clear();
-        self.read(key, self.open_object(key)?, offset, len, buffer)
+        let read =
+            self.open_object(key).and_then(|object| self.read(key, object, offset, len, buffer));
+        // Nobody takes what an earlier read left for what this one did not find.
+        read.inspect_err(|_| buffer.clear())
     }
 
     fn list(&self, prefix: &Key, each: &mut dyn FnMut(Listed)) -> Result<(), StorageError> {

@@ -7,6 +7,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
+use restow::source::files::SETTLE;
 
 pub use self::keys::{KeyArgs, KeyCommand, KeyRemoveArgs, NewKeyArgs};
 pub use self::snapshots::{
@@ -263,6 +264,9 @@ pub struct BackupArgs {
     /// How long to wait for a database that another process has locked [default: 60]
     #[arg(long, value_name = "SECONDS")]
     pub busy_timeout: Option<u64>,
+    /// Read a file again next time if it changed less than this long before the start
+    #[arg(long, default_value_t = SETTLE.as_secs(), value_name = "SECONDS")]
+    pub settle: u64,
 }
 
 #[derive(Debug, clap::Args)]

@@ -72,7 +72,7 @@ pub struct RestoreArgs {
     /// Only what this glob names, with all it contains (repeatable)
     #[arg(long, value_name = "GLOB")]
     pub only: Vec<String>,
-    /// Replace what is in the way without asking
+    /// Replace what is in the way without asking, and make the target folder itself what it was
     #[arg(long, visible_alias = "yes")]
     pub overwrite: bool,
     /// Show what would be done, do nothing

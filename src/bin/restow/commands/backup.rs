@@ -13,7 +13,6 @@ use crate::jobs::{Job, Part};
 use crate::location::Access;
 use crate::output;
 use crate::progress::Progress;
-use crate::sources::SourceSettings;
 
 pub fn run(context: &Context, args: &BackupArgs) -> Result<Outcome> {
     if args.all {
@@ -25,8 +24,8 @@ pub fn run(context: &Context, args: &BackupArgs) -> Result<Outcome> {
     }
     let job = Job::of_arguments(&context.config, args)?;
     // Sources first: a typing error in a path should not cost a passphrase.
-    let exporters = exporters(context, &job)?;
     let access = Access::of(context, job.repository.as_deref())?;
+    let exporters = exporters(context, &job, &access)?;
     let repository = access.open(context)?;
     if !args.dry_run {
         access.sweep();
@@ -40,10 +39,17 @@ pub fn run(context: &Context, args: &BackupArgs) -> Result<Outcome> {
     Ok(outcome(&report))
 }
 
-pub fn exporters(context: &Context, job: &Job) -> Result<Vec<Box<dyn Exporter>>, OpError> {
-    let pass_stderr = !context.options.json;
-    let resolve =
-        |part: &Part| part.spec.resolve(&SourceSettings { pass_stderr, ..part.settings.clone() });
+pub fn exporters(
+    context: &Context,
+    job: &Job,
+    access: &Access,
+) -> Result<Vec<Box<dyn Exporter>>, OpError> {
+    let resolve = |part: &Part| {
+        let mut settings = part.settings.clone();
+        settings.folder.leave_out = access.own_folders();
+        settings.pass_stderr = !context.options.json;
+        part.spec.resolve(&settings)
+    };
     job.parts.iter().map(resolve).collect()
 }
 

@@ -74,8 +74,8 @@ fn one(
     opened: &mut Opened,
 ) -> Result<BackupReport> {
     let job = Job::of_source(&context.config, source, args)?;
-    let exporters = backup::exporters(context, &job)?;
     let access = Access::of(context, job.repository.as_deref())?;
+    let exporters = backup::exporters(context, &job, &access)?;
     let repository = opened.get(context, &access)?;
     if !args.dry_run {
         access.sweep();

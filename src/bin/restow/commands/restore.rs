@@ -3,8 +3,8 @@ use std::io::IsTerminal;
 use anyhow::{Result, bail};
 use restow::format::Problem;
 use restow::ops::{
-    OpError, RestoreOptions, RestorePlan, RestoreReport, RestoreTarget, Selection, plan_restore,
-    restore,
+    Losses, LostStretch, OpError, RestoreOptions, RestorePlan, RestoreReport, RestoreTarget,
+    Selection, plan_restore, restore,
 };
 use restow::progress::{Event, Observer};
 use restow::repo::{Selector, SnapshotView};
@@ -20,7 +20,6 @@ use crate::{location, output, prompt};
 #[derive(Default)]
 struct Total {
     report: RestoreReport,
-    problems: Vec<Problem>,
     notes: Vec<String>,
 }
 
@@ -39,7 +38,7 @@ pub fn run(context: &Context, args: &RestoreArgs) -> Result<Outcome> {
     // An importer plans and executes: it remembers what it saw, so that links can be kept.
     let planned = |job: &RestoreTarget, overwrite: bool| -> Result<_, OpError> {
         let (mut importer, report) =
-            job.importer(import_options(args, overwrite), context.cancel())?;
+            job.importer(import_options(args, job, overwrite), context.cancel())?;
         let plan = plan_restore(&view, &mut *importer, &options_of(job), context.cancel())?;
         Ok((importer, report, plan))
     };
@@ -49,12 +48,15 @@ pub fn run(context: &Context, args: &RestoreArgs) -> Result<Outcome> {
         importers.push((importer, report));
         plans.push(plan);
     }
-    if plans.iter().all(|plan| plan.entries() == 0) && !args.only.is_empty() {
+    let is_empty =
+        |plan: &RestorePlan| plan.entries() + plan.losses.entries + plan.problem_count == 0;
+    if plans.iter().all(is_empty) && !args.only.is_empty() {
         bail!(OpError::Usage(format!("--only {:?} names nothing in this snapshot", args.only)));
     }
     if args.dry_run {
         show_plan(context, &jobs, &plans)?;
-        return Ok(Outcome::Done);
+        let is_damaged = plans.iter().any(|plan| plan.losses.entries > 0);
+        return Ok(outcome(is_damaged, plans.iter().map(|plan| plan.problem_count).sum()));
     }
     confirm(context, &jobs, &plans, args)?;
 
@@ -75,10 +77,12 @@ pub fn run(context: &Context, args: &RestoreArgs) -> Result<Outcome> {
             &WithTotal { progress: &progress, bytes, items },
             context.cancel(),
         );
-        total.problems.extend(import.problems());
+        let problems = import.problems();
+        total.report.problem_count += problems.len() as u64;
+        total.report.problems.extend(problems);
         total.notes.extend(import.notes());
         match done {
-            Ok(done) => total.add(done),
+            Ok(done) => total.report.add(done),
             Err(error) => {
                 progress.clear();
                 return Err(error.into());
@@ -89,7 +93,8 @@ pub fn run(context: &Context, args: &RestoreArgs) -> Result<Outcome> {
     finish(context, &snapshot.id.to_hex(), &jobs, &total)
 }
 
-/// The totals are known from the plan: they follow the start of the phase.
+/// The totals are known from the plan: they follow the start of the phase. What goes wrong is listed at the
+/// end.
 struct WithTotal<'p> {
     progress: &'p Progress,
     bytes: u64,
@@ -98,6 +103,9 @@ struct WithTotal<'p> {
 
 impl Observer for WithTotal<'_> {
     fn on(&self, event: Event<'_>) {
+        if matches!(event, Event::Problem { .. }) {
+            return;
+        }
         let starts = event == Event::Started(restow::progress::Phase::Restore);
         self.progress.on(event);
         if starts {
@@ -106,19 +114,16 @@ impl Observer for WithTotal<'_> {
     }
 }
 
-impl Total {
-    fn add(&mut self, done: RestoreReport) {
-        self.report.entries += done.entries;
-        self.report.bytes += done.bytes;
-        self.report.kept_bytes += done.kept_bytes;
-        self.report.damaged.extend(done.damaged);
-        self.report.damaged_count += done.damaged_count;
-    }
-}
-
-fn import_options(args: &RestoreArgs, overwrite: bool) -> source::RestoreOptions {
+fn import_options(
+    args: &RestoreArgs,
+    job: &RestoreTarget,
+    overwrite: bool,
+) -> source::RestoreOptions {
     let owners = if args.owners_by_name { OwnerPolicy::ByName } else { OwnerPolicy::ById };
-    source::RestoreOptions { overwrite, owners }
+    // Consent to replace this and that says nothing of the folder it is in. One that is named after a source
+    // is the source's.
+    let change_root = args.to.is_none() || args.overwrite || !job.prefix.is_root();
+    source::RestoreOptions { overwrite, owners, change_root }
 }
 
 /// Asks only when something would be replaced. Without a terminal there is nobody to ask.
@@ -171,6 +176,10 @@ fn show_plan(context: &Context, jobs: &[RestoreTarget], plans: &[RestorePlan]) -
             "replaced": plan.replaced,
             "bytes": plan.bytes,
             "replacements": replacements,
+            "lost_count": plan.losses.entries,
+            "lost": lost_json(&plan.losses),
+            "problem_count": plan.problem_count,
+            "problems": plan.problems.iter().map(output::problem_json).collect::<Vec<_>>(),
         })
     };
     if context.options.json {
@@ -178,6 +187,8 @@ fn show_plan(context: &Context, jobs: &[RestoreTarget], plans: &[RestorePlan]) -
         return output::json(&json!({ "dry_run": true, "plans": plans }));
     }
     for (job, plan) in jobs.iter().zip(plans) {
+        show_losses(&plan.losses);
+        show("problem", &plan.problems, plan.problem_count);
         for (path, what) in &plan.replacements {
             println!("replace {}: {what}", output::lossy(path.as_bytes()));
         }
@@ -204,13 +215,16 @@ fn finish(context: &Context, id: &str, jobs: &[RestoreTarget], total: &Total) ->
             "kept_bytes": report.kept_bytes,
             "damaged_count": report.damaged_count,
             "damaged": report.damaged.iter().map(output::problem_json).collect::<Vec<_>>(),
-            "problems": total.problems.iter().map(output::problem_json).collect::<Vec<_>>(),
+            "lost_count": report.losses.entries,
+            "lost": lost_json(&report.losses),
+            "problem_count": report.problem_count,
+            "problems": report.problems.iter().map(output::problem_json).collect::<Vec<_>>(),
             "notes": total.notes,
         }))?;
     } else {
-        for problem in &total.problems {
-            eprintln!("problem: {}: {}", output::lossy(&problem.path), problem.message);
-        }
+        show_losses(&report.losses);
+        show("damaged", &report.damaged, report.damaged_count);
+        show("problem", &report.problems, report.problem_count);
         if !context.options.quiet {
             println!(
                 "restored {} entries, {} ({} were already right)",
@@ -222,13 +236,45 @@ fn finish(context: &Context, id: &str, jobs: &[RestoreTarget], total: &Total) ->
                 println!("  {note}");
             }
         }
-        if report.damaged_count > 0 {
-            eprintln!("restow: {} entries lost bytes to damage, named above", report.damaged_count);
-        }
     }
-    Ok(match (report.damaged_count, total.problems.len()) {
-        (0, 0) => Outcome::Done,
-        (0, _) => Outcome::Incomplete,
-        _ => Outcome::Damaged,
-    })
+    Ok(outcome(report.is_damaged(), report.problem_count))
+}
+
+fn outcome(is_damaged: bool, problems: u64) -> Outcome {
+    match (is_damaged, problems) {
+        (true, _) => Outcome::Damaged,
+        (false, 0) => Outcome::Done,
+        (false, _) => Outcome::Incomplete,
+    }
+}
+
+/// Of each kind of trouble this many are named one by one.
+const SHOWN: usize = 100;
+
+fn show(what: &str, problems: &[Problem], count: u64) {
+    for problem in problems.iter().take(SHOWN) {
+        eprintln!("{what}: {}: {}", output::lossy(&problem.path), problem.message);
+    }
+    let more = count.saturating_sub(SHOWN as u64);
+    if more > 0 {
+        eprintln!("{what}: and {more} more");
+    }
+}
+
+fn show_losses(losses: &Losses) {
+    for lost in losses.stretches.iter().take(SHOWN) {
+        let last = output::lossy(lost.last.as_bytes());
+        eprintln!("lost: {} entries up to {last}: {}", lost.entries, lost.message);
+    }
+    if losses.stretches.len() > SHOWN {
+        eprintln!("and more: {} entries are lost in all", losses.entries);
+    }
+}
+
+fn lost_json(losses: &Losses) -> Vec<serde_json::Value> {
+    let one = |lost: &LostStretch| {
+        let last = output::lossy(lost.last.as_bytes());
+        json!({ "entries": lost.entries, "last": last, "message": lost.message })
+    };
+    losses.stretches.iter().map(one).collect()
 }

@@ -1,6 +1,7 @@
 use anyhow::Result;
 use restow::format::{Entry, EntryKind};
 use restow::repo::{Repository, Selector, Snapshot, SnapshotView};
+use restow::store::{CatalogItem, Lost};
 use serde_json::{Value, json};
 
 use super::Context;
@@ -11,27 +12,36 @@ use crate::{location, output};
 pub fn run(context: &Context, args: &ShowArgs) -> Result<Outcome> {
     let repository = location::open(context)?;
     let snapshot = repository.find(&Selector::new(&args.id), &args.filter.to_filter())?;
+    let mut lost = Vec::new();
     if context.options.json {
         let document = output::snapshot_json(&snapshot);
-        if !args.entries {
-            output::json(&document)?;
-            return Ok(Outcome::Done);
+        match args.entries {
+            true => lost = entries_json(&repository, &snapshot, &document)?,
+            false => output::json(&document)?,
         }
-        return entries_json(&repository, &snapshot, &document);
+    } else {
+        summary(&snapshot);
+        if args.entries {
+            lost = each_entry(&repository, &snapshot, |entry| println!("{}", entry_line(&entry)))?;
+        }
+        for lost in &lost {
+            let last = output::lossy(lost.last.as_bytes());
+            eprintln!("lost: {} entries up to {last}: {}", lost.entries, lost.error);
+        }
     }
-    summary(&snapshot);
-    if args.entries {
-        each_entry(&repository, &snapshot, |entry| println!("{}", entry_line(&entry)))?;
-    }
-    Ok(Outcome::Done)
+    Ok(if lost.is_empty() { Outcome::Done } else { Outcome::Damaged })
 }
 
-/// The document with the field `entries`, which may have millions: none is kept in memory.
-fn entries_json(repository: &Repository, snapshot: &Snapshot, document: &Value) -> Result<Outcome> {
+/// The document with the fields `entries`, which may have millions (none is kept in memory), and `lost`.
+fn entries_json(
+    repository: &Repository,
+    snapshot: &Snapshot,
+    document: &Value,
+) -> Result<Vec<Lost>> {
     let text = format!("{document:#}");
     println!("{},\n  \"entries\": [", text.strip_suffix("\n}").unwrap_or_default());
     let mut last: Option<Value> = None;
-    each_entry(repository, snapshot, |entry| {
+    let lost = each_entry(repository, snapshot, |entry| {
         if let Some(before) = last.replace(entry_json(&entry)) {
             println!("    {before},");
         }
@@ -39,24 +49,34 @@ fn entries_json(repository: &Repository, snapshot: &Snapshot, document: &Value) 
     if let Some(last) = last {
         println!("    {last}");
     }
-    println!("  ]\n}}");
-    Ok(Outcome::Done)
+    let stretches: Value = lost.iter().map(lost_json).collect();
+    println!("  ],\n  \"lost\": {stretches}\n}}");
+    Ok(lost)
 }
 
+/// Calls `each` for every entry; what the catalog no longer tells of comes back.
 fn each_entry(
     repository: &Repository,
     snapshot: &Snapshot,
     mut each: impl FnMut(Entry),
-) -> Result<()> {
+) -> Result<Vec<Lost>> {
     let index = repository.load_index()?;
     let view = SnapshotView::new(snapshot.id, snapshot.manifest.clone(), repository.reader(&index));
-    let mut entries = view.entries();
-    while !output::is_lost()
-        && let Some(entry) = entries.next_entry()?
+    let (mut entries, mut lost) = (view.entries(), Vec::new());
+    while !output::has_failed()
+        && let Some(item) = entries.next_item()?
     {
-        each(entry);
+        match item {
+            CatalogItem::Entry(entry) => each(entry),
+            CatalogItem::Lost(stretch) => lost.push(stretch),
+        }
     }
-    Ok(())
+    Ok(lost)
+}
+
+fn lost_json(lost: &Lost) -> Value {
+    let last = output::lossy(lost.last.as_bytes());
+    json!({ "entries": lost.entries, "last": last, "message": lost.error.to_string() })
 }
 
 fn summary(snapshot: &Snapshot) {

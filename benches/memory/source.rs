@@ -1,0 +1,151 @@
+//! Sources that are made up as they are read, and a target that only counts: their size is no memory.
+
+use std::io::Read;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use restow::format::{Bytes, Entry, EntryKind, EntryPath};
+use restow::progress::Cancel;
+use restow::source::{
+    Body, BodyStatus, Description, Exporter, Fate, Importer, Item, OpenBody, Outcome, Section,
+    Session, Sink, SourceEntry, SourceError,
+};
+
+/// `files` files of `len` bytes each, a thousand to a folder.
+#[derive(Clone, Copy)]
+pub struct Made {
+    pub files: u64,
+    pub len: u64,
+}
+
+impl Exporter for Made {
+    fn describe(&self) -> Description {
+        Description { kind: "made".into(), url: "made:up".into(), label: "made".into() }
+    }
+
+    fn open(&self, _: &Cancel) -> Result<Box<dyn Session>, SourceError> {
+        Ok(Box::new(Opened(*self)))
+    }
+}
+
+struct Opened(Made);
+
+impl Session for Opened {
+    fn sections(&mut self) -> Result<Vec<Box<dyn Section>>, SourceError> {
+        Ok(vec![Box::new(Files { made: self.0, next: 0 })])
+    }
+
+    fn finish(self: Box<Self>) -> Result<Outcome, SourceError> {
+        Ok(Outcome::default())
+    }
+}
+
+struct Files {
+    made: Made,
+    next: u64,
+}
+
+impl Section for Files {
+    fn next(&mut self) -> Result<Option<Item>, SourceError> {
+        if self.next == self.made.files {
+            return Ok(None);
+        }
+        let number = self.next;
+        self.next += 1;
+        let path = format!("folder-{:06}/a-file-of-some-name-{number:09}", number / 1000);
+        let entry = Entry {
+            path: EntryPath::new(path).unwrap(),
+            kind: EntryKind::File,
+            unix: None,
+            token: Bytes::default(),
+            content: None,
+            properties: Vec::new(),
+            ext: Vec::new(),
+        };
+        let body = Rows { number: number << 40, left: self.made.len };
+        let body: Option<Box<dyn OpenBody>> = Some(Box::new(body));
+        let size_hint = self.made.len;
+        Ok(Some(Item::Entry(Box::new(SourceEntry { entry, body, size_hint }))))
+    }
+}
+
+/// Lines of 32 bytes that are never the same twice, and shrink to about a third.
+struct Rows {
+    number: u64,
+    left: u64,
+}
+
+impl OpenBody for Rows {
+    fn open(self: Box<Self>) -> Result<Box<dyn Body>, SourceError> {
+        Ok(self)
+    }
+}
+
+impl Read for Rows {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let wanted = usize::try_from(self.left).unwrap_or(usize::MAX).min(buffer.len());
+        // Whole lines, but where less room or less of the file is left.
+        let len = if wanted > 32 { wanted / 32 * 32 } else { wanted };
+        for line in buffer[..len].chunks_mut(32) {
+            self.number += 1;
+            let mixed = self.number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            let mut text = *b"row ........ of the table orders";
+            text[4..12].copy_from_slice(&mixed.to_le_bytes());
+            line.copy_from_slice(&text[..line.len()]);
+        }
+        self.left -= len as u64;
+        Ok(len)
+    }
+}
+
+impl Body for Rows {
+    fn finish(self: Box<Self>) -> Result<BodyStatus, SourceError> {
+        Ok(BodyStatus::Good)
+    }
+}
+
+/// Takes everything, keeps nothing.
+pub struct Nowhere;
+
+static RESTORED: AtomicU64 = AtomicU64::new(0);
+
+/// Bytes that were restored so far.
+pub fn restored() -> u64 {
+    RESTORED.load(Ordering::Relaxed)
+}
+
+impl Importer for Nowhere {
+    fn inspect(&mut self, _: &Entry) -> Result<Fate, SourceError> {
+        Ok(Fate::New)
+    }
+
+    fn place(&mut self, _: &Entry) -> Result<Option<Box<dyn Sink>>, SourceError> {
+        Ok(Some(Box::new(Self)))
+    }
+
+    fn settle(&mut self, _: &Entry) -> Result<(), SourceError> {
+        Ok(())
+    }
+
+    fn finish(self: Box<Self>) -> Result<(), SourceError> {
+        Ok(())
+    }
+}
+
+impl Sink for Nowhere {
+    fn existing_len(&self) -> u64 {
+        0
+    }
+
+    fn read_at(&self, _: u64, _: &mut [u8]) -> Result<bool, SourceError> {
+        Ok(false)
+    }
+
+    fn write_at(&self, _: u64, bytes: &[u8]) -> Result<(), SourceError> {
+        RESTORED.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn finish(self: Box<Self>) -> Result<(), SourceError> {
+        Ok(())
+    }
+}
