@@ -90,6 +90,7 @@ fn documents_and_their_documentation_agree() {
     damaged(&bench, doc, &second);
     run(&bench, doc, "restow delete", 0, &["delete", &second, "--yes", "--force"]);
     lines(&bench, doc);
+    lost(doc);
     document.all_seen();
 }
 
@@ -135,6 +136,35 @@ fn damaged(bench: &Bench, doc: &mut Document, snapshot: &str) {
         .unwrap();
     run(bench, doc, "restow key list", 4, &["key", "list"]);
     fs::remove_file(bench.path("repository/keys").join("0".repeat(64))).unwrap();
+}
+
+/// Where a part of the catalog is damaged.
+fn lost(doc: &mut Document) {
+    let bench = Bench::with_repository();
+    for number in 0..3000 {
+        let path = bench.path(&format!("tree/d{}/file-{number}", number % 30));
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, noise(40, number)).unwrap();
+    }
+    let id = bench.back_up(&["tree"]);
+    let packs = bench.path("repository/packs");
+    for (name, _) in look(&packs).iter().filter(|(_, seen)| seen.kind == "file") {
+        let mut bytes = fs::read(packs.join(name)).unwrap();
+        if bytes[7] == 4 {
+            // In the first block: the first leaf.
+            bytes[1000] ^= 1;
+            fs::write(packs.join(name), bytes).unwrap();
+        }
+    }
+    let shown = run(&bench, doc, "restow show", 4, &["show", &id, "--entries"]);
+    let lost = shown["lost"][0]["entries"].as_u64().unwrap();
+    let plan = ["restore", &id, "--to", "out", "--dry-run"];
+    run(&bench, doc, "restow restore --dry-run", 4, &plan);
+    let done = run(&bench, doc, "restow restore", 4, &["restore", &id, "--to", "out"]);
+    assert_eq!(done["lost_count"], lost);
+    let done = run(&bench, doc, "restow export", 4, &["export", &id, "--to", "exported"]);
+    assert_eq!(done["damaged_count"], lost);
+    assert_eq!(done["entries"].as_u64().unwrap() + lost, 3031);
 }
 
 /// What is said on standard error.
