@@ -1,6 +1,8 @@
 //! Restoring a database: checked before it takes its place, and never mixed with what lay there.
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::process::Stdio;
 use std::time::Duration;
@@ -186,6 +188,16 @@ fn names_with_odd_letters() {
     let id = bench.back_up(&[&format!("sqlite:{name}")]);
     bench.ok(&["restore", &id, "--to", "out"]);
     assert_eq!(verify(&bench.path("out").join(name)), 1);
+
+    // No text can name such a place, so it is not guessed.
+    let folder = bench.path("").join(OsStr::from_bytes(b"not \xff UTF-8"));
+    fs::create_dir(&folder).unwrap();
+    step(&make(&folder.join("app.db"), "wal", 0)).unwrap();
+    let source = [OsStr::new("sqlite:"), folder.join("app.db").as_os_str()].join(OsStr::new(""));
+    assert!(bench.command(&["backup"]).arg(source).output().unwrap().status.success());
+    assert!(bench.fails(2, &["restore", "latest"]).contains("--to"));
+    bench.ok(&["restore", "latest", "--to", "again"]);
+    assert_eq!(verify(&bench.path("again/app.db")), 1);
 }
 
 #[test]

@@ -4,6 +4,7 @@ mod select;
 mod target;
 mod total;
 mod window;
+mod writing;
 
 use std::collections::HashSet;
 
@@ -17,6 +18,7 @@ pub(super) use self::select::Selected;
 pub use self::select::Selection;
 pub use self::target::RestoreTarget;
 use self::window::Window;
+use self::writing::Writing;
 use super::OpError;
 
 /// What part of a snapshot goes where.
@@ -132,32 +134,22 @@ pub fn restore(
     cancel: &Cancel,
 ) -> Result<RestoreReport, OpError> {
     observer.on(Event::Started(Phase::Restore));
-    let mut report = RestoreReport::default();
-    let mut window = Window::new(view, observer);
-    let mut selected = Selected::new(view, options)?;
-    let mut unmade = HashSet::new();
-    while let Some(entry) = selected.next_entry()? {
-        stop_if(cancel)?;
-        observer.on(Event::Current(entry.path.as_bytes()));
-        let placed = importer.place(&entry);
-        let Some(sink) = own(placed, &entry.path, |problem| report.fail(observer, problem))? else {
-            observer.on(Event::Items(1));
-            if entry.kind == EntryKind::Directory && unmade.len() < PROBLEMS_MAX {
-                unmade.insert(entry.path);
-            }
-            continue;
-        };
-        report.entries += 1;
-        match sink {
-            None => observer.on(Event::Items(1)),
-            Some(sink) => fill(view, &mut window, &entry, sink, cancel, &mut report)?,
-        }
-    }
-    window.flush(&mut report)?;
-    report.losses = selected.losses();
+    let (lots, received) = crossbeam_channel::bounded(1);
+    let writing = Writing::new(view, observer, cancel);
+    let (mut placing, written) = std::thread::scope(|scope| {
+        let writer = scope.spawn(move || writing.run(&received));
+        let (report, unmade) = (RestoreReport::default(), HashSet::new());
+        let mut placing = Placing { view, observer, cancel, report, unmade };
+        let placed = placing.run(&mut *importer, options, Window::new(lots));
+        // Where both failed, the writer's failure came first: the other merely lost its channel.
+        let written = writer.join().map_err(|_| OpError::Lost)??;
+        placed.map(|()| (placing, written))
+    })?;
+    placing.report.add(written);
     observer.on(Event::Finished(Phase::Restore));
 
     observer.on(Event::Started(Phase::RestoreMetadata));
+    let Placing { mut report, unmade, .. } = placing;
     settle(view, &mut *importer, options, cancel, |importer, entry| {
         if unmade.contains(&entry.path) {
             return Ok(());
@@ -169,37 +161,73 @@ pub fn restore(
     Ok(report)
 }
 
-/// Queues an entry's chunks; what becomes too much is fetched and written on the way.
-fn fill(
-    view: &SnapshotView,
-    window: &mut Window<'_>,
-    entry: &Entry,
-    sink: Box<dyn crate::source::Sink>,
-    cancel: &Cancel,
-    report: &mut RestoreReport,
-) -> Result<(), OpError> {
-    window.open(&entry.path, sink, report)?;
-    if let Some(content) = &entry.content {
-        let mut recipe = view.recipe(content);
+/// Makes the entries and gathers what is to be written into them.
+struct Placing<'v> {
+    view: &'v SnapshotView,
+    observer: &'v dyn Observer,
+    cancel: &'v Cancel,
+    report: RestoreReport,
+    /// Directories that could not be made.
+    unmade: HashSet<EntryPath>,
+}
+
+impl Placing<'_> {
+    fn run(
+        &mut self,
+        importer: &mut dyn Importer,
+        options: &RestoreOptions,
+        mut window: Window,
+    ) -> Result<(), OpError> {
+        let mut selected = Selected::new(self.view, options)?;
+        while let Some(entry) = selected.next_entry()? {
+            stop_if(self.cancel)?;
+            self.observer.on(Event::Current(entry.path.as_bytes()));
+            let note = |problem| self.report.fail(self.observer, problem);
+            let Some(sink) = own(importer.place(&entry), &entry.path, note)? else {
+                self.observer.on(Event::Items(1));
+                if entry.kind == EntryKind::Directory && self.unmade.len() < PROBLEMS_MAX {
+                    self.unmade.insert(entry.path);
+                }
+                continue;
+            };
+            self.report.entries += 1;
+            match sink {
+                None => self.observer.on(Event::Items(1)),
+                Some(sink) => self.fill(&mut window, &entry, sink)?,
+            }
+        }
+        self.report.losses = selected.losses();
+        window.finish()
+    }
+
+    /// Asks for an entry's chunks.
+    fn fill(
+        &mut self,
+        window: &mut Window,
+        entry: &Entry,
+        sink: Box<dyn crate::source::Sink>,
+    ) -> Result<(), OpError> {
+        window.open(&entry.path, sink)?;
+        let Some(content) = &entry.content else { return Ok(()) };
+        let mut recipe = self.view.recipe(content);
         let mut offset = 0u64;
         loop {
             match recipe.next_ref() {
                 Ok(Some(chunk)) => {
-                    window.want(chunk, offset, report)?;
+                    window.want(chunk, offset)?;
                     offset += u64::from(chunk.len);
                 }
                 Ok(None) => break,
                 Err(error) => {
-                    window.damaged(&error, report);
+                    window.damaged(error);
                     break;
                 }
             }
-            stop_if(cancel)?;
+            stop_if(self.cancel)?;
         }
-        report.bytes += offset;
+        self.report.bytes += offset;
+        Ok(())
     }
-    window.close();
-    Ok(())
 }
 
 /// Directories get their attributes when everything in them is done, innermost first.
@@ -261,6 +289,16 @@ impl RestorePlan {
 }
 
 impl RestoreReport {
+    /// What came of the bytes.
+    fn add(&mut self, written: Self) {
+        let room = |list: &[Problem]| PROBLEMS_MAX.saturating_sub(list.len());
+        self.kept_bytes += written.kept_bytes;
+        self.damaged.extend(written.damaged.into_iter().take(room(&self.damaged)));
+        self.damaged_count += written.damaged_count;
+        self.problems.extend(written.problems.into_iter().take(room(&self.problems)));
+        self.problem_count += written.problem_count;
+    }
+
     /// An entry that could not be made.
     fn fail(&mut self, observer: &dyn Observer, problem: Problem) {
         observer.on(Event::Problem { path: &problem.path, message: &problem.message });
