@@ -211,3 +211,27 @@ fn the_worst_exit_code() {
     assert!(error.contains("2 good, 1 incomplete, 1 failed, 0 not tried"), "{error}");
     assert!(Path::new(&memory).exists());
 }
+
+/// The example in docs/CONFIG.md is read, and every word the file may have stands there.
+#[test]
+fn the_documentation_and_the_file_agree() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/CONFIG.md");
+    let documented = fs::read_to_string(path).unwrap();
+    let example = documented.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
+    let bench = Bench::configured(example);
+    let error = bench.fails(5, &["list", "-r", "office"]);
+    assert!(error.contains("/office-backups"), "{error}");
+    let mut words = 0;
+    for start in ["", "[repositories.a]\nplace = 'x'\n", "[sources.a]\nsource = 'x'\n"] {
+        let bench = Bench::configured(&format!("{start}zzz = 1\n"));
+        let error = bench.fails(2, &["list"]);
+        let (_, known) = error.split_once("there are: ").unwrap();
+        for word in
+            known.trim().split(", ").filter(|word| !["repositories", "sources"].contains(word))
+        {
+            assert!(documented.contains(&format!("`{word}`")), "{word} is not in docs/CONFIG.md");
+            words += 1;
+        }
+    }
+    assert!(words > 20, "{words}");
+}

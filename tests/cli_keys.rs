@@ -25,7 +25,8 @@ fn added_listed_used_and_removed() {
     bench.ok(&["key", "add", "--new-passphrase-command", "echo the third"]);
     let file = bench.json(&["key", "add", "--new-key-file", "file", "--label", "safe"]);
     let mut variable = bench.command(&["key", "add"]);
-    assert!(variable.env("RESTOW_NEW_PASSPHRASE", "the fourth").status().unwrap().success());
+    let added = variable.env("RESTOW_NEW_PASSPHRASE", "the fourth").output().unwrap();
+    assert!(added.status.success(), "{}", stderr(&added));
     for word in ["the second", "the third", "the fourth"] {
         assert_eq!(code(&bench, word, &["list"]), 0, "{word}");
     }

@@ -289,16 +289,6 @@ impl RestorePlan {
 }
 
 impl RestoreReport {
-    /// What came of the bytes.
-    fn add(&mut self, written: Self) {
-        let room = |list: &[Problem]| PROBLEMS_MAX.saturating_sub(list.len());
-        self.kept_bytes += written.kept_bytes;
-        self.damaged.extend(written.damaged.into_iter().take(room(&self.damaged)));
-        self.damaged_count += written.damaged_count;
-        self.problems.extend(written.problems.into_iter().take(room(&self.problems)));
-        self.problem_count += written.problem_count;
-    }
-
     /// An entry that could not be made.
     fn fail(&mut self, observer: &dyn Observer, problem: Problem) {
         observer.on(Event::Problem { path: &problem.path, message: &problem.message });

@@ -1,6 +1,9 @@
-//! Several restores as one.
+//! Several restores, or several parts of one, as one. Lists stay as bounded as each of them is.
 
-use super::{Losses, RestorePlan, RestoreReport};
+use crate::format::Problem;
+use crate::limits::PROBLEMS_MAX;
+
+use super::{Losses, NAMED_MAX, RestorePlan, RestoreReport};
 
 impl RestorePlan {
     pub fn add(&mut self, other: Self) {
@@ -10,9 +13,10 @@ impl RestorePlan {
         self.kept += kept;
         self.replaced += replaced;
         self.bytes += bytes;
-        self.replacements.extend(replacements);
+        let room = NAMED_MAX.saturating_sub(self.replacements.len());
+        self.replacements.extend(replacements.into_iter().take(room));
         self.losses.add(losses);
-        self.problems.extend(problems);
+        extend(&mut self.problems, problems);
         self.problem_count += problem_count;
     }
 }
@@ -32,10 +36,10 @@ impl RestoreReport {
         self.entries += entries;
         self.bytes += bytes;
         self.kept_bytes += kept_bytes;
-        self.damaged.extend(damaged);
+        extend(&mut self.damaged, damaged);
         self.damaged_count += damaged_count;
         self.losses.add(losses);
-        self.problems.extend(problems);
+        extend(&mut self.problems, problems);
         self.problem_count += problem_count;
     }
 }
@@ -52,4 +56,9 @@ impl Losses {
         self.entries += other.entries;
         self.stretches.extend(other.stretches);
     }
+}
+
+fn extend(list: &mut Vec<Problem>, more: Vec<Problem>) {
+    let room = PROBLEMS_MAX.saturating_sub(list.len());
+    list.extend(more.into_iter().take(room));
 }
