@@ -83,6 +83,9 @@ pub fn check(
     let mut report = CheckReport::default();
     // Before the index is listed: what a backup beside us commits later is not looked for in it.
     let snapshots = chosen(repository, options, &mut report)?;
+    if cancel.is_cancelled() {
+        return Err(OpError::Interrupted);
+    }
     let index = repository.verified_index()?;
     let reader = repository.reader(&index);
     let mut packs: Listed = BTreeMap::new();

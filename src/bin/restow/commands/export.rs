@@ -47,7 +47,10 @@ fn print(context: &Context, args: &ExportArgs, report: &ExportReport) {
         eprintln!("problem: {}: {}", output::lossy(&problem.path), problem.message);
     }
     if report.damaged_count > 0 {
-        eprintln!("restow: {} entries lost bytes to damage, named in manifest.json", report.damaged_count);
+        eprintln!(
+            "restow: {} entries lost bytes to damage, named in manifest.json",
+            report.damaged_count
+        );
     }
     if context.options.quiet {
         return;
