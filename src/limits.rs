@@ -64,6 +64,8 @@ pub const INLINE_REFS_MAX: usize = 26;
 pub const PROBLEMS_MAX: usize = 10_000;
 /// Bytes of paths and messages they may come to together.
 pub const PROBLEM_BYTES_MAX: usize = 4 * MIB;
+/// Unreadable chunks that are remembered, to be stored again.
+pub const LOST_MAX: usize = 64 * 1024;
 pub const PATH_MAX: usize = 64 * KIB;
 /// Bytes of a tag.
 pub const TAG_LEN_MAX: usize = 256;

@@ -108,6 +108,25 @@ fn a_pack_cut_short_is_made_good_by_the_next_backup() {
     });
 }
 
+/// Nodes that cannot be read any more are written again, and the snapshots before come back with them.
+#[test]
+fn damaged_metadata_is_made_good_by_the_next_backup() {
+    let storage = memory_repository(&small_chunks());
+    let cache = tempfile::tempdir().unwrap();
+    let source = settled_files();
+    let first = back_up(&open_with_cache(&storage, cache.path()), &[&source]).unwrap();
+    for key in packs_of_kind(&storage, 4) {
+        let mut bytes = storage.get(&key, 1 << 30).unwrap();
+        (50..bytes.len()).step_by(40).for_each(|at| bytes[at] ^= 1);
+        storage.put(&key, &bytes).unwrap();
+    }
+    let report = back_up(&open_with_cache(&storage, cache.path()), &[&source]).unwrap();
+    assert_eq!(report.written.new_chunks, 0, "the bytes themselves are whole");
+    for id in [first.id.unwrap(), report.id.unwrap()] {
+        assert!(restore_to_memory(&open(storage.clone()), id).contents() == source.files);
+    }
+}
+
 #[test]
 fn an_index_object_that_rots_under_a_warm_cache_is_found_by_check_and_then_made_good() {
     let storage = memory_repository(&small_chunks());

@@ -32,8 +32,24 @@ pub struct Costs {
     pub restore: Cost,
 }
 
-/// `source` into a repository in `folder` and out again.
+impl Cost {
+    fn better(self, other: Self) -> Self {
+        if other.seconds < self.seconds { other } else { self }
+    }
+}
+
+/// `source` into a repository in `folder` and out again, three times; the best of each.
 pub fn measure(folder: &Path, source: &Path) -> Costs {
+    let measured = (0..3).map(|_| measure_once(folder, source));
+    let better = |a: Costs, b: Costs| Costs {
+        first: a.first.better(b.first),
+        again: a.again.better(b.again),
+        restore: a.restore.better(b.restore),
+    };
+    measured.reduce(better).unwrap()
+}
+
+fn measure_once(folder: &Path, source: &Path) -> Costs {
     let storage = Arc::new(Local::create(folder.join("engine")).unwrap());
     let secret = Secret::Passphrase("bench".into());
     let kdf = KdfCost { memory_kib: 8, passes: 1, lanes: 1 };
@@ -47,8 +63,9 @@ pub fn measure(folder: &Path, source: &Path) -> Costs {
     let target = folder.join("target");
     let (restore, ()) = timed(|| bring_back(&repository, id, &target));
     super::assert_same(source, &target);
-    std::fs::remove_dir_all(&target).unwrap();
-    std::fs::remove_dir_all(folder.join("engine")).unwrap();
+    for place in [target, folder.join("engine"), folder.join("cache")] {
+        std::fs::remove_dir_all(place).unwrap();
+    }
     Costs { first, again, restore }
 }
 

@@ -1,4 +1,4 @@
-//! The kernels on one core, and first backup, second reading and restore as fractions of the bound that
+//! The kernels, and first backup, second reading and restore as fractions of the bound that
 //! follows from them; beside them other programs on the same data. `make bench` prints it, in one run, so the
 //! ratios hold whatever the machine. Arguments choose among the data; `RESTOW_BENCH_DIR` is where it lies.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
@@ -34,30 +34,33 @@ fn assert_same(a: &Path, b: &Path) {
     assert!(status.success(), "{} and {} differ", a.display(), b.display());
 }
 
-fn report(cost: Cost, bytes: u64, per_gb: f64, what: &str) {
+fn report(cost: Cost, bytes: u64, [per_gb, with_files]: [f64; 2], what: &str) {
     let cores = std::thread::available_parallelism().unwrap().get() as f64;
     let (gb, possible) = (bytes as f64 / 1e9, cores / per_gb);
     let rate = gb / cost.seconds;
     println!(
-        "  {what:<13} {:>6.2} s {rate:>6.2} GB/s of {possible:>5.2} possible: {:.2}; {:.0} % of the processors used, {:.0} % of that for the kernels",
+        "  {what:<13} {:>6.2} s {rate:>6.2} GB/s of {possible:>5.2} possible: {:.2}, with files {:.2}; {:.0} % of the processors used, {:.0} % of that for the kernels",
         cost.seconds,
         rate / possible,
+        rate * with_files / cores,
         100.0 * cost.cpu / cost.seconds / cores,
         100.0 * gb * per_gb / cost.cpu,
     );
 }
 
 fn measure(home: &Path, name: &str, source: &Path, bytes: u64, sample: &[u8]) {
-    let k = Kernels::measure(sample);
-    println!("\n{name}: {:.0} MB; kernels on one core in GB/s", bytes as f64 / 1e6);
+    let k = Kernels::measure(sample, home);
+    println!("\n{name}: {:.0} MB; kernels in GB/s a core, all cores at it", bytes as f64 / 1e6);
     println!(
-        "  cut {:.2}  hash {:.2}  compress {:.2} (to {:.0} %)  seal {:.2}  decode {:.2}",
+        "  cut {:.2}  hash {:.2}  compress {:.2} (to {:.0} %)  seal {:.2}  decode {:.2}; files: read {:.2}  write {:.2}",
         k.cut,
         k.hash,
         k.compress,
         100.0 * k.share,
         k.seal,
-        k.decode
+        k.decode,
+        k.read,
+        k.write
     );
     let costs = engine::measure(home, source);
     report(costs.first, bytes, k.first(), "first backup");

@@ -37,12 +37,12 @@ impl<'r> WriteSession<'r> {
         let index = repository.load_index()?;
         let void = void_actors(&**storage)?;
         let (usable, all_usable) = index.usable(&listed, &condemned, &void);
+        let reader = repository.reader(&index);
         let encoder = Arc::new(Encoder {
             vault: Arc::clone(vault),
-            known: Arc::new(Known::new(Arc::clone(&index.index), usable)),
+            known: Arc::new(Known::new(Arc::clone(&index.index), usable, Arc::clone(&reader))),
             level: repository.config().compression,
         });
-        let reader = repository.reader(&index);
         Ok(Self { repository, actor, index, reader, encoder, all_usable })
     }
 

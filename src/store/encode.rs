@@ -81,19 +81,29 @@ pub struct Encoder {
 impl Encoder {
     pub fn encode(&self, segment: Segment) -> Result<CodedSegment, StoreError> {
         let Segment { bytes, chunks, coded } = segment;
-        let mut refs = Vec::with_capacity(chunks.len());
-        let mut runs: Vec<Run> = Vec::new();
+        let refs = Vec::with_capacity(chunks.len());
+        let mut to = CodedSegment { bytes, refs, blocks: Vec::new(), coded };
+        let mut run: Option<Run> = None;
         for (number, chunk) in chunks.iter().enumerate() {
-            let raw = bytes.get(chunk.range()).unwrap_or_default();
+            let raw = to.bytes.get(chunk.range()).unwrap_or_default();
             let reference = self.reference(raw, chunk.cut);
-            refs.push(reference);
-            if self.known.claim(&reference.id)? {
-                Run::extend(&mut runs, number, chunk);
+            to.refs.push(reference);
+            let is_new = self.known.claim(&reference.id)?;
+            // A run is coded as soon as it ends: its bytes are still in the core's cache.
+            match &mut run {
+                Some(run) if is_new && run.takes(number, chunk) => run.extend(number, chunk),
+                _ => {
+                    if let Some(ended) = run.take() {
+                        self.code(&ended, &mut to)?;
+                    }
+                    run = is_new.then(|| Run::of(number, chunk));
+                }
             }
         }
-        let mut coded = CodedSegment { bytes, refs, blocks: Vec::new(), coded };
-        self.code_runs(&runs, &mut coded).map_err(|e| StoreError::codec("new block", e))?;
-        Ok(coded)
+        if let Some(ended) = run {
+            self.code(&ended, &mut to)?;
+        }
+        Ok(to)
     }
 
     /// The reference to a chunk with these bytes.
@@ -108,20 +118,19 @@ impl Encoder {
         }
     }
 
-    fn code_runs(&self, runs: &[Run], to: &mut CodedSegment) -> Result<(), codec::CodecError> {
+    fn code(&self, run: &Run, to: &mut CodedSegment) -> Result<(), StoreError> {
         SCRATCH.with_borrow_mut(|scratch| {
-            for run in runs {
-                let raw = to.bytes.get(run.bytes.clone()).unwrap_or_default();
-                let shrank = codec::compress(self.level, raw, scratch)?;
-                let (codec, place) = if shrank {
-                    let start = to.coded.len();
-                    to.coded.extend_from_slice(scratch);
-                    (Codec::Zstd, start..to.coded.len())
-                } else {
-                    (Codec::Raw, run.bytes.clone())
-                };
-                to.blocks.push(CodedBlock { codec, chunks: run.chunks.clone(), place });
-            }
+            let raw = to.bytes.get(run.bytes.clone()).unwrap_or_default();
+            let shrank = codec::compress(self.level, raw, scratch)
+                .map_err(|e| StoreError::codec("new block", e))?;
+            let (codec, place) = if shrank {
+                let start = to.coded.len();
+                to.coded.extend_from_slice(scratch);
+                (Codec::Zstd, start..to.coded.len())
+            } else {
+                (Codec::Raw, run.bytes.clone())
+            };
+            to.blocks.push(CodedBlock { codec, chunks: run.chunks.clone(), place });
             Ok(())
         })
     }
@@ -139,14 +148,18 @@ struct Run {
 }
 
 impl Run {
-    fn extend(runs: &mut Vec<Run>, number: usize, chunk: &SegmentChunk) {
+    fn of(number: usize, chunk: &SegmentChunk) -> Self {
+        Self { chunks: number..number + 1, bytes: chunk.range() }
+    }
+
+    /// Whether the chunk follows the run's last and there is room for it in a block.
+    fn takes(&self, number: usize, chunk: &SegmentChunk) -> bool {
         let end = chunk.start + chunk.len;
-        match runs.last_mut() {
-            Some(run) if run.chunks.end == number && end - run.bytes.start <= BLOCK_RAW_TARGET => {
-                run.chunks.end = number + 1;
-                run.bytes.end = end;
-            }
-            _ => runs.push(Run { chunks: number..number + 1, bytes: chunk.range() }),
-        }
+        self.chunks.end == number && end - self.bytes.start <= BLOCK_RAW_TARGET
+    }
+
+    fn extend(&mut self, number: usize, chunk: &SegmentChunk) {
+        self.chunks.end = number + 1;
+        self.bytes.end = chunk.start + chunk.len;
     }
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use crate::id::{ChunkId, PackId};
 use crate::index::{ChunkIndex, Location};
 
-use super::StoreError;
+use super::{StoreError, StoreReader};
 
 /// What a writer may take for stored. A chunk counts only in packs that were listed, not condemned, and
 /// indexed by a writer that is not void (design section 8).
@@ -16,14 +16,20 @@ pub struct Known {
     /// Chunks this writer has taken on and the index does not have yet. Bounded: released with every
     /// index object.
     claims: Vec<Mutex<HashSet<ChunkId>>>,
+    /// Knows what the index has but nobody can read.
+    reader: Arc<StoreReader>,
 }
 
 const SHARDS: usize = 64;
 
 impl Known {
-    pub fn new(index: Arc<dyn ChunkIndex>, usable: HashSet<PackId>) -> Self {
+    pub fn new(
+        index: Arc<dyn ChunkIndex>,
+        usable: HashSet<PackId>,
+        reader: Arc<StoreReader>,
+    ) -> Self {
         let claims = (0..SHARDS).map(|_| Mutex::default()).collect();
-        Self { index, usable: RwLock::new(usable), claims }
+        Self { index, usable: RwLock::new(usable), claims, reader }
     }
 
     /// Whether the caller must store this chunk. Of several callers at once exactly one hears `true`.
@@ -35,15 +41,32 @@ impl Known {
         let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
         // Claims first, index second, under one lock: a chunk moves from the one to the other in that
         // order, so it cannot be missed in both.
-        if shard.contains(id) || self.is_stored(id)? {
+        if shard.contains(id) || (!self.reader.lost().take(id) && self.is_stored(id)?) {
             return Ok(false);
         }
         shard.insert(*id);
         Ok(true)
     }
 
-    /// Whether a chunk is in a pack that counts.
+    /// Likewise, for a node. Once anything turned out to be unreadable, one that is known is read before it is
+    /// relied on: what was damaged beside it is stored again, too.
+    pub fn claim_node(&self, id: &ChunkId) -> Result<bool, StoreError> {
+        if self.claim(id)? {
+            return Ok(true);
+        }
+        let lost = self.reader.lost();
+        // One that is on its way into a pack cannot be read yet, and need not.
+        if lost.is_empty() || self.reader.locate(id).is_err() || self.reader.chunk(id).is_ok() {
+            return Ok(false);
+        }
+        self.claim(id)
+    }
+
+    /// Whether a chunk is in a pack that counts, as far as is known.
     pub fn is_stored(&self, id: &ChunkId) -> Result<bool, StoreError> {
+        if self.reader.lost().contains(id) {
+            return Ok(false);
+        }
         let mut copies: Vec<Location> = Vec::new();
         self.index.look_up(id, &mut copies)?;
         if copies.is_empty() {

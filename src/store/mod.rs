@@ -9,6 +9,7 @@ mod encode;
 mod error;
 mod fetch;
 mod known;
+mod lost;
 mod pack;
 mod reader;
 mod recipe;

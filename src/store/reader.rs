@@ -13,6 +13,7 @@ use crate::index::{Base, ChunkIndex, Location};
 use crate::limits::{BLOCK_RAW_MAX, DELTA_DEPTH_MAX};
 use crate::storage::{Key, Storage};
 
+use super::lost::Lost;
 use super::{StoreError, Vault};
 
 /// Decoded blocks kept for reads that come back to them: nodes, bases, `cat`.
@@ -26,6 +27,7 @@ pub struct StoreReader {
     index: Arc<dyn ChunkIndex>,
     blocks: Mutex<BlockCache>,
     keys: Mutex<LruCache<PackId, Arc<SealKey>>>,
+    lost: Lost,
 }
 
 struct BlockCache {
@@ -37,11 +39,15 @@ impl StoreReader {
     pub fn new(storage: Arc<dyn Storage>, vault: Arc<Vault>, index: Arc<dyn ChunkIndex>) -> Self {
         let blocks = Mutex::new(BlockCache { blocks: LruCache::unbounded(), bytes: 0 });
         let keys = Mutex::new(LruCache::new(CACHED_KEYS));
-        Self { storage, vault, index, blocks, keys }
+        Self { storage, vault, index, blocks, keys, lost: Lost::default() }
     }
 
     pub fn vault(&self) -> &Vault {
         &self.vault
+    }
+
+    pub(super) fn lost(&self) -> &Lost {
+        &self.lost
     }
 
     pub(super) fn storage(&self) -> &dyn Storage {
@@ -65,7 +71,7 @@ impl StoreReader {
 
     /// The verified bytes of a chunk, from the first copy that is whole.
     pub fn chunk(&self, id: &ChunkId) -> Result<Vec<u8>, StoreError> {
-        self.chunk_shallower(id, DELTA_DEPTH_MAX + 1)
+        self.chunk_shallower(id, DELTA_DEPTH_MAX + 1).inspect_err(|_| self.lost.note(id))
     }
 
     /// Likewise, from copies that take fewer decodes than `depth` only: chains of bases end.

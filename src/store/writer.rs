@@ -122,7 +122,7 @@ impl StoreWriter {
     fn try_put_node(&mut self, node: &[u8]) -> Result<NodeRef, StoreError> {
         let reference = self.encoder.reference(node, CutKind::End);
         let stored_as = NodeRef { id: reference.id, len: reference.len };
-        if !self.encoder.known.claim(&reference.id)? {
+        if !self.encoder.known.claim_node(&reference.id)? {
             return Ok(stored_as);
         }
         let mut coded = Vec::new();
