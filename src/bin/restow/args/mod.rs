@@ -162,7 +162,8 @@ pub enum Command {
     Tag(TagArgs),
     /// Count what snapshots and the repository come to
     #[command(
-        after_help = "Examples:\n  restow stats\n  restow stats latest\n  restow stats --source site --since 30d"
+        after_help = "A snapshot holds bytes; new ones were not in the repository before it, known ones were. It added plain \
+blocks, deltas and metadata.\n\nExamples:\n  restow stats\n  restow stats latest\n  restow stats --source site --since 30d"
     )]
     Stats(StatsArgs),
     /// Keys: what opens the repository

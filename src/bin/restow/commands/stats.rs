@@ -48,14 +48,20 @@ fn times(ratio: Option<f64>) -> String {
 }
 
 fn print(report: &StatsReport) {
-    println!("snapshot      holds       new     known     added   ratio  name");
+    println!(
+        "snapshot      holds       new     known     plain    deltas  metadata     added   ratio  name"
+    );
     for one in &report.snapshots {
+        let counts = &one.counts;
         println!(
-            "{}  {:>9} {:>9} {:>9} {:>9} {:>7}  {}",
+            "{}  {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>7}  {}",
             one.id.short(),
-            output::bytes(one.counts.logical_bytes),
-            output::bytes(one.counts.new_bytes),
+            output::bytes(counts.logical_bytes),
+            output::bytes(counts.new_bytes),
             output::bytes(one.known_bytes()),
+            output::bytes(counts.plain_stored),
+            output::bytes(counts.delta_stored),
+            output::bytes(counts.metadata_stored),
             output::bytes(one.added()),
             times(one.ratio()),
             output::lossy(one.name.as_bytes()),
