@@ -118,11 +118,29 @@ impl Encoder {
         }
     }
 
+    /// Compresses, unless that is in vain: noise comes in long stretches, and behind a block of it a sample tells.
+    fn shrinks(
+        &self,
+        raw: &[u8],
+        to: &CodedSegment,
+        scratch: &mut Vec<u8>,
+    ) -> Result<bool, codec::CodecError> {
+        let behind_noise = to.blocks.last().is_some_and(|block| block.codec == Codec::Raw);
+        if behind_noise && raw.len() > 4 * SAMPLE {
+            let pieces = [0, raw.len() / 2, raw.len() - SAMPLE];
+            let piece = |at: usize| raw.get(at..at + SAMPLE).unwrap_or_default();
+            if !codec::compress(self.level, &pieces.map(piece).concat(), scratch)? {
+                return Ok(false);
+            }
+        }
+        codec::compress(self.level, raw, scratch)
+    }
+
     fn code(&self, run: &Run, to: &mut CodedSegment) -> Result<(), StoreError> {
         SCRATCH.with_borrow_mut(|scratch| {
             let raw = to.bytes.get(run.bytes.clone()).unwrap_or_default();
-            let shrank = codec::compress(self.level, raw, scratch)
-                .map_err(|e| StoreError::codec("new block", e))?;
+            let shrank =
+                self.shrinks(raw, to, scratch).map_err(|e| StoreError::codec("new block", e))?;
             let (codec, place) = if shrank {
                 let start = to.coded.len();
                 to.coded.extend_from_slice(scratch);
@@ -135,6 +153,9 @@ impl Encoder {
         })
     }
 }
+
+/// Bytes of each of the three pieces of a sample.
+const SAMPLE: usize = 2048;
 
 thread_local! {
     /// One block, coded.
@@ -161,5 +182,40 @@ impl Run {
     fn extend(&mut self, number: usize, chunk: &SegmentChunk) {
         self.chunks.end = number + 1;
         self.bytes.end = chunk.start + chunk.len;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::{Keys, MasterKey};
+    use crate::id::RepositoryId;
+    use crate::index::{ChunkIndex, MemoryIndex};
+    use crate::store::StoreReader;
+
+    fn encoder() -> Encoder {
+        let keys = Keys::new(RepositoryId::new([1; 16]), MasterKey::from_bytes([2; 32]));
+        let vault = Arc::new(Vault::new(keys));
+        let index: Arc<dyn ChunkIndex> = Arc::new(MemoryIndex::new());
+        let storage = Arc::new(crate::storage::Memory::new());
+        let reader = StoreReader::new(storage, Arc::clone(&vault), Arc::clone(&index));
+        let known = Arc::new(Known::new(index, Default::default(), Arc::new(reader)));
+        Encoder { vault, known, level: 3 }
+    }
+
+    #[test]
+    fn what_follows_noise_is_compressed_again() {
+        const LEN: usize = BLOCK_RAW_TARGET;
+        let mut bytes = vec![0; 4 * LEN];
+        blake3::Hasher::new().finalize_xof().fill(&mut bytes[..2 * LEN]);
+        let text = b"the same words, again and again; ".iter().cycle();
+        bytes[2 * LEN..].iter_mut().zip(text).for_each(|(to, from)| *to = *from);
+        // Different from block to block.
+        bytes[3 * LEN] = 0;
+        let chunk = |at| SegmentChunk { start: at * LEN, len: LEN, cut: CutKind::Content };
+        let segment = Segment { bytes, chunks: (0..4).map(chunk).collect(), coded: Vec::new() };
+        let coded = encoder().encode(segment).unwrap();
+        let codecs: Vec<Codec> = coded.blocks.iter().map(|block| block.codec).collect();
+        assert_eq!(codecs, [Codec::Raw, Codec::Raw, Codec::Zstd, Codec::Zstd]);
     }
 }

@@ -9,7 +9,7 @@ use crate::id::{ActorId, ChunkId, ObjectId};
 use crate::limits::{INDEX_FLUSH_BYTES, INDEX_FLUSH_CHUNKS};
 use crate::storage::{Key, Storage};
 
-use super::pack::FinishedPack;
+use super::pack::PackBuilder;
 use super::{Known, StoreError, Vault};
 
 /// Where finished packs go.
@@ -68,7 +68,7 @@ impl Uploader {
 
     /// Until the channel closes. Whatever was put is indexed in the end, so that the next backup takes it
     /// up even when this one is cut short.
-    pub fn run(mut self, packs: &Receiver<FinishedPack>) -> Result<Uploaded, StoreError> {
+    pub fn run(mut self, packs: &Receiver<PackBuilder>) -> Result<Uploaded, StoreError> {
         for pack in packs {
             if let Err(error) = self.take(pack) {
                 // The first error is the one to report; the flush is a courtesy to the next backup.
@@ -80,7 +80,8 @@ impl Uploader {
         Ok(self.uploaded)
     }
 
-    fn take(&mut self, pack: FinishedPack) -> Result<(), StoreError> {
+    fn take(&mut self, pack: PackBuilder) -> Result<(), StoreError> {
+        let pack = pack.finish(&self.vault)?;
         let len = pack.bytes.len() as u64;
         if let Uploads::Real { storage, .. } = &self.uploads {
             storage.put(&Key::new(name::pack(&pack.id))?, &pack.bytes)?;

@@ -10,7 +10,7 @@ use crate::format::{ChunkRecord, Codec, NodeRef, PackKind};
 use crate::limits::PACK_TARGET_MIN;
 
 use super::encode::CodedBlock;
-use super::pack::{FinishedPack, PackBuilder};
+use super::pack::PackBuilder;
 use super::upload::{Uploaded, Uploader};
 use super::{CodedSegment, Encoder, StoreError, Uploads};
 
@@ -36,7 +36,7 @@ pub struct StoreWriter {
     pack_target: usize,
     data: Option<PackBuilder>,
     metadata: Option<PackBuilder>,
-    packs: Option<Sender<FinishedPack>>,
+    packs: Option<Sender<PackBuilder>>,
     /// Buffers of packs that were put: a fresh one of this size costs as much as filling it.
     spent: Receiver<Vec<u8>>,
     uploader: Option<JoinHandle<Result<Uploaded, StoreError>>>,
@@ -168,7 +168,6 @@ impl StoreWriter {
     }
 
     fn send(&mut self, pack: PackBuilder) -> Result<(), StoreError> {
-        let pack = pack.finish(&self.encoder.vault)?;
         let sent = self.packs.as_ref().ok_or(StoreError::Poisoned)?.send(pack);
         // Where the uploader hung up, its own error says why.
         sent.map_err(|_| self.join().err().unwrap_or(StoreError::Poisoned))
