@@ -18,6 +18,7 @@ mod damage;
 mod engine;
 mod faults;
 mod files;
+mod full_cache;
 mod golden;
 mod hostile;
 #[cfg(feature = "rocksdb")]
