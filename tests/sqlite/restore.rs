@@ -375,3 +375,20 @@ fn the_journal_of_a_crashed_writer_is_rolled_back_before_its_database_is_replace
     assert_eq!(names(&bench.path("out")), ["app.db"]);
     assert_eq!(verify(&bench.path("out/app.db")), 0);
 }
+
+#[test]
+fn a_journal_beside_a_database_restored_as_a_file_is_reported() {
+    let bench = Bench::with_repository();
+    fs::create_dir(bench.path("data")).unwrap();
+    drop(make(&bench.path("data/app.db"), "delete", 0));
+    fs::write(bench.path("data/kept.db"), fs::read(bench.path("data/app.db")).unwrap()).unwrap();
+    fs::write(bench.path("data/kept.db-wal"), "backed up with it").unwrap();
+    let id = bench.back_up(&["data"]);
+    bench.ok(&["restore", &id, "--to", "out"]);
+    fs::write(bench.path("out/app.db-journal"), "of another state").unwrap();
+    let error = bench.fails(3, &["restore", &id, "--to", "out"]);
+    assert!(error.contains("app.db-journal") && error.contains("remove it"), "{error}");
+    assert!(!error.contains("kept.db"), "{error}");
+    fs::remove_file(bench.path("out/app.db-journal")).unwrap();
+    bench.ok(&["restore", &id, "--to", "out"]);
+}
