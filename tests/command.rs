@@ -220,6 +220,8 @@ fn an_interrupted_backup_takes_its_child_along() {
         // One that ignores the request, and one with a child of its own.
         "trap '' TERM; echo some; while :; do sleep 1; done",
         "sleep 1000 & echo $! >grandchild; wait",
+        // One that has left its group.
+        "exec perl -e 'setpgrp(0, getpgrp(getppid())); sleep 1000'",
     ];
     for script in scripts {
         let (output, pid) = interrupted(&bench, script);

@@ -155,4 +155,10 @@ pub trait Sink: Send + Sync {
 
     /// All bytes are right: sets the length and the final attributes.
     fn finish(self: Box<Self>) -> Result<(), SourceError>;
+
+    /// The same where bytes are lost and were not written: what must be whole to be of use stays out of the
+    /// place it was meant for.
+    fn finish_damaged(self: Box<Self>) -> Result<(), SourceError> {
+        self.finish()
+    }
 }

@@ -261,3 +261,64 @@ fn a_folder_that_cannot_be_written_to() {
     });
     set_mode(&closed, 0o755);
 }
+
+#[test]
+fn a_backup_by_another_user_leaves_nothing_that_keeps_the_owner_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let open = folder.path().join("open");
+    fs::create_dir(&open).unwrap();
+    for path in [folder.path(), &open] {
+        set_mode(path, 0o777);
+    }
+    let path = open.join("app.db");
+    step(&make(&path, "wal", 0)).unwrap();
+    // Left by a crash: one is read as it is, the other would need an index.
+    let crashed = open.join("crashed.db");
+    let live = make(&open.join("live.db"), "wal", 0);
+    for suffix in ["", "-wal"] {
+        fs::copy(open.join(format!("live.db{suffix}")), open.join(format!("crashed.db{suffix}")))
+            .unwrap();
+    }
+    drop(live);
+    for name in names(&open) {
+        set_mode(&open.join(name), 0o644);
+    }
+    let before = names(&open);
+    let databases = (path.clone(), crashed);
+    as_nobody(move || {
+        let exporter = SqliteExporter::new(&databases.0, SqliteOptions::default()).unwrap();
+        exporter.open(&Cancel::new()).map(drop).unwrap();
+        if rustix::process::geteuid().as_raw() == NOBODY {
+            let refused = SqliteExporter::new(&databases.1, SqliteOptions::default());
+            let error = refused.map(drop).unwrap_err().to_string();
+            assert!(error.contains("open it once with its application"), "{error}");
+        }
+    });
+    if rustix::process::geteuid().is_root() {
+        assert_eq!(names(&open), before);
+    }
+    step(&Connection::open(&path).unwrap()).unwrap();
+}
+
+#[test]
+fn a_database_in_use_under_another_name_is_refused() {
+    let bench = Bench::with_repository();
+    let path = bench.path("app.db");
+    let live = make(&path, "wal", 0);
+    step(&live).unwrap();
+    // As a mount of the file alone shows it: without what lies beside it.
+    fs::rename(&path, bench.path("seen.db")).unwrap();
+    let error = bench.fails(8, &["backup", "sqlite:seen.db"]);
+    assert!(error.contains("in use under another name"), "{error}");
+    fs::rename(bench.path("seen.db"), &path).unwrap();
+    bench.back_up(&["sqlite:app.db"]);
+
+    fs::hard_link(&path, bench.path("other.db")).unwrap();
+    let error = bench.fails(8, &["backup", "sqlite:other.db"]);
+    assert!(error.contains("hard links"), "{error}");
+    no_snapshots_but(&bench, 1);
+}
+
+fn no_snapshots_but(bench: &Bench, count: usize) {
+    assert_eq!(bench.json(&["list"])["snapshots"].as_array().unwrap().len(), count);
+}

@@ -4,6 +4,8 @@ use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -144,13 +146,7 @@ fn an_interrupted_restore_leaves_the_old_database() {
 fn a_damaged_repository_does_not_cost_the_old_database() {
     let (bench, id, connection) = at_three("delete", 4 << 20);
     drop(connection);
-    for (name, seen) in crate::support::tree::look(&bench.path("repository/packs")) {
-        if seen.kind == "file" && seen.bytes.len() > 2 << 20 {
-            let mut bytes = seen.bytes;
-            bytes[1 << 20] ^= 1;
-            fs::write(bench.path("repository/packs").join(name), bytes).unwrap();
-        }
-    }
+    damage_packs(&bench);
     let error = bench.fails(4, &["restore", &id, "--overwrite"]);
     assert!(error.contains("kept as") && error.contains("as it was"), "{error}");
     assert_eq!(verify(&bench.path("data/app.db")), 5);
@@ -230,4 +226,169 @@ fn every_page_size_and_what_only_its_application_understands() {
     let said = bench.ok(&["restore", "latest", "--to", "out"]);
     assert!(said.contains("could not run"), "{said}");
     assert!(bench.path("out/own.db").is_file());
+}
+
+fn inode(path: &Path) -> u64 {
+    fs::metadata(path).unwrap().ino()
+}
+
+#[test]
+fn a_database_that_only_looks_the_same_is_not_replaced_without_consent() {
+    let (bench, id, connection) = at_three("delete", 0);
+    drop(connection);
+    bench.ok(&["restore", &id, "--to", "out"]);
+    let path = bench.path("out/app.db");
+    let (modified, first) = (fs::metadata(&path).unwrap().modified().unwrap(), inode(&path));
+    let user = Connection::open(&path).unwrap();
+    user.query_row("SELECT n FROM counter", [], |row| row.get::<_, i64>(0)).unwrap();
+
+    // Equal: left alone, also while it is in use.
+    bench.ok(&["restore", &id, "--to", "out"]);
+    bench.ok(&["restore", &id, "--to", "out", "--overwrite"]);
+    assert_eq!(inode(&path), first);
+
+    user.execute_batch("UPDATE counter SET n = 99").unwrap();
+    drop(user);
+    fs::File::options().write(true).open(&path).unwrap().set_modified(modified).unwrap();
+    let before = fs::read(&path).unwrap();
+    let error = bench.fails(3, &["restore", &id, "--to", "out"]);
+    assert!(error.contains("--overwrite"), "{error}");
+    assert!(fs::read(&path).unwrap() == before);
+    assert_eq!(names(&bench.path("out")), ["app.db"]);
+    bench.ok(&["restore", &id, "--to", "out", "--overwrite"]);
+    assert_eq!(verify(&path), 3);
+}
+
+#[test]
+fn a_database_unchanged_since_its_backup_is_left_alone() {
+    let bench = Bench::with_repository();
+    let path = bench.path("app.db");
+    step(&make(&path, "delete", 0)).unwrap();
+    let (id, first) = (bench.back_up(&["sqlite:app.db"]), inode(&path));
+    bench.ok(&["restore", &id]);
+    assert_eq!(inode(&path), first);
+}
+
+#[test]
+fn an_idle_connection_keeps_a_database_from_being_replaced() {
+    let (bench, id, connection) = at_three("delete", 0);
+    let path = bench.path("data/app.db");
+    let first = inode(&path);
+    let error = bench.fails(3, &["restore", &id, "--overwrite"]);
+    assert!(error.contains("(process ") && error.contains("stop it"), "{error}");
+    assert_eq!(inode(&path), first);
+    step(&connection).unwrap();
+    drop(connection);
+    assert_eq!(verify(&path), 6);
+    assert_eq!(names(&bench.path("data")), ["app.db"]);
+}
+
+/// With an index in an order that only its application has, so that `integrity_check` cannot run.
+fn make_unknowable(path: &Path, padding: usize) {
+    let connection = make(path, "delete", padding);
+    connection
+        .execute_batch(
+            "CREATE TABLE t (a TEXT); CREATE INDEX i ON t (a COLLATE NOCASE);
+             INSERT INTO t VALUES ('x'); PRAGMA writable_schema=ON;
+             UPDATE sqlite_schema SET sql = replace(sql, 'NOCASE', 'OURS') WHERE name = 'i'",
+        )
+        .unwrap();
+}
+
+#[test]
+fn a_damaged_database_that_cannot_be_checked_does_not_cost_the_old_one() {
+    let bench = Bench::with_repository();
+    fs::create_dir(bench.path("data")).unwrap();
+    let path = bench.path("data/app.db");
+    make_unknowable(&path, 4 << 20);
+    let id = bench.back_up(&["sqlite:data/app.db"]);
+    damage_packs(&bench);
+    fs::write(&path, "the old one").unwrap();
+    let error = bench.fails(4, &["restore", &id, "--overwrite"]);
+    assert!(error.contains("kept as") && error.contains("as it was"), "{error}");
+    assert_eq!(fs::read(&path).unwrap(), b"the old one");
+    assert_eq!(names(&bench.path("data")).len(), 2);
+}
+
+fn damage_packs(bench: &Bench) {
+    for (name, seen) in crate::support::tree::look(&bench.path("repository/packs")) {
+        if seen.kind == "file" && seen.bytes.len() > 2 << 20 {
+            let mut bytes = seen.bytes;
+            bytes[1 << 20] ^= 1;
+            fs::write(bench.path("repository/packs").join(name), bytes).unwrap();
+        }
+    }
+}
+
+const NOBODY: u32 = 65_534;
+
+/// Gives all of it away, and runs restow as its new owner.
+fn run_as_nobody(bench: &Bench, args: &[&str]) -> std::process::Output {
+    let mut command = bench.command(args);
+    if rustix::process::geteuid().is_root() {
+        let folder = bench.path("");
+        for path in ["-R", "-h"].map(|flag| (flag, &folder)) {
+            let owner = NOBODY.to_string();
+            let status =
+                std::process::Command::new("chown").args([path.0, &owner]).arg(path.1).status();
+            assert!(status.unwrap().success());
+        }
+        command.uid(NOBODY).gid(NOBODY);
+    }
+    command.output().unwrap()
+}
+
+#[test]
+fn a_wal_of_a_database_that_cannot_be_written_to_is_not_thrown_away() {
+    let (bench, id, connection) = at_three("wal", 0);
+    let path = bench.path("data/app.db");
+    let mut left = Vec::new();
+    for suffix in ["", "-wal"] {
+        left.push((suffix, fs::read(bench.path(&format!("data/app.db{suffix}"))).unwrap()));
+    }
+    drop(connection);
+    for (suffix, bytes) in &left {
+        fs::write(bench.path(&format!("data/app.db{suffix}")), bytes).unwrap();
+    }
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o444)).unwrap();
+    let output = run_as_nobody(&bench, &["restore", &id, "--overwrite"]);
+    assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
+    assert!(stderr(&output).contains("not writable"), "{}", stderr(&output));
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+    assert_eq!(verify(&path), 5, "all of it is still there");
+}
+
+#[test]
+fn the_journal_of_a_crashed_writer_is_rolled_back_before_its_database_is_replaced() {
+    let bench = Bench::with_repository();
+    let path = bench.path("app.db");
+    let live = make(&path, "delete", 0);
+    let id = bench.back_up(&["sqlite:app.db"]);
+    live.execute_batch("PRAGMA cache_size=2; PRAGMA cache_spill=2; BEGIN").unwrap();
+    live.execute_batch("UPDATE one SET pad = randomblob(400)").unwrap();
+    fs::create_dir(bench.path("out")).unwrap();
+    for suffix in ["", "-journal"] {
+        let to = bench.path(&format!("out/app.db{suffix}"));
+        fs::copy(bench.path(&format!("app.db{suffix}")), to).unwrap();
+    }
+    bench.ok(&["restore", &id, "--to", "out", "--overwrite"]);
+    assert_eq!(names(&bench.path("out")), ["app.db"]);
+    assert_eq!(verify(&bench.path("out/app.db")), 0);
+}
+
+#[test]
+fn a_journal_beside_a_database_restored_as_a_file_is_reported() {
+    let bench = Bench::with_repository();
+    fs::create_dir(bench.path("data")).unwrap();
+    drop(make(&bench.path("data/app.db"), "delete", 0));
+    fs::write(bench.path("data/kept.db"), fs::read(bench.path("data/app.db")).unwrap()).unwrap();
+    fs::write(bench.path("data/kept.db-wal"), "backed up with it").unwrap();
+    let id = bench.back_up(&["data"]);
+    bench.ok(&["restore", &id, "--to", "out"]);
+    fs::write(bench.path("out/app.db-journal"), "of another state").unwrap();
+    let error = bench.fails(3, &["restore", &id, "--to", "out"]);
+    assert!(error.contains("app.db-journal") && error.contains("remove it"), "{error}");
+    assert!(!error.contains("kept.db"), "{error}");
+    fs::remove_file(bench.path("out/app.db-journal")).unwrap();
+    bench.ok(&["restore", &id, "--to", "out"]);
 }

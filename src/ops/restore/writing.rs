@@ -156,7 +156,11 @@ impl<'v> Writing<'v> {
         let finished: Vec<_> = done
             .into_par_iter()
             .map(|Written { file: OpenFile { path, sink }, failed, damaged }| {
-                let result = if failed { Ok(()) } else { sink.finish() };
+                let result = match (failed, damaged) {
+                    (true, _) => Ok(()),
+                    (false, true) => sink.finish_damaged(),
+                    (false, false) => sink.finish(),
+                };
                 self.observer.on(Event::Items(1));
                 (path, damaged, result)
             })

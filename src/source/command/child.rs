@@ -7,8 +7,10 @@ use std::path::Path;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use rustix::io::Errno;
 use rustix::process::{
-    Pid, Signal, WaitId, WaitIdOptions, kill_process_group, test_kill_process_group, waitid,
+    Pid, Signal, WaitId, WaitIdOptions, kill_process, kill_process_group, test_kill_process_group,
+    waitid,
 };
 
 use super::stream::{Producer, read_patiently, refused};
@@ -32,6 +34,8 @@ pub(super) struct Running {
     cancel: Cancel,
     /// Ended well, and reaped.
     is_done: bool,
+    /// It wanted the terminal, so the rest was not read, whatever becomes of it afterwards.
+    is_given_up: bool,
 }
 
 enum State {
@@ -69,7 +73,17 @@ impl Running {
             return Err(refused(ErrorKind::Failed, &url, "its standard error is not to be had"));
         };
         let tail = Tail::follow(stderr, pass_stderr);
-        Ok(Self { child, group, stdout, tail, url, program: shown, cancel, is_done: false })
+        Ok(Self {
+            child,
+            group,
+            stdout,
+            tail,
+            url,
+            program: shown,
+            cancel,
+            is_done: false,
+            is_given_up: false,
+        })
     }
 
     /// Once ended it stays a zombie, so its group keeps its number.
@@ -103,17 +117,29 @@ impl Running {
                 }
                 // With all it started.
                 State::Failed => return self.stop().map_err(|error| failed(&self.url, error)),
-                State::WantsTerminal => {
-                    let message = format!(
-                        "{} asks something on the terminal, which it cannot have here: give it \
-                         passwords in a file or a variable of its own",
-                        self.program
-                    );
-                    return Err(refused(ErrorKind::Unreachable, &self.url, message));
-                }
+                State::WantsTerminal => return Err(self.wants_terminal()),
                 State::Runs if self.cancel.is_cancelled() => return Err(SourceError::Interrupted),
                 State::Runs => std::thread::sleep(GLANCE),
             }
+        }
+    }
+
+    fn wants_terminal(&self) -> SourceError {
+        let message = format!(
+            "{} asks something on the terminal, which it cannot have here: give it passwords in a \
+             file or a variable of its own",
+            self.program
+        );
+        refused(ErrorKind::Unreachable, &self.url, message)
+    }
+
+    /// To the group, and to the child, which may have left it. Errors mean that nobody is there any more, or
+    /// nobody that would have to listen to us.
+    fn signal(&mut self, signal: Signal) {
+        let _ = kill_process_group(self.group, signal);
+        // Its number is its own until it is reaped.
+        if matches!(self.child.try_wait(), Ok(None)) {
+            let _ = kill_process(self.group, signal);
         }
     }
 
@@ -121,20 +147,29 @@ impl Running {
     fn stop(&mut self) -> io::Result<ExitStatus> {
         self.is_done = true;
         drop(self.stdout.take());
-        // Errors mean that nobody is there any more.
-        let _ = kill_process_group(self.group, Signal::TERM);
+        self.signal(Signal::TERM);
         // One that is stopped hears of it only once it goes on.
-        let _ = kill_process_group(self.group, Signal::CONT);
+        self.signal(Signal::CONT);
         let asked = Instant::now();
         while asked.elapsed() < GRACE {
-            self.child.try_wait()?;
-            if test_kill_process_group(self.group).is_err() {
-                return self.child.wait();
+            // Those that run as another user may not be signalled, but are there.
+            let is_empty = test_kill_process_group(self.group) == Err(Errno::SRCH);
+            if let Some(status) = self.child.try_wait()?
+                && is_empty
+            {
+                return Ok(status);
             }
             std::thread::sleep(GLANCE);
         }
-        let _ = kill_process_group(self.group, Signal::KILL);
-        self.child.wait()
+        self.signal(Signal::KILL);
+        let killed = Instant::now();
+        while killed.elapsed() < GRACE {
+            if let Some(status) = self.child.try_wait()? {
+                return Ok(status);
+            }
+            std::thread::sleep(GLANCE);
+        }
+        Err(io::Error::new(io::ErrorKind::TimedOut, "it does not end, though it was told to"))
     }
 }
 
@@ -146,13 +181,21 @@ impl Producer for Running {
                 return Ok(count);
             }
             // Something it started may hold the pipe open; after a failure nobody waits for that.
-            if matches!(self.state()?, State::Failed | State::WantsTerminal) {
-                return Ok(0);
+            match self.state()? {
+                State::Failed => return Ok(0),
+                State::WantsTerminal => {
+                    self.is_given_up = true;
+                    return Ok(0);
+                }
+                State::Runs | State::Succeeded => {}
             }
         }
     }
 
     fn finish(&mut self) -> Result<Vec<(String, String)>, SourceError> {
+        if self.is_given_up {
+            return Err(self.wants_terminal());
+        }
         let status = self.wait()?;
         if status.success() {
             return Ok(vec![("program".to_owned(), self.program.clone())]);

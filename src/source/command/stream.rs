@@ -209,7 +209,11 @@ impl Read for StreamBody {
                 self.len = self.len.saturating_add(u64::try_from(count).unwrap_or(u64::MAX));
                 Ok(count)
             }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => Err(error),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                // Whatever is asked of it later: this is not all of it.
+                self.set(Verdict::Failed(SourceError::Interrupted));
+                Err(error)
+            }
             Err(source) => {
                 let path = self.name.url.clone();
                 self.set(Verdict::Failed(SourceError::Io { action: "read", path, source }));
@@ -234,5 +238,35 @@ impl Body for StreamBody {
         };
         self.set(verdict);
         Ok(BodyStatus::Good)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Stopped;
+
+    impl Producer for Stopped {
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::Interrupted.into())
+        }
+
+        fn finish(&mut self) -> Result<Vec<(String, String)>, SourceError> {
+            Ok(Vec::new())
+        }
+    }
+
+    #[test]
+    fn a_stream_that_was_not_read_to_its_end_is_never_good() {
+        let name = StreamName::new("stdin", "x", true).unwrap();
+        let verdict = Arc::new(Mutex::new(Verdict::Unread));
+        let shared = Arc::clone(&verdict);
+        let producer = Box::new(Stopped);
+        let mut body =
+            Box::new(StreamBody { producer, name: name.clone(), len: 3, verdict: shared });
+        body.read(&mut [0; 8]).unwrap_err();
+        body.finish().unwrap();
+        judge(&name, &verdict).unwrap_err();
     }
 }

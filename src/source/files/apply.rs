@@ -8,6 +8,7 @@ use rustix::fs::{FileType, Stat, fstat};
 use rustix::io::{Errno, Result};
 
 use super::attributes::file_type;
+use super::databases::Databases;
 use super::failure::words;
 use super::node::Node;
 use super::state::mtime;
@@ -24,6 +25,7 @@ pub(super) struct Context {
     pub accounts: Accounts,
     pub uid: u32,
     pub report: std::sync::Arc<ImportReport>,
+    pub databases: Databases,
 }
 
 impl Context {

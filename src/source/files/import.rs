@@ -1,5 +1,6 @@
 //! The importer into a folder.
 
+use std::collections::HashSet;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -12,6 +13,7 @@ use rustix::process::geteuid;
 
 use super::apply::Context;
 use super::beneath::{Beneath, c_name};
+use super::databases::{Databases, is_journal};
 use super::failure::{failed, refused};
 use super::likeness::{Likeness, describe, likeness};
 use super::links::Links;
@@ -30,6 +32,8 @@ pub struct FolderImporter {
     keeps_root: bool,
     pub(super) links: Links,
     pub(super) context: Arc<Context>,
+    /// Files placed that may be a database's journal.
+    journals: HashSet<EntryPath>,
 }
 
 impl FolderImporter {
@@ -53,6 +57,7 @@ impl FolderImporter {
             },
             uid: geteuid().as_raw(),
             report: Arc::default(),
+            databases: Databases::default(),
         };
         Ok(Self {
             target,
@@ -60,6 +65,7 @@ impl FolderImporter {
             tree,
             links: Links::default(),
             context: Arc::new(context),
+            journals: HashSet::new(),
         })
     }
 
@@ -130,7 +136,11 @@ impl Importer for FolderImporter {
     }
 
     fn place(&mut self, entry: &Entry) -> Result<Option<Box<dyn Sink>>, SourceError> {
-        self.place_entry(entry)
+        let placed = self.place_entry(entry)?;
+        if is_journal(&entry.path) {
+            self.journals.insert(entry.path.clone());
+        }
+        Ok(placed)
     }
 
     fn settle(&mut self, entry: &Entry) -> Result<(), SourceError> {
@@ -148,7 +158,10 @@ impl Importer for FolderImporter {
         Ok(())
     }
 
-    fn finish(self: Box<Self>) -> Result<(), SourceError> {
+    fn finish(mut self: Box<Self>) -> Result<(), SourceError> {
+        if let Some(tree) = &mut self.tree {
+            self.context.databases.report(tree, &self.journals, &self.context.report);
+        }
         Ok(())
     }
 }

@@ -14,6 +14,7 @@ mod apply;
 mod attributes;
 mod beneath;
 mod body;
+mod databases;
 mod exclude;
 mod export;
 mod failure;

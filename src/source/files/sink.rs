@@ -128,6 +128,7 @@ impl Sink for FileSink {
             let held = self.file.as_fd();
             self.context.apply(held, &Node::Open(held), unix, path);
         }
+        self.context.databases.look(&self.file, &self.path);
         Ok(())
     }
 }

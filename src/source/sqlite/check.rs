@@ -5,7 +5,7 @@ use std::path::Path;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::failure::{code, is_broken};
-use super::reading::uri;
+use super::reading::{IMMUTABLE, uri};
 use crate::progress::Cancel;
 
 /// Steps of SQLite's machine between two looks at whether to stop; complaints shown.
@@ -37,7 +37,7 @@ fn complaints(path: &Path, cancel: &Cancel) -> rusqlite::Result<Vec<String>> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
         | OpenFlags::SQLITE_OPEN_NO_MUTEX
         | OpenFlags::SQLITE_OPEN_URI;
-    let mut connection = Connection::open_with_flags(uri(path, true), flags)?;
+    let mut connection = Connection::open_with_flags(uri(path, IMMUTABLE), flags)?;
     let cancel = cancel.clone();
     connection.progress_handler(OPERATIONS, Some(move || cancel.is_cancelled()))?;
     let mut statement = connection.prepare(&format!("PRAGMA integrity_check({COMPLAINTS})"))?;

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags};
@@ -17,6 +18,9 @@ use crate::source::SourceError;
 
 /// Pages copied between two looks at whether to stop.
 const STEP: i32 = 1024;
+/// Neither connection should ever be locked out. If one is: how often it is tried, and for how long.
+const GLANCE: Duration = Duration::from_millis(10);
+const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(super) struct Copy {
     /// Has no name any more: it is gone when this is, however that comes about.
@@ -58,13 +62,19 @@ pub(super) fn copy(
     let needed = u64::try_from(i64::from(pages).saturating_mul(page_size)).unwrap_or(u64::MAX);
     check_space(&file, needed, folder)?;
     tracing::info!("copying {needed} bytes of {} to {}", path.display(), folder.display());
+    let mut moved = Instant::now();
     loop {
         if cancel.is_cancelled() {
             return Err(SourceError::Interrupted);
         }
         match backup.step(STEP) {
             Ok(StepResult::Done) => break,
-            Ok(_) => {}
+            Ok(StepResult::More) => moved = Instant::now(),
+            Ok(_) if moved.elapsed() < PATIENCE => std::thread::sleep(GLANCE),
+            Ok(_) => {
+                let message = "cannot go on with its copy: somebody has locked it all the same";
+                return Err(refused(ErrorKind::Unreachable, path, message));
+            }
             Err(error) if super::failure::is_full(&error) => return Err(no_space(folder, needed)),
             Err(error) => return Err(unreadable(error)),
         }

@@ -9,6 +9,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::copy::{Copy, copy, temporary_folder};
 use super::failure::{failed, refused};
 use super::reading::{NoReading, Reading};
@@ -21,6 +23,9 @@ use crate::source::{
     Body, BodyStatus, Description, Estimate, Exporter, Item, OpenBody, Outcome, Section, Session,
     SourceEntry, SourceError,
 };
+
+/// Copies made without locks before it is given up.
+const ATTEMPTS: u32 = 3;
 
 /// How a database is read.
 #[derive(Debug, Clone)]
@@ -62,6 +67,27 @@ impl SqliteExporter {
         }
     }
 
+    /// The copy, and the file and the time when it was begun.
+    fn take_copy(&self, cancel: &Cancel) -> Result<(Copy, Metadata, Timestamp), SourceError> {
+        let path = &self.path;
+        let folder = temporary_folder(self.options.temp_dir.as_deref());
+        let mut attempts = 1;
+        loop {
+            let reading = Reading::begin(path, self.options.busy_timeout, cancel)?;
+            let now = Timestamp::now();
+            let metadata = std::fs::metadata(path).map_err(failed("look at", path))?;
+            // Without locks a writer may have come meanwhile: the copy is worth nothing then, whatever
+            // came of it. By now there may be files to lock.
+            let may_try_again = reading.is_unlocked() && attempts < ATTEMPTS;
+            let copied = copy(&reading, path, &folder, cancel);
+            match reading.end() {
+                Ok(()) => return copied.map(|copied| (copied, metadata, now)),
+                Err(_) if may_try_again => attempts += 1,
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
     fn name(&self) -> &[u8] {
         self.path.file_name().map(OsStrExt::as_bytes).unwrap_or_default()
     }
@@ -94,12 +120,7 @@ impl Exporter for SqliteExporter {
     /// are lost when the process closes any descriptor of the file, as reading its folder would.
     fn open(&self, cancel: &Cancel) -> Result<Box<dyn Session>, SourceError> {
         let path = &self.path;
-        let reading = Reading::begin(path, self.options.busy_timeout, cancel)?;
-        let now = jiff::Timestamp::now();
-        let metadata = std::fs::metadata(path).map_err(failed("look at", path))?;
-        let folder = temporary_folder(self.options.temp_dir.as_deref());
-        let copied = copy(&reading, path, &folder, cancel)?;
-        reading.end()?;
+        let (copied, metadata, now) = self.take_copy(cancel)?;
         let entry = Entry {
             path: EntryPath::new(self.name())
                 .map_err(|error| refused(ErrorKind::Usage, path, error.to_string()))?,
@@ -126,7 +147,7 @@ impl Exporter for SqliteExporter {
 
 /// Mode, owner and time of the file. What is in a `-wal` does not show in the file's time: then it is the
 /// transaction's, so that two states never share one.
-fn attributes(metadata: &Metadata, begun: Option<jiff::Timestamp>) -> UnixAttributes {
+fn attributes(metadata: &Metadata, begun: Option<Timestamp>) -> UnixAttributes {
     let accounts = Accounts::load();
     let (seconds, nanos) = match begun {
         Some(begun) => (begun.as_second(), i64::from(begun.subsec_nanosecond())),

@@ -116,7 +116,8 @@ impl Importer for SqliteImporter {
         });
         let target = Target {
             place,
-            is_new: fate == Fate::New,
+            fate,
+            overwrite: self.options.overwrite,
             len: entry.len(),
             unix: entry.unix.clone(),
             owner,

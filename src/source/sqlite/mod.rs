@@ -13,6 +13,7 @@ mod import;
 mod leftover;
 mod reading;
 mod sink;
+mod users;
 
 pub use export::{SqliteExporter, SqliteOptions};
 pub use import::SqliteImporter;

@@ -10,18 +10,25 @@ use rustix::process::geteuid;
 use tempfile::NamedTempFile;
 
 use super::check::{Integrity, check};
+use super::copy::copy;
 use super::failure::{failed, refused};
-use super::leftover::settle_old;
+use super::leftover::{in_use, leftovers, settle_old};
+use super::reading::{NoReading, Reading};
 use crate::fault::ErrorKind;
 use crate::format::{Time, UnixAttributes};
 use crate::progress::Cancel;
-use crate::source::{ImportReport, Sink, SourceError};
+use crate::source::{Fate, ImportReport, Sink, SourceError};
+
+/// Bytes compared at a time.
+const PIECE: usize = 1 << 20;
 
 /// What is to stand where.
 pub(super) struct Target {
     pub place: PathBuf,
-    /// Nothing was there, and nothing may be replaced.
-    pub is_new: bool,
+    /// What was there when the restore began.
+    pub fate: Fate,
+    /// What is there may be replaced.
+    pub overwrite: bool,
     pub len: u64,
     pub unix: Option<UnixAttributes>,
     pub owner: Option<(u32, u32)>,
@@ -58,8 +65,7 @@ impl SqliteSink {
             Err(error) => return failed("keep a broken copy of", &place)(error.error),
         };
         let message = format!(
-            "what was restored fails integrity_check ({complaint}); it is kept as {}, and {} \
-             is as it was",
+            "what was restored {complaint}; it is kept as {}, and {} is as it was",
             kept.display(),
             place.display()
         );
@@ -67,18 +73,88 @@ impl SqliteSink {
     }
 
     fn take_place(self) -> Result<(), SourceError> {
-        let Target { place, is_new, .. } = self.target;
+        let Target { place, fate, .. } = self.target;
         let folder = folder_of(&place);
-        let renamed = match is_new {
-            true => self.file.persist_noclobber(&place),
-            false => {
-                settle_old(&place)?;
-                self.file.persist(&place)
+        let (held, renamed) = if fate == Fate::New {
+            if !leftovers(&place).is_empty() {
+                return Err(refused(ErrorKind::Exists, &place, "a database began to be made here"));
             }
+            (None, self.file.persist_noclobber(&place))
+        } else {
+            (settle_old(&place)?, self.file.persist(&place))
         };
         renamed.map_err(|error| failed("put in its place", &place)(error.error))?;
+        // Where nothing could be locked, somebody may have been quick.
+        if held.is_none()
+            && let left = leftovers(&place)
+            && !left.is_empty()
+        {
+            let path = place.as_os_str().as_encoded_bytes();
+            let message = format!(
+                "{} appeared beside it while it was restored: it may be another database's and \
+                 spoil this one; see who uses it, and restore again",
+                left.join(", ")
+            );
+            self.report.problem(path, message);
+        }
+        drop(held);
         let synced = File::open(folder).and_then(|folder| folder.sync_all());
         synced.map_err(failed("sync", folder))
+    }
+
+    /// Whether the database in its place is the restored one already: as a backup of it would read now.
+    fn is_there_already(&self) -> Result<bool, SourceError> {
+        let place = &self.target.place;
+        let reading = match Reading::try_begin(place) {
+            Ok(reading) => reading,
+            Err(NoReading::Locked) => return Err(in_use(place, "")),
+            // Whatever it is, it is another.
+            Err(NoReading::Other(_)) => return Ok(false),
+        };
+        let found = match copy(&reading, place, folder_of(place), &self.cancel) {
+            Ok(found) => found,
+            Err(SourceError::Interrupted) => return Err(SourceError::Interrupted),
+            Err(_) => return Ok(false),
+        };
+        if reading.end().is_err() || found.len != self.target.len {
+            return Ok(false);
+        }
+        same_bytes(&found.file, self.file.as_file(), found.len).map_err(failed("read", place))
+    }
+
+    /// `lost`: some of its bytes are, whatever SQLite makes of it.
+    fn conclude(self, lost: bool) -> Result<(), SourceError> {
+        let file = self.file.as_file();
+        let unwritable = |error| failed("write", self.file.path())(error);
+        // Where damaged chunks were left out, zeros stand.
+        file.set_len(self.target.len).map_err(unwritable)?;
+        match check(self.file.path(), &self.cancel) {
+            Integrity::Interrupted => return Err(SourceError::Interrupted),
+            Integrity::Broken(complaint) => {
+                return Err(self.keep_broken(&format!("fails integrity_check ({complaint})")));
+            }
+            _ if lost => return Err(self.keep_broken("lacks what the repository has lost")),
+            Integrity::Sound => {}
+            Integrity::Unknown(why) => {
+                let place = self.target.place.display();
+                tracing::warn!("{place} is restored, but could not be checked: {why}");
+                let path = self.target.place.as_os_str().as_encoded_bytes();
+                self.report.note(path, "integrity_check could not run on what was restored");
+            }
+        }
+        if self.target.fate == Fate::Kept {
+            if self.is_there_already()? {
+                return Ok(());
+            }
+            if !self.target.overwrite {
+                let message = "in the way: a file of the same size and time, but another state of \
+                               the database; --overwrite replaces it";
+                return Err(refused(ErrorKind::Exists, &self.target.place, message));
+            }
+        }
+        self.give_attributes();
+        file.sync_all().map_err(unwritable)?;
+        self.take_place()
     }
 
     fn give_attributes(&self) {
@@ -123,6 +199,24 @@ impl SqliteSink {
     }
 }
 
+fn same_bytes(one: &File, other: &File, len: u64) -> std::io::Result<bool> {
+    let mut buffers = [vec![0; PIECE], vec![0; PIECE]];
+    let mut offset = 0;
+    while offset < len {
+        let count = usize::try_from(len - offset).unwrap_or(PIECE).min(PIECE);
+        for (buffer, file) in buffers.iter_mut().zip([one, other]) {
+            buffer.truncate(count);
+            file.read_exact_at(buffer, offset)?;
+        }
+        let [one, other] = &buffers;
+        if one != other {
+            return Ok(false);
+        }
+        offset += PIECE as u64;
+    }
+    Ok(true)
+}
+
 fn folder_of(place: &Path) -> &Path {
     place.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
@@ -156,23 +250,10 @@ impl Sink for SqliteSink {
     }
 
     fn finish(self: Box<Self>) -> Result<(), SourceError> {
-        let file = self.file.as_file();
-        let unwritable = |error| failed("write", self.file.path())(error);
-        // Where damaged chunks were left out, zeros stand.
-        file.set_len(self.target.len).map_err(unwritable)?;
-        match check(self.file.path(), &self.cancel) {
-            Integrity::Sound => {}
-            Integrity::Interrupted => return Err(SourceError::Interrupted),
-            Integrity::Broken(complaint) => return Err(self.keep_broken(&complaint)),
-            Integrity::Unknown(why) => {
-                let place = self.target.place.display();
-                tracing::warn!("{place} is restored, but could not be checked: {why}");
-                let path = self.target.place.as_os_str().as_encoded_bytes();
-                self.report.note(path, "integrity_check could not run on what was restored");
-            }
-        }
-        self.give_attributes();
-        file.sync_all().map_err(unwritable)?;
-        self.take_place()
+        self.conclude(false)
+    }
+
+    fn finish_damaged(self: Box<Self>) -> Result<(), SourceError> {
+        self.conclude(true)
     }
 }
