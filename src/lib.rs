@@ -6,29 +6,30 @@
 //!
 //! The layers, from the ground up (a file imports from its own folder and from layers below):
 //! ids, limits, progress · [`chunk`] [`codec`] [`mod@format`] · [`storage`] [`index`] · [`store`] · [`repo`] ·
-//! [`source`] · [`ops`].
+//! [`source`] · [`ops`] · [`manager`].
+//!
+//! Most programs need [`SnapshotManager`] (or [`AsyncSnapshotManager`], feature `async`) and what stands
+//! beside it here; the modules are for those who bring sources, targets or storages of their own.
 //!
 //! ```
 //! use std::sync::Arc;
-//!
-//! use restow::codec::Secret;
-//! use restow::ops::{BackupOptions, backup};
-//! use restow::progress::{Cancel, Silent};
-//! use restow::repo::{CreateOptions, Identity, OpenOptions, Repository, create};
-//! use restow::source::files::{FolderExporter, FolderOptions};
-//! use restow::storage::Memory;
+//! use restow::{
+//!     BackupOptions, CreateOptions, FolderExporter, FolderOptions, Identity, Local, Secret,
+//!     SnapshotManager,
+//! };
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let storage = Memory::new();
+//! # let home = tempfile::tempdir()?;
+//! # let place = home.path().join("backups");
+//! # std::fs::create_dir(&place)?;
+//! let storage = Arc::new(Local::open(&place)?);
 //! let secret = Secret::Passphrase("correct horse battery staple".into());
-//! let identity = Identity::of_this_process();
-//! create(&storage, &secret, &CreateOptions::default(), &identity)?;
+//! restow::create(&*storage, &secret, &CreateOptions::default(), &Identity::of_this_process())?;
 //!
-//! let repository = Repository::open(Arc::new(storage), &secret, identity, OpenOptions::default())?;
+//! let manager = SnapshotManager::open(storage, &secret)?;
 //! let folder = FolderExporter::new("src/chunk", FolderOptions::default())?;
-//! let options = BackupOptions { description: "first night".into(), ..BackupOptions::default() };
-//! let report = backup(&repository, &[&folder], &options, &Silent, &Cancel::new())?;
-//! assert!(report.id.is_some());
+//! let report = manager.create(&[&folder], &BackupOptions::default())?;
+//! println!("{} entries", report.manifest.statistics.entries);
 //! # Ok(())
 //! # }
 //! ```
@@ -53,3 +54,27 @@ pub mod repo;
 pub mod source;
 
 pub mod ops;
+
+pub mod manager;
+
+pub use codec::Secret;
+pub use fault::ErrorKind;
+pub use id::{ObjectId, RepositoryId, SnapshotId};
+#[cfg(feature = "async")]
+pub use manager::AsyncSnapshotManager;
+pub use manager::{Confirmed, Deletion, Overwrite, SnapshotList, SnapshotManager};
+pub use ops::{
+    BackupOptions, BackupReport, CheckOptions, CheckReport, DeleteOptions, DeletePlan,
+    DeleteReport, ExportOptions, ExportReport, OpError as Error, RestoreOptions, RestorePlan,
+    RestoreReport, Selection, StatsOptions, StatsReport,
+};
+pub use progress::{Cancel, Event, Observer};
+pub use repo::{
+    CreateOptions, Filter, Identity, KeyOptions, NoteChange, OpenOptions, Repository, Selector,
+    Snapshot, SnapshotView, Standing, create,
+};
+pub use source::command::{CommandExporter, CommandOptions, StdinExporter};
+pub use source::files::{FolderExporter, FolderImporter, FolderOptions};
+pub use source::sqlite::{SqliteExporter, SqliteOptions};
+pub use source::{Exporter, Importer};
+pub use storage::{Local, Memory, Storage};

@@ -67,6 +67,8 @@ pub const PROBLEM_BYTES_MAX: usize = 4 * MIB;
 /// Unreadable chunks that are remembered, to be stored again.
 pub const LOST_MAX: usize = 64 * 1024;
 pub const PATH_MAX: usize = 64 * KIB;
+/// Bytes of a tag.
+pub const TAG_LEN_MAX: usize = 256;
 
 /// Most memory and passes a key object may ask of Argon2id.
 pub const ARGON2_MEMORY_KIB: u32 = 64 * 1024;

@@ -19,7 +19,8 @@ const LAYERS: &[(&str, u8)] = &[
     ("repo", 4),
     ("source", 5),
     ("ops", 6),
-    ("bin", 7),
+    ("manager", 7),
+    ("bin", 8),
 ];
 
 fn rust_files(folder: &Path, found: &mut Vec<PathBuf>) {

@@ -5,6 +5,13 @@
 
 mod check_cancelled;
 mod cli;
+mod cli_commands;
+mod cli_config;
+mod cli_every_flag;
+mod cli_flags;
+mod cli_json;
+mod cli_keys;
+mod cli_signals;
 mod command;
 mod contracts;
 mod damage;
@@ -19,6 +26,8 @@ mod layers;
 mod local_storage;
 mod lost_catalog;
 mod lying_trees;
+mod manager;
+mod ops;
 mod refusals;
 mod scale;
 mod several_sources;

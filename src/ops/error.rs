@@ -1,12 +1,14 @@
 //! What can go wrong with an operation as a whole.
 
 use crate::fault::ErrorKind;
+use crate::format::EntryPath;
 use crate::repo::RepoError;
 use crate::source::SourceError;
 use crate::storage::StorageError;
 use crate::store::StoreError;
 
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum OpError {
     #[error(transparent)]
     Repo(#[from] RepoError),
@@ -16,6 +18,23 @@ pub enum OpError {
     Storage(#[from] StorageError),
     #[error(transparent)]
     Source(#[from] SourceError),
+    #[error("no entry {} in snapshot {snapshot}{}", .path.display(), near_names(.near))]
+    NoEntry { snapshot: String, path: EntryPath, near: Vec<EntryPath> },
+    #[error("{} is {what}: it has no bytes", .path.display())]
+    NoBytes { path: EntryPath, what: String },
+    #[error("{}, from byte {offset} on: {source}", .path.display())]
+    LostBytes {
+        path: EntryPath,
+        offset: u64,
+        #[source]
+        source: StoreError,
+    },
+    #[error("cannot write: {0}")]
+    Output(#[source] std::io::Error),
+    #[error("not without force, for they are permanent, or may be: {}", .snapshots.join(", "))]
+    Protected { snapshots: Vec<String> },
+    #[error("{place} {what}")]
+    TargetExists { place: String, what: String },
     #[error("{0}")]
     Usage(String),
     #[error("a worker thread ended without an answer: this is a bug in restow")]
@@ -28,16 +47,33 @@ impl OpError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Repo(error) => error.kind(),
-            Self::Store(error) => error.kind(),
+            Self::Store(error) | Self::LostBytes { source: error, .. } => error.kind(),
             Self::Storage(error) => error.kind(),
             // A source that is not there is no missing repository or snapshot.
             Self::Source(error) => match error.kind() {
                 ErrorKind::NotFound => ErrorKind::Unreachable,
                 kind => kind,
             },
-            Self::Usage(_) => ErrorKind::Usage,
-            Self::Lost => ErrorKind::Failed,
+            Self::NoEntry { .. } => ErrorKind::NotFound,
+            Self::TargetExists { .. } => ErrorKind::Exists,
+            Self::NoBytes { .. } | Self::Protected { .. } | Self::Usage(_) => ErrorKind::Usage,
+            Self::Output(_) | Self::Lost => ErrorKind::Failed,
             Self::Interrupted => ErrorKind::Interrupted,
+        }
+    }
+
+    /// Whether whoever read the output went away: no failure for `cat FILE | head`.
+    pub fn is_broken_pipe(&self) -> bool {
+        matches!(self, Self::Output(error) if error.kind() == std::io::ErrorKind::BrokenPipe)
+    }
+}
+
+fn near_names(near: &[EntryPath]) -> String {
+    match near {
+        [] => String::new(),
+        _ => {
+            let names: Vec<_> = near.iter().map(EntryPath::display).collect();
+            format!("; there is {}", names.join(", "))
         }
     }
 }

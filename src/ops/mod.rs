@@ -1,14 +1,25 @@
-//! What users do: back up, list, restore, check. Every face (the binary, the library) calls these.
+//! What users do: back up, list, restore, check, delete, count, export. Every face (the binary, the library) calls
+//! these.
 
 mod backup;
+mod cat;
 mod check;
+mod delete;
 mod error;
+mod export;
 mod restore;
+mod stats;
 
 pub use backup::{BackupOptions, BackupReport, backup};
+pub use cat::cat;
 pub use check::{CheckOptions, CheckReport, EntryDamage, SnapshotDamage, check, check_names};
+pub use delete::{DeleteOptions, DeletePlan, DeleteReport, delete, plan_delete};
 pub use error::OpError;
+pub use export::{ExportOptions, ExportReport, export};
 pub use restore::{
     Losses, LostStretch, RestoreOptions, RestorePlan, RestoreReport, RestoreTarget, Selection,
     plan_restore, restore,
+};
+pub use stats::{
+    ChunkTotals, ObjectTotals, RepositoryStats, SnapshotStats, StatsOptions, StatsReport, stats,
 };

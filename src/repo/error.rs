@@ -3,7 +3,7 @@
 use crate::codec::CodecError;
 use crate::fault::ErrorKind;
 use crate::format::FormatError;
-use crate::id::SnapshotId;
+use crate::id::{ObjectId, SnapshotId};
 use crate::index::IndexError;
 use crate::storage::{BadKey, StorageError};
 use crate::store::StoreError;
@@ -48,6 +48,18 @@ pub enum RepoError {
         "this backup was taken for dead while it ran (writer {writer}): its snapshot was withdrawn, nothing is lost; run it again"
     )]
     Expired { writer: String },
+    #[error("{object} is a note on another snapshot, {snapshot}: somebody put it there")]
+    MisplacedNote { object: String, snapshot: SnapshotId },
+    #[error("no key {wanted:?} in {place}")]
+    NoKey { place: String, wanted: String },
+    #[error(
+        "key {key} is the one that opened the repository: it cannot be removed; change its secret, or open with another"
+    )]
+    KeyInUse { key: ObjectId },
+    #[error(
+        "key {key} stays: the key that opened the repository was removed meanwhile, so this may be the last one"
+    )]
+    KeyNeeded { key: ObjectId },
     #[error("snapshot {id}: {source}")]
     Snapshot {
         id: SnapshotId,
@@ -79,7 +91,11 @@ pub enum RepoError {
 impl RepoError {
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::NoRepository { .. } | Self::NoSnapshot { .. } => ErrorKind::NotFound,
+            Self::NoRepository { .. } | Self::NoSnapshot { .. } | Self::NoKey { .. } => {
+                ErrorKind::NotFound
+            }
+            Self::MisplacedNote { .. } => ErrorKind::Damage,
+            Self::KeyInUse { .. } | Self::KeyNeeded { .. } => ErrorKind::Usage,
             Self::AlreadyThere { .. } | Self::NotEmpty { .. } => ErrorKind::Exists,
             Self::WrongKey { .. } | Self::CostlyKeys { .. } => ErrorKind::WrongKey,
             Self::NoKeys { .. } | Self::NoConfig { .. } | Self::Foreign { .. } => ErrorKind::Damage,
@@ -94,6 +110,11 @@ impl RepoError {
             Self::Codec(error) => error.kind(),
             Self::Interrupted => ErrorKind::Interrupted,
         }
+    }
+
+    /// Whether an object is not there: deleted, as a rule, between list and read.
+    pub fn is_missing_object(&self) -> bool {
+        matches!(self, Self::Storage(StorageError::Missing { .. }))
     }
 
     pub(crate) fn format(object: impl ToString, source: FormatError) -> Self {

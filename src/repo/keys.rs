@@ -120,7 +120,7 @@ fn read_keys(storage: &dyn Storage) -> Result<Sorted<KeyRecord>, RepoError> {
     Ok((records, unreadable))
 }
 
-fn read_key(storage: &dyn Storage, id: &ObjectId) -> Result<KeyRecord, RepoError> {
+pub(super) fn read_key(storage: &dyn Storage, id: &ObjectId) -> Result<KeyRecord, RepoError> {
     let key = Key::new(name::key(id))?;
     let bytes = storage.get(&key, (PLAIN_RECORD_MAX + HEADER_LEN) as u64)?;
     verify_name(key.as_str(), key.name(), &bytes)?;
@@ -129,7 +129,7 @@ fn read_key(storage: &dyn Storage, id: &ObjectId) -> Result<KeyRecord, RepoError
     format::decode(record).map_err(|e| RepoError::format(&key, e))
 }
 
-fn try_key(
+pub(super) fn try_key(
     record: &KeyRecord,
     repository: RepositoryId,
     secret: &Secret,

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::SystemTime;
 
-use crate::format::{SourceRecord, name};
+use crate::format::{SourceRecord, Time, name};
 use crate::id::SnapshotId;
 
 use super::objects::list_ids;
@@ -18,6 +18,12 @@ pub struct Filter {
     /// All of these.
     pub tags: Vec<String>,
     pub permanent: bool,
+    /// Part of a name or description.
+    pub name: Option<String>,
+    /// Taken then or later.
+    pub since: Option<Time>,
+    /// Taken earlier.
+    pub before: Option<Time>,
 }
 
 impl Filter {
@@ -31,6 +37,11 @@ impl Filter {
             && self.host.as_ref().is_none_or(|host| manifest.host == *host)
             && self.tags.iter().all(|tag| snapshot.tags.contains(tag))
             && (!self.permanent || snapshot.permanent)
+            && self.name.as_ref().is_none_or(|text| {
+                [&manifest.name, &manifest.description].iter().any(|it| it.contains(text.as_str()))
+            })
+            && self.since.is_none_or(|since| manifest.time >= since)
+            && self.before.is_none_or(|before| manifest.time < before)
     }
 }
 
@@ -72,12 +83,12 @@ impl Repository {
             }
             Selector::Named(wanted) => wanted,
         };
-        if let Some((_, error)) =
-            unreadable.into_iter().find(|(id, _)| id.to_hex().starts_with(wanted.as_str()))
-        {
+        let is_prefix = wanted.len() >= PREFIX_MIN && wanted.bytes().all(|b| b.is_ascii_hexdigit());
+        let meant =
+            |id: &SnapshotId| is_prefix && id.to_hex().starts_with(&wanted.to_ascii_lowercase());
+        if let Some((_, error)) = unreadable.into_iter().find(|(id, _)| meant(id)) {
             return Err(error);
         }
-        let is_prefix = wanted.len() >= PREFIX_MIN && wanted.bytes().all(|b| b.is_ascii_hexdigit());
         let mut candidates: Vec<Snapshot> = matching
             .filter(|snapshot| {
                 let id = snapshot.id.to_hex();

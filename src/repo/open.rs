@@ -14,7 +14,7 @@ use crate::store::{StoreReader, Vault};
 use super::keys::{KeyListing, list_keys, unlock};
 use super::objects::read_fixed;
 use super::sync::{IndexState, Reading};
-use super::{Identity, RepoError};
+use super::{Identity, RepoError, Snapshot, SnapshotView};
 
 /// What else opening needs.
 #[derive(Default)]
@@ -29,7 +29,7 @@ pub struct Repository {
     vault: Arc<Vault>,
     config: ConfigRecord,
     identity: Identity,
-    key: ObjectId,
+    pub(super) key: ObjectId,
     cache: Option<std::path::PathBuf>,
 }
 
@@ -138,6 +138,12 @@ impl Repository {
     pub fn reader(&self, index: &IndexState) -> Arc<StoreReader> {
         let (storage, vault) = (Arc::clone(&self.storage), Arc::clone(&self.vault));
         Arc::new(StoreReader::new(storage, vault, Arc::clone(&index.index)))
+    }
+
+    /// A snapshot opened for reading, with the index as it is now.
+    pub fn view(&self, snapshot: &Snapshot) -> Result<SnapshotView, RepoError> {
+        let reader = self.reader(&self.load_index()?);
+        Ok(SnapshotView::new(snapshot.id, snapshot.manifest.clone(), reader))
     }
 
     #[cfg(feature = "rocksdb")]

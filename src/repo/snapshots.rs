@@ -1,11 +1,14 @@
-//! The snapshots of a repository: manifests, and the notes on them.
+//! The snapshots of a repository: manifests, and what the notes say of them.
+
+use std::collections::HashSet;
 
 use rayon::prelude::*;
 
-use crate::format::{Manifest, ManifestKind, Note, NoteFact, ObjectKind, name};
-use crate::id::{ActorId, ObjectId, SnapshotId};
+use crate::format::{Manifest, ManifestKind, ObjectKind, name};
+use crate::id::{ActorId, SnapshotId};
 use crate::storage::{Key, StorageError};
 
+use super::notes::{Merged, Notes};
 use super::objects::{list_ids, read_named};
 use super::sync::void_actors;
 use super::{RepoError, Repository};
@@ -28,6 +31,8 @@ pub struct Snapshot {
     pub tags: Vec<String>,
     pub permanent: bool,
     pub standing: Standing,
+    /// Notes on it that cannot be read: what they said is unknown.
+    pub unreadable_notes: usize,
 }
 
 /// Snapshots, oldest first, and those whose manifests cannot be read.
@@ -40,6 +45,7 @@ impl Repository {
             list_ids(&**self.storage(), name::SNAPSHOTS)?.into_iter().map(|(id, _)| id).collect();
         let void = void_actors(&**self.storage())?;
         let notes = self.notes()?;
+        self.warn_of(&notes);
         let read: Vec<_> = ids.par_iter().map(|id| (*id, self.manifest(id))).collect();
         let (mut snapshots, mut unreadable) = (Vec::new(), Vec::new());
         for (id, manifest) in read {
@@ -48,9 +54,7 @@ impl Repository {
                 Ok(mut manifest) => {
                     // Thousands of them times thousands of snapshots: those who show one read it again.
                     manifest.problems = Vec::new();
-                    let about: Vec<_> =
-                        notes.iter().filter(|(_, note)| note.snapshot == id).collect();
-                    snapshots.push(Snapshot::new(id, manifest, &about, &void));
+                    snapshots.push(Snapshot::new(id, manifest, &notes, &void));
                 }
                 // Deleted between list and read.
                 Err(RepoError::Storage(StorageError::Missing { .. })) => {}
@@ -61,65 +65,60 @@ impl Repository {
         Ok((snapshots, unreadable))
     }
 
+    /// One snapshot by its id; an error if it is not there.
+    pub fn snapshot(&self, id: &SnapshotId) -> Result<Snapshot, RepoError> {
+        let manifest = self.manifest(id).map_err(|error| self.missing_if_gone(id, error))?;
+        if manifest.kind != ManifestKind::Snapshot {
+            return Err(RepoError::Usage(format!("{id} is a stretch of a log, not a snapshot")));
+        }
+        let (notes, void) = (self.notes_on(id)?, void_actors(&**self.storage())?);
+        self.warn_of(&notes);
+        Ok(Snapshot::new(*id, manifest, &notes, &void))
+    }
+
+    /// Removes a snapshot: its manifest first, which makes it gone, then its notes. Gives their number.
+    ///
+    /// No space is freed: chunks that no snapshot needs any more go with the next prune. Snapshots taken
+    /// after it are whole without it.
+    pub fn delete_snapshot(&self, id: &SnapshotId) -> Result<u64, RepoError> {
+        // The other way round a crash in between would leave a permanent snapshot that looks like any other.
+        self.storage().delete(&Key::new(name::snapshot(id))?)?;
+        self.delete_notes(id)
+    }
+
+    pub(super) fn missing_if_gone(&self, id: &SnapshotId, error: RepoError) -> RepoError {
+        match error {
+            RepoError::Storage(StorageError::Missing { .. }) => {
+                let (place, wanted) = (self.place(), id.to_hex());
+                RepoError::NoSnapshot { place, wanted, hint: String::new() }
+            }
+            other => other,
+        }
+    }
+
     /// One manifest, verified and opened.
     pub fn manifest(&self, id: &SnapshotId) -> Result<Manifest, RepoError> {
         read_named(&**self.storage(), self.vault(), ObjectKind::Manifest, &name::snapshot(id))
     }
-
-    /// Adds a note to a snapshot.
-    pub fn put_note(&self, note: &Note) -> Result<ObjectId, RepoError> {
-        let object = self.vault().seal(ObjectKind::Note, note)?;
-        let id = ObjectId::new(object.name);
-        self.storage().put(&Key::new(name::note(&note.snapshot, &id))?, &object.bytes)?;
-        Ok(id)
-    }
-
-    /// All notes. One that cannot be read is left out: it says nothing a snapshot depends on.
-    pub(super) fn notes(&self) -> Result<Vec<(ObjectId, Note)>, RepoError> {
-        let mut notes = Vec::new();
-        for (id, listed) in list_ids::<ObjectId>(&**self.storage(), name::NOTES)? {
-            let object = listed.key.as_str();
-            match read_named(&**self.storage(), self.vault(), ObjectKind::Note, object) {
-                Ok(note) => notes.push((id, note)),
-                Err(error) => tracing::warn!("note {id} is left out: {error}"),
-            }
-        }
-        Ok(notes)
-    }
 }
 
 impl Snapshot {
-    fn new(
-        id: SnapshotId,
-        manifest: Manifest,
-        notes: &[&(ObjectId, Note)],
-        void: &std::collections::HashSet<ActorId>,
-    ) -> Self {
-        let off: Vec<ObjectId> =
-            notes.iter().flat_map(|(_, note)| note.off.iter().copied()).collect();
-        let facts: Vec<&NoteFact> =
-            notes.iter().filter(|(id, _)| !off.contains(id)).map(|(_, note)| &note.fact).collect();
-        let mut tags = manifest.tags.clone();
-        tags.retain(|tag| {
-            !facts.iter().any(|fact| matches!(fact, NoteFact::OffTag(t) if t == tag))
-        });
-        tags.extend(facts.iter().filter_map(|fact| match fact {
-            NoteFact::Tag(tag) => Some(tag.clone()),
-            _ => None,
-        }));
-        tags.sort();
-        tags.dedup();
-        let own = manifest.permanent && !facts.contains(&&NoteFact::OffPermanent);
-        let permanent = own || facts.contains(&&NoteFact::Permanent);
-        let verified =
-            facts.iter().any(|fact| matches!(fact, NoteFact::Verified { complete: true }));
-        let standing = if void.contains(&manifest.writer) && !verified {
+    fn new(id: SnapshotId, manifest: Manifest, notes: &Notes, void: &HashSet<ActorId>) -> Self {
+        let merged = Merged::new(&manifest, notes.on(&id));
+        let standing = if void.contains(&manifest.writer) && !merged.verified {
             Standing::Void
         } else if manifest.incomplete {
             Standing::Incomplete
         } else {
             Standing::Good
         };
-        Self { id, manifest, tags, permanent, standing }
+        let Merged { tags, permanent, .. } = merged;
+        let unreadable_notes = notes.unreadable_on(&id);
+        Self { id, manifest, tags, permanent, standing, unreadable_notes }
+    }
+
+    /// Whether deleting it takes an explicit word: it is permanent, or a note that cannot be read may say so.
+    pub fn is_protected(&self) -> bool {
+        self.permanent || self.unreadable_notes > 0
     }
 }

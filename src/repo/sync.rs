@@ -11,8 +11,8 @@ use crate::index::{ChunkIndex, PackEntry};
 use crate::storage::Storage;
 use crate::store::Vault;
 
-use super::RepoError;
 use super::objects::{list_ids, read_named};
+use super::{RepoError, Repository};
 
 /// The index of a repository at one moment.
 pub struct IndexState {
@@ -108,6 +108,18 @@ impl IndexState {
             }
         }
         (usable, all)
+    }
+}
+
+impl Repository {
+    /// The index objects there are.
+    pub fn index_objects(&self) -> Result<Vec<ObjectId>, RepoError> {
+        Ok(list_ids(&**self.storage(), name::INDEX)?.into_iter().map(|(id, _)| id).collect())
+    }
+
+    /// One of them, verified and opened.
+    pub fn index_object(&self, id: &ObjectId) -> Result<IndexRecord, RepoError> {
+        read_named(&**self.storage(), self.vault(), ObjectKind::Index, &name::index(id))
     }
 }
 

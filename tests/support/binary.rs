@@ -8,11 +8,22 @@ use serde_json::Value;
 /// A temporary folder with a repository, a cache and room for sources and targets.
 pub struct Bench {
     folder: tempfile::TempDir,
+    /// Whether repository and passphrase stand in the environment.
+    environment: bool,
 }
 
 impl Bench {
     pub fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap() }
+        Self { folder: tempfile::tempdir().unwrap(), environment: true }
+    }
+
+    /// With this `restow.toml` where a user has it, and nothing in the environment.
+    pub fn configured(text: &str) -> Self {
+        let bench = Self { environment: false, ..Self::new() };
+        let folder = bench.path(".config/restow");
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join("restow.toml"), text).unwrap();
+        bench
     }
 
     /// With a repository already made.
@@ -39,9 +50,11 @@ impl Bench {
             .env_clear()
             .env("HOME", self.folder.path())
             .env("PATH", "/usr/bin:/bin")
-            .env("RESTOW_REPOSITORY", self.repository())
-            .env("RESTOW_PASSPHRASE", "a passphrase")
             .stdin(std::process::Stdio::null());
+        if self.environment {
+            command.env("RESTOW_REPOSITORY", self.repository());
+            command.env("RESTOW_PASSPHRASE", "a passphrase");
+        }
         command
     }
 

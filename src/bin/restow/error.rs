@@ -15,6 +15,19 @@ pub enum Outcome {
     Incomplete,
     /// Damage was found.
     Damaged,
+    /// The worst of several, said already.
+    Code(u8),
+}
+
+impl Outcome {
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Incomplete => 3,
+            Self::Damaged => 4,
+            Self::Code(code) => code,
+        }
+    }
 }
 
 /// The exit code of an error; the manual lists them.

@@ -1,7 +1,7 @@
 //! Which repository, and how it is opened.
 
 use std::io::{BufRead, BufReader, IsTerminal};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
@@ -9,28 +9,132 @@ use anyhow::{Context as _, Result, bail};
 use restow::codec::Secret;
 use restow::limits::KEY_FILE_MIN;
 use restow::ops::OpError;
-use restow::repo::{Identity, OpenOptions, Repository};
+use restow::repo::{Identity, OpenOptions, RepoError, Repository};
 use restow::storage::{Local, Storage};
 
-use super::args::Options;
+use super::commands::Context;
+use super::config::RepositoryConfig;
+use super::prompt;
 
-/// The repository's place: what was said, else the user's data directory.
-pub fn place(options: &Options) -> Result<PathBuf> {
-    match &options.repository {
-        Some(place) if place.contains("://") => {
-            let message =
-                format!("{place:?} is no folder; this restow keeps repositories in folders");
-            bail!(OpError::Usage(message))
-        }
-        Some(place) if place.is_empty() => {
+/// A repository's place and how it is opened. What was said on the command line counts before the
+/// environment, and that before restow.toml.
+#[derive(Debug)]
+pub struct Access {
+    pub place: PathBuf,
+    secret: SecretFrom,
+    cache: Option<PathBuf>,
+    /// What other names there are, for the error of one that leads nowhere.
+    names: Vec<String>,
+}
+
+/// Where a secret comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SecretFrom {
+    KeyFile(PathBuf),
+    PassphraseFile(PathBuf),
+    PassphraseCommand(String),
+    /// An environment variable of this name holds the passphrase.
+    Variable(&'static str),
+    Terminal,
+}
+
+impl Access {
+    /// The repository that was said; else the one a named source wants; else the default.
+    pub fn of(context: &Context, of_source: Option<&str>) -> Result<Self> {
+        let (options, config) = (&context.options, &context.config);
+        let said = options.repository.as_deref();
+        if said == Some("") {
             bail!(OpError::Usage("the repository's place is empty".into()))
         }
-        Some(place) => Ok(PathBuf::from(place)),
-        None => Ok(user_folder("XDG_DATA_HOME", ".local/share")?.join("repository")),
+        let name = said.or(of_source).or_else(|| config.default_repository());
+        let named = name.and_then(|name| config.repositories.get(name));
+        let place = match (named, name) {
+            (Some(repository), _) => folder(&repository.place)?,
+            (None, Some(place)) => folder(place)?,
+            (None, None) => user_folder("XDG_DATA_HOME", ".local/share")?.join("repository"),
+        };
+        let names = match named {
+            Some(_) => Vec::new(),
+            None => config.repositories.keys().cloned().collect(),
+        };
+        let cache = match options.no_cache {
+            true => None,
+            false => options
+                .cache
+                .clone()
+                .or_else(|| variable("RESTOW_CACHE").map(PathBuf::from))
+                .or_else(|| named.and_then(|repository| repository.cache.clone()))
+                .or_else(|| user_folder("XDG_CACHE_HOME", ".cache").ok()),
+        };
+        Ok(Self { place, secret: secret_from(context, named), cache, names })
+    }
+
+    /// The repository and the cache: no part of any backup into it.
+    pub fn own_folders(&self) -> Vec<PathBuf> {
+        [self.place.clone()].into_iter().chain(self.cache.clone()).collect()
+    }
+
+    /// Opens the storage. A folder that is not there is a missing repository.
+    pub fn storage(&self) -> Result<Arc<dyn Storage>> {
+        if !self.place.exists() {
+            let missing = RepoError::NoRepository { place: self.place.display().to_string() };
+            if self.names.is_empty() {
+                bail!(missing);
+            }
+            let known = self.names.join(", ");
+            return Err(anyhow::Error::new(missing)
+                .context(format!("restow.toml names the repositories {known}")));
+        }
+        Ok(Arc::new(Local::open(&self.place)?))
+    }
+
+    /// Removes what puts that were cut off long ago left behind. For writers; failing at it harms nothing.
+    pub fn sweep(&self) {
+        match Local::open(&self.place).and_then(|storage| storage.sweep_stale()) {
+            Ok(0) => {}
+            Ok(count) => tracing::info!("{count} unfinished temporary files removed"),
+            Err(error) => tracing::debug!("no temporary files were removed: {error}"),
+        }
+    }
+
+    /// Opens the repository.
+    pub fn open(&self, context: &Context) -> Result<Repository> {
+        let storage = self.storage()?;
+        // Before a passphrase is asked for: is there anything to open?
+        Repository::marker(&*storage)?;
+        let secret = self.secret(context, false)?;
+        let cache = self.cache.clone();
+        let opened =
+            Repository::open(storage, &secret, Identity::of_this_process(), OpenOptions { cache });
+        opened.map_err(|error| match error {
+            wrong @ RepoError::WrongKey { .. } => {
+                anyhow::Error::new(wrong).context(format!("check {}", self.secret.describe()))
+            }
+            other => other.into(),
+        })
+    }
+
+    /// The secret. `new`: it is being chosen, so a terminal is asked twice.
+    pub fn secret(&self, context: &Context, new: bool) -> Result<Secret> {
+        self.secret.read(context, new)
     }
 }
 
-fn user_folder(variable: &str, below_home: &str) -> Result<PathBuf> {
+/// Opens the repository that was said or is the default.
+pub fn open(context: &Context) -> Result<Repository> {
+    Access::of(context, None)?.open(context)
+}
+
+fn folder(place: &str) -> Result<PathBuf> {
+    if place.contains("://") {
+        let message = format!("{place:?} is no folder; this restow keeps repositories in folders");
+        bail!(OpError::Usage(message))
+    }
+    Ok(PathBuf::from(place))
+}
+
+/// restow's folder in one of the user's.
+pub fn user_folder(variable: &str, below_home: &str) -> Result<PathBuf> {
     let base = std::env::var_os(variable).map(PathBuf::from).filter(|path| path.is_absolute());
     let base = match base {
         Some(base) => base,
@@ -42,83 +146,94 @@ fn user_folder(variable: &str, below_home: &str) -> Result<PathBuf> {
     Ok(base.join("restow"))
 }
 
-/// Where the index cache goes.
-fn cache(options: &Options) -> Option<PathBuf> {
-    if options.no_cache {
-        return None;
-    }
-    options.cache.clone().or_else(|| user_folder("XDG_CACHE_HOME", ".cache").ok())
+/// An environment variable; an empty one is none.
+fn variable(name: &str) -> Option<std::ffi::OsString> {
+    std::env::var_os(name).filter(|value| !value.is_empty())
 }
 
-/// The repository and the cache: no part of any backup into it.
-pub fn own_folders(options: &Options) -> Result<Vec<PathBuf>> {
-    Ok(std::iter::once(place(options)?).chain(cache(options)).collect())
-}
-
-/// Opens the storage of an existing repository. A folder that is not there is a missing repository.
-pub fn storage(options: &Options) -> Result<Arc<dyn Storage>> {
-    let place = place(options)?;
-    if !place.exists() {
-        let place = place.display().to_string();
-        bail!(restow::repo::RepoError::NoRepository { place });
-    }
-    Ok(Arc::new(Local::open(place)?))
-}
-
-/// Removes what puts that were cut off long ago left behind. For writers; failing at it harms nothing.
-pub fn sweep(options: &Options) {
-    let swept = place(options).and_then(|place| Ok(Local::open(place)?.sweep_stale()?));
-    match swept {
-        Ok(0) => {}
-        Ok(count) => tracing::info!("{count} unfinished temporary files removed"),
-        Err(error) => tracing::debug!("no temporary files were removed: {error}"),
-    }
-}
-
-/// Opens the repository.
-pub fn open(options: &Options) -> Result<Repository> {
-    let storage = storage(options)?;
-    // Before a passphrase is asked for: is there anything to open?
-    Repository::marker(&*storage)?;
-    let secret = secret(options, false)?;
-    let cache = cache(options);
-    let opened =
-        Repository::open(storage, &secret, Identity::of_this_process(), OpenOptions { cache });
-    opened.map_err(|error| match error {
-        wrong @ restow::repo::RepoError::WrongKey { .. } => anyhow::Error::new(wrong)
-            .context("check RESTOW_PASSPHRASE, --passphrase-file or --key-file"),
-        other => other.into(),
-    })
-}
-
-/// The secret, from wherever it was given. `new`: it is being chosen, so it is asked for twice.
-pub fn secret(options: &Options, new: bool) -> Result<Secret> {
-    if let Some(file) = &options.key_file {
-        let bytes = std::fs::read(file)
-            .with_context(|| format!("cannot read the key file {}", file.display()))?;
-        if bytes.len() < KEY_FILE_MIN {
-            let message =
-                format!("the key file {} has fewer than {KEY_FILE_MIN} bytes", file.display());
-            bail!(OpError::Usage(message));
-        }
-        return Ok(Secret::KeyFile(bytes));
-    }
-    let passphrase = match (&options.passphrase_file, &options.passphrase_command) {
-        (Some(file), _) => {
-            let text = std::fs::read_to_string(file)
-                .with_context(|| format!("cannot read the passphrase file {}", file.display()))?;
-            text.lines().next().unwrap_or_default().to_owned()
-        }
-        (None, Some(command)) => of_command(command)?,
-        (None, None) => match std::env::var("RESTOW_PASSPHRASE") {
-            Ok(passphrase) => passphrase,
-            Err(_) => ask(new)?,
-        },
+fn secret_from(context: &Context, named: Option<&RepositoryConfig>) -> SecretFrom {
+    let options = &context.options;
+    let said = SecretFrom::first(
+        options.key_file.as_deref(),
+        options.passphrase_file.as_deref(),
+        options.passphrase_command.as_deref(),
+    );
+    let of_environment = || {
+        let file = |name| variable(name).map(PathBuf::from);
+        let command = variable("RESTOW_PASSPHRASE_COMMAND");
+        SecretFrom::first(
+            file("RESTOW_KEY_FILE").as_deref(),
+            file("RESTOW_PASSPHRASE_FILE").as_deref(),
+            command.as_deref().and_then(|command| command.to_str()),
+        )
+        .or_else(|| SecretFrom::in_variable("RESTOW_PASSPHRASE"))
     };
-    if passphrase.is_empty() {
-        bail!(OpError::Usage("the passphrase is empty".into()));
+    let configured = || {
+        let named = named?;
+        SecretFrom::first(
+            named.key_file.as_deref(),
+            named.passphrase_file.as_deref(),
+            named.passphrase_command.as_deref(),
+        )
+    };
+    said.or_else(of_environment).or_else(configured).unwrap_or(SecretFrom::Terminal)
+}
+
+impl SecretFrom {
+    pub fn first(key: Option<&Path>, file: Option<&Path>, command: Option<&str>) -> Option<Self> {
+        None.or_else(|| key.map(|key| Self::KeyFile(key.into())))
+            .or_else(|| file.map(|file| Self::PassphraseFile(file.into())))
+            .or_else(|| command.map(|command| Self::PassphraseCommand(command.into())))
     }
-    Ok(Secret::Passphrase(passphrase))
+
+    /// A variable that is set, even to nothing: that is a mistake to be told.
+    pub fn in_variable(name: &'static str) -> Option<Self> {
+        std::env::var_os(name).map(|_| Self::Variable(name))
+    }
+
+    /// What to look at when the secret is wrong.
+    fn describe(&self) -> String {
+        match self {
+            Self::KeyFile(file) => format!("the key file {}", file.display()),
+            Self::PassphraseFile(file) => format!("the passphrase file {}", file.display()),
+            Self::PassphraseCommand(_) => "the passphrase command".into(),
+            Self::Variable(name) => (*name).into(),
+            Self::Terminal => "what was typed".into(),
+        }
+    }
+
+    pub fn read(&self, context: &Context, new: bool) -> Result<Secret> {
+        let passphrase = match self {
+            Self::KeyFile(file) => return key_file(file),
+            Self::PassphraseFile(file) => {
+                let text = std::fs::read_to_string(file).with_context(|| {
+                    format!("cannot read the passphrase file {}", file.display())
+                })?;
+                text.lines().next().unwrap_or_default().to_owned()
+            }
+            Self::PassphraseCommand(command) => of_command(command)?,
+            Self::Variable(name) => match std::env::var(name) {
+                Ok(passphrase) => passphrase,
+                Err(_) => bail!(OpError::Usage(format!("{name} is not UTF-8"))),
+            },
+            Self::Terminal => ask(context, new)?,
+        };
+        if passphrase.is_empty() {
+            bail!(OpError::Usage("the passphrase is empty".into()));
+        }
+        Ok(Secret::Passphrase(passphrase))
+    }
+}
+
+fn key_file(file: &Path) -> Result<Secret> {
+    let bytes = std::fs::read(file)
+        .with_context(|| format!("cannot read the key file {}", file.display()))?;
+    if bytes.len() < KEY_FILE_MIN {
+        let message =
+            format!("the key file {} has fewer than {KEY_FILE_MIN} bytes", file.display());
+        bail!(OpError::Usage(message));
+    }
+    Ok(Secret::KeyFile(bytes))
 }
 
 fn of_command(command: &str) -> Result<String> {
@@ -141,19 +256,17 @@ fn of_command(command: &str) -> Result<String> {
     Ok(line.trim_end_matches(['\n', '\r']).to_owned())
 }
 
-fn ask(new: bool) -> Result<String> {
+fn ask(context: &Context, new: bool) -> Result<String> {
     if !std::io::stdin().is_terminal() {
         bail!(OpError::Usage(
             "no passphrase: set RESTOW_PASSPHRASE or RESTOW_PASSPHRASE_COMMAND, or give --passphrase-file or --key-file"
                 .into()
         ));
     }
-    let passphrase = rpassword::prompt_password("Passphrase: ").context("asking for it")?;
-    if new {
-        let again = rpassword::prompt_password("Again: ").context("asking for it")?;
-        if again != passphrase {
-            bail!(OpError::Usage("the two passphrases differ".into()));
-        }
+    let question = if new { "New passphrase: " } else { "Passphrase: " };
+    let passphrase = prompt::ask(&context.signals, question, true)?;
+    if new && prompt::ask(&context.signals, "Again: ", true)? != passphrase {
+        bail!(OpError::Usage("the two passphrases differ".into()));
     }
     Ok(passphrase)
 }

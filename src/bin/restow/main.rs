@@ -1,75 +1,108 @@
 //! The restow binary: arguments to operations to output. It uses the public library only.
 
+// std's own panic where they cannot write: `print.rs`.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 #[macro_use]
 mod print;
 
 mod args;
 mod commands;
+mod config;
 mod error;
+mod jobs;
 mod location;
+mod log;
+mod moment;
 mod output;
 mod progress;
+mod prompt;
 mod signals;
 mod sources;
 
 use std::process::ExitCode;
 
+use anyhow::{Context as _, Result};
 use clap::Parser;
+use restow::ops::OpError;
 
 use self::args::{Args, Command};
 use self::commands::Context;
+use self::config::Config;
 use self::error::{Outcome, exit_code};
+use self::signals::Signals;
 
 fn main() -> ExitCode {
-    let args = Args::parse();
-    start_log(&args);
-    let cancel = restow::progress::Cancel::new();
-    if let Err(error) = signals::watch(&cancel) {
-        tracing::warn!("signals are not watched: {error}");
-    }
-    let context = Context { options: args.options, cancel };
-    let result = match args.command {
-        Command::Init(args) => commands::init::run(&context, &args),
-        Command::Backup(args) => commands::backup::run(&context, &args),
-        Command::List(args) => commands::list::run(&context, &args),
-        Command::Show(args) => commands::show::run(&context, &args),
-        Command::Restore(args) => commands::restore::run(&context, &args),
-        Command::Check(args) => commands::check::run(&context, &args),
-        Command::Completions(args) => commands::completions::run(&args),
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => return unparsed(&error),
     };
-    let code = match result {
+    log::start(&args.options);
+    let json = args.options.json;
+    let code = match run(args) {
         Ok(outcome) => outcome.code(),
         Err(error) => {
             let code = exit_code(&error);
-            output::error(&error, code, context.options.json);
+            output::error(&error, code, json);
             code
         }
     };
+    end(code, json)
+}
+
+/// Output that was lost (a full disk) is an error of its own.
+fn end(code: u8, json: bool) -> ExitCode {
     match output::end() {
         Err(error) if code == 0 => {
-            output::error(&error, 1, context.options.json);
+            output::error(&error, 1, json);
             ExitCode::FAILURE
         }
         _ => ExitCode::from(code),
     }
 }
 
-fn start_log(args: &Args) {
-    let level = args.options.log_level.as_str();
-    let _ = tracing_subscriber::fmt()
-        .with_env_filter(tracing_subscriber::EnvFilter::new(format!("restow={level}")))
-        .with_writer(std::io::stderr)
-        .with_target(false)
-        .without_time()
-        .try_init();
+/// Help, the version, and arguments that make no sense.
+fn unparsed(error: &clap::Error) -> ExitCode {
+    let json = std::env::args_os().any(|arg| arg == "--json");
+    if !error.use_stderr() {
+        output::keep(error.print());
+        return end(0, json);
+    }
+    if json {
+        let text = error.render().to_string();
+        let first = text.lines().next().unwrap_or_default();
+        let message = first.strip_prefix("error: ").unwrap_or(first).to_owned();
+        output::error(&anyhow::Error::new(OpError::Usage(message)), 2, json);
+    } else {
+        let _ = error.print();
+    }
+    ExitCode::from(2)
 }
 
-impl Outcome {
-    fn code(self) -> u8 {
-        match self {
-            Self::Done => 0,
-            Self::Incomplete => 3,
-            Self::Damaged => 4,
-        }
+fn run(args: Args) -> Result<Outcome> {
+    let options = args.options;
+    // These need no configuration, and must work where it is broken.
+    match &args.command {
+        Command::Completions(args) => return commands::completions::run(&options, args),
+        Command::Man(args) => return commands::man::run(&options, args),
+        _ => {}
+    }
+    let config = Config::load(&options)?;
+    let signals = Signals::watch().context("cannot watch for signals")?;
+    let context = Context { options, config, signals };
+    match args.command {
+        Command::Init(args) => commands::init::run(&context, &args),
+        Command::Backup(args) => commands::backup::run(&context, &args),
+        Command::List(args) => commands::list::run(&context, &args),
+        Command::Show(args) => commands::show::run(&context, &args),
+        Command::Restore(args) => commands::restore::run(&context, &args),
+        Command::Cat(args) => commands::cat::run(&context, &args),
+        Command::Export(args) => commands::export::run(&context, &args),
+        Command::Delete(args) => commands::delete::run(&context, &args),
+        Command::Tag(args) => commands::tag::run(&context, &args),
+        Command::Stats(args) => commands::stats::run(&context, &args),
+        Command::Check(args) => commands::check::run(&context, &args),
+        Command::Key(args) => commands::key::run(&context, args.command),
+        Command::Completions(_) | Command::Man(_) => Ok(Outcome::Done),
     }
 }

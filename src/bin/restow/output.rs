@@ -40,7 +40,7 @@ pub fn end() -> Result<()> {
     }
 }
 
-fn keep(result: io::Result<()>) {
+pub fn keep(result: io::Result<()>) {
     if let Err(error) = result {
         let _ = FAILED.set(error);
     }
@@ -48,6 +48,16 @@ fn keep(result: io::Result<()>) {
 
 /// Prints an error to standard error: what failed, why, and what follows from it.
 pub fn error(error: &anyhow::Error, code: u8, as_json: bool) {
+    let message = chain(error);
+    if as_json {
+        eprintln!("{}", json!({ "error": message, "exit_code": code }));
+    } else {
+        eprintln!("restow: {message}");
+    }
+}
+
+/// An error with its causes, each said once.
+pub fn chain(error: &anyhow::Error) -> String {
     let mut message = error.to_string();
     for cause in error.chain().skip(1) {
         let cause = cause.to_string();
@@ -55,11 +65,7 @@ pub fn error(error: &anyhow::Error, code: u8, as_json: bool) {
             message = format!("{message}: {cause}");
         }
     }
-    if as_json {
-        eprintln!("{}", json!({ "error": message, "exit_code": code }));
-    } else {
-        eprintln!("restow: {message}");
-    }
+    message
 }
 
 /// 1536 as "1.5 KiB".
@@ -142,6 +148,7 @@ pub fn snapshot_json(snapshot: &Snapshot) -> Value {
         "id": snapshot.id.to_hex(),
         "tags": snapshot.tags,
         "permanent": snapshot.permanent,
+        "unreadable_notes": snapshot.unreadable_notes,
         "standing": match snapshot.standing {
             Standing::Good => "good",
             Standing::Incomplete => "incomplete",

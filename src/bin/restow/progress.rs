@@ -1,51 +1,66 @@
-//! Progress on standard error: a bar on a terminal, a line now and then elsewhere.
+//! Progress on standard error: a bar on a terminal, a line now and then elsewhere, or JSON lines.
 
 use std::io::IsTerminal;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle as BarStyle};
 use restow::progress::{Event, Observer, Phase};
+use serde_json::json;
 
-use super::args::Options;
+use super::args::{Options, ProgressStyle};
 use super::output::{bytes, duration, lossy};
 
 /// What is shown while an operation runs.
 pub struct Progress {
-    bar: Option<ProgressBar>,
-    /// Plain lines instead of a bar.
-    plain: Option<Plain>,
+    shown: Shown,
     show_problems: bool,
     items: AtomicU64,
     total_items: AtomicU64,
 }
 
-struct Plain {
+enum Shown {
+    Nothing,
+    Bar(ProgressBar),
+    /// Plain lines instead of a bar.
+    Plain(Counted),
+    Json(Counted),
+}
+
+/// Counts for what is shown in lines.
+struct Counted {
     started: Instant,
     bytes: AtomicU64,
     total: AtomicU64,
-    last: Mutex<Instant>,
+    state: Mutex<(Instant, &'static str)>,
 }
 
 /// Between two plain lines.
 const EVERY: Duration = Duration::from_secs(10);
+/// Between two JSON lines.
+const EVERY_JSON: Duration = Duration::from_secs(1);
 
 impl Progress {
     pub fn new(options: &Options) -> Self {
-        let silent = options.quiet || options.json;
         let terminal = std::io::stderr().is_terminal();
-        let bar = (!silent && terminal)
-            .then(|| ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(8)));
-        let plain = (!silent && !terminal).then(|| Plain {
-            started: Instant::now(),
-            bytes: AtomicU64::new(0),
-            total: AtomicU64::new(0),
-            last: Mutex::new(Instant::now()),
-        });
+        let style = match options.progress {
+            ProgressStyle::Auto if options.quiet || options.json => ProgressStyle::None,
+            ProgressStyle::Auto if terminal => ProgressStyle::Bar,
+            ProgressStyle::Auto => ProgressStyle::Lines,
+            said => said,
+        };
+        let shown = match style {
+            ProgressStyle::Auto | ProgressStyle::None => Shown::Nothing,
+            ProgressStyle::Bar => {
+                let target = ProgressDrawTarget::stderr_with_hz(8);
+                Shown::Bar(ProgressBar::with_draw_target(None, target))
+            }
+            ProgressStyle::Lines => Shown::Plain(Counted::new()),
+            ProgressStyle::Json => Shown::Json(Counted::new()),
+        };
         Self {
-            bar,
-            plain,
+            shown,
             show_problems: !options.json,
             items: AtomicU64::new(0),
             total_items: AtomicU64::new(0),
@@ -54,50 +69,83 @@ impl Progress {
 
     /// Whether somebody watches, so that a look ahead for totals is worth its cost.
     pub fn wants_totals(&self) -> bool {
-        self.bar.is_some()
+        matches!(self.shown, Shown::Bar(_) | Shown::Json(_))
     }
 
     pub fn clear(&self) {
-        if let Some(bar) = &self.bar {
+        if let Shown::Bar(bar) = &self.shown {
             bar.finish_and_clear();
         }
     }
 
     fn started(&self, phase: Phase) {
-        let name = match phase {
-            Phase::LoadIndex => "index",
-            Phase::Backup => "backup",
-            Phase::Commit => "commit",
-            Phase::Restore => "restore",
-            Phase::RestoreMetadata => "attributes",
-            Phase::CheckNames => "names",
-            Phase::CheckSnapshots => "snapshots",
-            Phase::CheckData => "data",
-        };
+        let name = name(phase);
         self.items.store(0, Ordering::Relaxed);
         self.total_items.store(0, Ordering::Relaxed);
-        if let Some(bar) = &self.bar {
-            bar.reset();
-            bar.unset_length();
-            bar.set_prefix(name);
-            bar.set_style(style(false));
+        match &self.shown {
+            Shown::Bar(bar) => {
+                bar.reset();
+                bar.unset_length();
+                bar.set_prefix(name);
+                bar.set_style(style(false));
+            }
+            Shown::Json(counted) => {
+                counted.restart(name);
+                eprintln!("{}", json!({ "event": "started", "phase": name }));
+            }
+            Shown::Plain(_) | Shown::Nothing => {}
+        }
+    }
+
+    fn finished(&self, phase: Phase) {
+        if let Shown::Json(counted) = &self.shown {
+            eprintln!("{}", self.numbers(counted, "finished", name(phase)));
         }
     }
 
     fn total(&self, total_bytes: Option<u64>, items: Option<u64>) {
         self.total_items.store(items.unwrap_or(0), Ordering::Relaxed);
-        if let (Some(bar), Some(total)) = (&self.bar, total_bytes) {
-            bar.set_style(style(true));
-            bar.set_length(total);
+        match (&self.shown, total_bytes) {
+            (Shown::Bar(bar), Some(total)) => {
+                bar.set_style(style(true));
+                bar.set_length(total);
+            }
+            (Shown::Plain(counted) | Shown::Json(counted), Some(total)) => {
+                counted.total.store(total, Ordering::Relaxed);
+            }
+            _ => {}
         }
-        if let (Some(plain), Some(total)) = (&self.plain, total_bytes) {
-            plain.total.store(total, Ordering::Relaxed);
+    }
+
+    fn advanced(&self, count: u64) {
+        match &self.shown {
+            Shown::Bar(bar) => bar.inc(count),
+            Shown::Plain(counted) => counted.advance(count),
+            Shown::Json(counted) => {
+                counted.bytes.fetch_add(count, Ordering::Relaxed);
+                if let Some(phase) = counted.is_due(EVERY_JSON) {
+                    eprintln!("{}", self.numbers(counted, "progress", phase));
+                }
+            }
+            Shown::Nothing => {}
         }
+    }
+
+    fn numbers(&self, counted: &Counted, event: &str, phase: &str) -> serde_json::Value {
+        let known = |total: &AtomicU64| Some(total.load(Ordering::Relaxed)).filter(|n| *n > 0);
+        json!({
+            "event": event,
+            "phase": phase,
+            "bytes": counted.bytes.load(Ordering::Relaxed),
+            "total_bytes": known(&counted.total),
+            "items": self.items.load(Ordering::Relaxed),
+            "total_items": known(&self.total_items),
+        })
     }
 
     fn item(&self, count: u64) {
         let done = self.items.fetch_add(count, Ordering::Relaxed) + count;
-        if let Some(bar) = &self.bar {
+        if let Shown::Bar(bar) = &self.shown {
             let total = self.total_items.load(Ordering::Relaxed);
             bar.set_message(match total {
                 0 => format!("{done} entries"),
@@ -105,26 +153,80 @@ impl Progress {
             });
         }
     }
+
+    fn problem(&self, path: &[u8], message: &str) {
+        if let Shown::Json(_) = &self.shown {
+            let line = json!({ "event": "problem", "path": lossy(path), "message": message });
+            eprintln!("{line}");
+            return;
+        }
+        if !self.show_problems {
+            return;
+        }
+        let line = format!("problem: {}: {message}", lossy(path));
+        match &self.shown {
+            Shown::Bar(bar) => bar.suspend(|| eprintln!("{line}")),
+            _ => eprintln!("{line}"),
+        }
+    }
 }
 
-fn style(with_end: bool) -> ProgressStyle {
+fn name(phase: Phase) -> &'static str {
+    match phase {
+        Phase::LoadIndex => "index",
+        Phase::Backup => "backup",
+        Phase::Commit => "commit",
+        Phase::Restore => "restore",
+        Phase::RestoreMetadata => "attributes",
+        Phase::CheckNames => "names",
+        Phase::CheckSnapshots => "snapshots",
+        Phase::CheckData => "data",
+    }
+}
+
+fn style(with_end: bool) -> BarStyle {
     let template = match with_end {
         true => {
             "{prefix:>10} [{bar:24}] {percent:>3}% {binary_bytes}/{binary_total_bytes} {binary_bytes_per_sec} ETA {eta} · {msg}"
         }
         false => "{prefix:>10} {spinner} {binary_bytes} {binary_bytes_per_sec} {elapsed} · {msg}",
     };
-    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+    BarStyle::with_template(template).unwrap_or_else(|_| BarStyle::default_bar())
 }
 
-impl Plain {
+impl Counted {
+    fn new() -> Self {
+        let now = Instant::now();
+        Self {
+            started: now,
+            bytes: AtomicU64::new(0),
+            total: AtomicU64::new(0),
+            state: Mutex::new((now, "")),
+        }
+    }
+
+    fn restart(&self, phase: &'static str) {
+        self.bytes.store(0, Ordering::Relaxed);
+        self.total.store(0, Ordering::Relaxed);
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        *state = (Instant::now(), phase);
+    }
+
+    /// The phase, when it is time for a line.
+    fn is_due(&self, every: Duration) -> Option<&'static str> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.0.elapsed() < every {
+            return None;
+        }
+        state.0 = Instant::now();
+        Some(state.1)
+    }
+
     fn advance(&self, count: u64) {
         let done = self.bytes.fetch_add(count, Ordering::Relaxed) + count;
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        if last.elapsed() < EVERY {
+        if self.is_due(EVERY).is_none() {
             return;
         }
-        *last = Instant::now();
         let elapsed = self.started.elapsed();
         let rate = done as f64 / elapsed.as_secs_f64().max(0.001);
         let total = self.total.load(Ordering::Relaxed);
@@ -142,25 +244,12 @@ impl Observer for Progress {
     fn on(&self, event: Event<'_>) {
         match event {
             Event::Started(phase) => self.started(phase),
+            Event::Finished(phase) => self.finished(phase),
             Event::Total { bytes, items } => self.total(bytes, items),
-            Event::Bytes(count) => {
-                if let Some(bar) = &self.bar {
-                    bar.inc(count);
-                }
-                if let Some(plain) = &self.plain {
-                    plain.advance(count);
-                }
-            }
+            Event::Bytes(count) => self.advanced(count),
             Event::Items(count) => self.item(count),
-            Event::Current(_) | Event::Finished(_) => {}
-            Event::Problem { path, message } if self.show_problems => {
-                let line = format!("problem: {}: {message}", lossy(path));
-                match &self.bar {
-                    Some(bar) => bar.suspend(|| eprintln!("{line}")),
-                    None => eprintln!("{line}"),
-                }
-            }
-            Event::Problem { .. } => {}
+            Event::Current(_) => {}
+            Event::Problem { path, message } => self.problem(path, message),
         }
     }
 }

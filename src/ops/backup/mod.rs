@@ -67,7 +67,9 @@ pub fn backup(
     observer.on(Event::Started(Phase::LoadIndex));
     let session = WriteSession::begin(repository, options.dry_run)?;
     observer.on(Event::Finished(Phase::LoadIndex));
-    match take(repository, &session, sources, options, observer, cancel) {
+    // Looked at last: whoever said stop before the commit began finds no snapshot.
+    let stopped = |taken| if cancel.is_cancelled() { Err(OpError::Interrupted) } else { Ok(taken) };
+    match take(repository, &session, sources, options, observer, cancel).and_then(stopped) {
         Ok(mut taken) => {
             taken.manifest.statistics.duration_ms =
                 u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);

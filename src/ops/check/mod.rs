@@ -83,6 +83,9 @@ pub fn check(
     let mut report = CheckReport::default();
     // Before the index is listed: what a backup beside us commits later is not looked for in it.
     let snapshots = chosen(repository, options, &mut report)?;
+    if cancel.is_cancelled() {
+        return Err(OpError::Interrupted);
+    }
     let index = repository.verified_index()?;
     let reader = repository.reader(&index);
     let mut packs: Listed = BTreeMap::new();
@@ -117,6 +120,9 @@ fn chosen(
     let (snapshots, unreadable) = repository.snapshots()?;
     for (id, error) in unreadable {
         report.object(&name::snapshot(&id), known(error)?);
+    }
+    for (object, error) in repository.notes()?.unreadable() {
+        report.object(object, error);
     }
     Ok(snapshots)
 }

@@ -2,6 +2,7 @@
 
 mod select;
 mod target;
+mod total;
 mod window;
 mod writing;
 
@@ -13,7 +14,7 @@ use crate::progress::{Cancel, Event, Observer, Phase};
 use crate::repo::SnapshotView;
 use crate::source::{Fate, Importer, SourceError};
 
-use self::select::Selected;
+pub(super) use self::select::Selected;
 pub use self::select::Selection;
 pub use self::target::RestoreTarget;
 use self::window::Window;
@@ -288,16 +289,6 @@ impl RestorePlan {
 }
 
 impl RestoreReport {
-    /// What came of the bytes.
-    fn add(&mut self, written: Self) {
-        let room = |list: &[Problem]| PROBLEMS_MAX.saturating_sub(list.len());
-        self.kept_bytes += written.kept_bytes;
-        self.damaged.extend(written.damaged.into_iter().take(room(&self.damaged)));
-        self.damaged_count += written.damaged_count;
-        self.problems.extend(written.problems.into_iter().take(room(&self.problems)));
-        self.problem_count += written.problem_count;
-    }
-
     /// An entry that could not be made.
     fn fail(&mut self, observer: &dyn Observer, problem: Problem) {
         observer.on(Event::Problem { path: &problem.path, message: &problem.message });

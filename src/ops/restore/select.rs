@@ -50,7 +50,7 @@ impl Selection {
 
 /// The selected entries in catalog order, paths relative to the prefix. Directories on the way to a
 /// selected entry are among them, so that their attributes are restored too.
-pub(super) struct Selected<'v> {
+pub(in crate::ops) struct Selected<'v> {
     cursor: CatalogCursor<'v>,
     options: &'v RestoreOptions,
     /// Directories above the last entry that nothing below them needed yet.

@@ -1,77 +1,89 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use restow::ops::{BackupOptions, BackupReport, OpError, backup};
+use restow::ops::{BackupReport, OpError, backup};
+use restow::repo::Repository;
 use restow::source::Exporter;
-use restow::source::files::FolderOptions;
-use restow::source::sqlite::SqliteOptions;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::Context;
+use super::{Context, batch};
 use crate::args::BackupArgs;
 use crate::error::Outcome;
+use crate::jobs::{Job, Part};
+use crate::location::Access;
+use crate::output;
 use crate::progress::Progress;
-use crate::sources::{self, SourceSettings};
-use crate::{location, output};
 
 pub fn run(context: &Context, args: &BackupArgs) -> Result<Outcome> {
-    let folder_options = FolderOptions {
-        excludes: args.exclude.clone(),
-        exclude_files: args.exclude_file.clone(),
-        exclude_if_present: args.exclude_if_present.clone(),
-        exclude_caches: args.exclude_caches,
-        exclude_presets: args.exclude_preset.clone(),
-        one_file_system: args.one_file_system,
-        leave_out: location::own_folders(&context.options)?,
-        settle: Some(Duration::from_secs(args.settle)),
-    };
-    // Sources first: a typing error in a path should not cost a passphrase.
-    let settings = SourceSettings {
-        folder: folder_options,
-        sqlite: SqliteOptions {
-            temp_dir: args.temp_dir.clone(),
-            busy_timeout: Duration::from_secs(args.busy_timeout),
-        },
-        allow_empty: args.allow_empty,
-        pass_stderr: !context.options.json,
-    };
-    let exporters = sources::parse(&args.sources, &args.command)?
-        .iter()
-        .map(|spec| spec.resolve(&settings))
-        .collect::<Result<Vec<_>, OpError>>()?;
-    let sources: Vec<&dyn Exporter> = exporters.iter().map(|exporter| &**exporter).collect();
-    let repository = location::open(&context.options)?;
-    if !args.dry_run {
-        location::sweep(&context.options);
+    if args.all {
+        return batch::run(context, args);
     }
-    let progress = Progress::new(&context.options);
-    let options = BackupOptions {
-        name: args.name.clone(),
-        description: args.description.clone(),
-        tags: args.tags.clone(),
-        permanent: args.permanent,
-        dry_run: args.dry_run,
-        force_read: args.force,
-        estimate: progress.wants_totals(),
-    };
-    let report = backup(&repository, &sources, &options, &progress, &context.cancel);
-    progress.clear();
-    let report = report?;
+    if args.keep_going {
+        // clap waives what a flag requires where that conflicts with something said.
+        return Err(OpError::Usage("--keep-going goes with --all".into()).into());
+    }
+    let job = Job::of_arguments(&context.config, args)?;
+    // Sources first: a typing error in a path should not cost a passphrase.
+    let access = Access::of(context, job.repository.as_deref())?;
+    let exporters = exporters(context, &job, &access)?;
+    let repository = access.open(context)?;
+    if !args.dry_run {
+        access.sweep();
+    }
+    let report = take(context, &repository, &job, &exporters)?;
     if context.options.json {
-        output::json(&json!({
-            "id": report.id.map(|id| id.to_hex()),
-            "dry_run": args.dry_run,
-            "manifest": output::manifest_json(&report.manifest),
-            "pack_bytes": report.written.pack_bytes,
-            "index_bytes": report.written.index_bytes,
-        }))?;
+        output::json(&to_json(&report))?;
     } else if !context.options.quiet {
         print(&report);
     }
-    Ok(if report.manifest.incomplete { Outcome::Incomplete } else { Outcome::Done })
+    Ok(outcome(&report))
 }
 
-fn print(report: &BackupReport) {
+pub fn exporters(
+    context: &Context,
+    job: &Job,
+    access: &Access,
+) -> Result<Vec<Box<dyn Exporter>>, OpError> {
+    let resolve = |part: &Part| {
+        let mut settings = part.settings.clone();
+        settings.folder.leave_out = access.own_folders();
+        settings.pass_stderr = !context.options.json;
+        part.spec.resolve(&settings)
+    };
+    job.parts.iter().map(resolve).collect()
+}
+
+pub fn take(
+    context: &Context,
+    repository: &Repository,
+    job: &Job,
+    exporters: &[Box<dyn Exporter>],
+) -> Result<BackupReport> {
+    let sources: Vec<&dyn Exporter> = exporters.iter().map(|exporter| &**exporter).collect();
+    let _gently = context.signals.gently();
+    let progress = Progress::new(&context.options);
+    let mut options = job.options.clone();
+    options.estimate = progress.wants_totals();
+    let report = backup(repository, &sources, &options, &progress, context.cancel());
+    progress.clear();
+    Ok(report?)
+}
+
+pub fn outcome(report: &BackupReport) -> Outcome {
+    if report.manifest.incomplete { Outcome::Incomplete } else { Outcome::Done }
+}
+
+pub fn to_json(report: &BackupReport) -> Value {
+    json!({
+        "id": report.id.map(|id| id.to_hex()),
+        "dry_run": report.id.is_none(),
+        "manifest": output::manifest_json(&report.manifest),
+        "pack_bytes": report.written.pack_bytes,
+        "index_bytes": report.written.index_bytes,
+    })
+}
+
+pub fn print(report: &BackupReport) {
     let (manifest, counts) = (&report.manifest, &report.manifest.statistics);
     match report.id {
         Some(id) => println!("snapshot {} {}", id.short(), output::lossy(manifest.name.as_bytes())),

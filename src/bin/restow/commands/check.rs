@@ -10,16 +10,17 @@ use crate::progress::Progress;
 use crate::{location, output};
 
 pub fn run(context: &Context, args: &CheckArgs) -> Result<Outcome> {
+    let _gently = context.signals.gently();
     let progress = Progress::new(&context.options);
     let report = if args.names {
-        let storage = location::storage(&context.options)?;
+        let storage = location::Access::of(context, None)?.storage()?;
         restow::repo::Repository::marker(&*storage)?;
-        check_names(&*storage, &progress, &context.cancel)
+        check_names(&*storage, &progress, context.cancel())
     } else {
-        let repository = location::open(&context.options)?;
+        let repository = location::open(context)?;
         let snapshot = args.id.as_deref().map(Selector::new);
         let options = CheckOptions { read_data: args.read_data, snapshot };
-        check(&repository, &options, &progress, &context.cancel)
+        check(&repository, &options, &progress, context.cancel())
     };
     progress.clear();
     let report = report?;

@@ -9,18 +9,20 @@ use crate::error::Outcome;
 use crate::{location, output};
 
 pub fn run(context: &Context, args: &InitArgs) -> Result<Outcome> {
-    let place = location::place(&context.options)?;
+    let access = location::Access::of(context, None)?;
+    let place = &access.place;
     let mut options = CreateOptions {
         compression: args.compression,
         pack_target: args.pack_size * 1024 * 1024,
         key_label: args.label.clone(),
         ..CreateOptions::default()
     };
-    if let Some([min, avg, max]) = args.chunk_sizes.as_deref() {
-        (options.chunk_min, options.chunk_avg, options.chunk_max) = (*min, *avg, *max);
+    if let Some([min, avg, max]) = args.chunk_sizes {
+        (options.chunk_min, options.chunk_avg, options.chunk_max) = (min, avg, max);
     }
-    let secret = location::secret(&context.options, true)?;
-    let storage = Local::create(&place)?;
+    let secret = access.secret(context, true)?;
+    let _gently = context.signals.gently();
+    let storage = Local::create(place)?;
     let id = create(&storage, &secret, &options, &Identity::of_this_process())?;
     if context.options.json {
         output::json(&json!({ "repository": id.to_hex(), "place": place.display().to_string() }))?;

@@ -8,14 +8,17 @@ use crate::error::Outcome;
 use crate::{location, output};
 
 pub fn run(context: &Context, args: &ListArgs) -> Result<Outcome> {
-    let repository = location::open(&context.options)?;
+    let repository = location::open(context)?;
     let filter = Filter { permanent: args.permanent, ..args.filter.to_filter() };
     let (snapshots, unreadable) = repository.snapshots()?;
-    let shown: Vec<&Snapshot> = snapshots
+    let mut shown: Vec<&Snapshot> = snapshots
         .iter()
         .filter(|snapshot| filter.matches(snapshot))
         .filter(|snapshot| args.verbose || snapshot.standing != Standing::Void)
         .collect();
+    if let Some(last) = args.last {
+        shown.drain(..shown.len().saturating_sub(last));
+    }
     if context.options.json {
         let unreadable: Vec<_> = unreadable
             .iter()

@@ -1,22 +1,40 @@
 //! One file a command: arguments resolved, the operation called, its report printed.
 
 pub mod backup;
+pub mod batch;
+pub mod cat;
 pub mod check;
 pub mod completions;
+pub mod delete;
+pub mod export;
 pub mod init;
+pub mod key;
 pub mod list;
+pub mod man;
 pub mod restore;
 pub mod show;
+pub mod stats;
+pub mod tag;
 
 use restow::progress::Cancel;
 use restow::repo::Filter;
 
 use super::args::{FilterArgs, Options};
+use super::config::Config;
+use super::signals::Signals;
 
 /// What every command has at hand.
 pub struct Context {
     pub options: Options,
-    pub cancel: Cancel,
+    pub config: Config,
+    pub signals: Signals,
+}
+
+impl Context {
+    /// The flag that a signal sets.
+    pub fn cancel(&self) -> &Cancel {
+        self.signals.cancel()
+    }
 }
 
 impl FilterArgs {
@@ -26,6 +44,9 @@ impl FilterArgs {
             host: self.host.clone(),
             tags: self.tags.clone(),
             permanent: false,
+            name: self.name.clone(),
+            since: self.since,
+            before: self.before,
         }
     }
 }

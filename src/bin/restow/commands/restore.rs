@@ -1,4 +1,4 @@
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 
 use anyhow::{Result, bail};
 use restow::format::Problem;
@@ -15,7 +15,7 @@ use super::Context;
 use crate::args::RestoreArgs;
 use crate::error::Outcome;
 use crate::progress::Progress;
-use crate::{location, output};
+use crate::{location, output, prompt};
 
 #[derive(Default)]
 struct Total {
@@ -25,7 +25,7 @@ struct Total {
 
 pub fn run(context: &Context, args: &RestoreArgs) -> Result<Outcome> {
     let selection = Selection::only(&args.only)?;
-    let repository = location::open(&context.options)?;
+    let repository = location::open(context)?;
     let snapshot = repository.find(&Selector::new(&args.id), &args.filter.to_filter())?;
     let index = repository.load_index()?;
     let reader = repository.reader(&index);
@@ -38,8 +38,8 @@ pub fn run(context: &Context, args: &RestoreArgs) -> Result<Outcome> {
     // An importer plans and executes: it remembers what it saw, so that links can be kept.
     let planned = |job: &RestoreTarget, overwrite: bool| -> Result<_, OpError> {
         let (mut importer, report) =
-            job.importer(import_options(args, job, overwrite), &context.cancel)?;
-        let plan = plan_restore(&view, &mut *importer, &options_of(job), &context.cancel)?;
+            job.importer(import_options(args, job, overwrite), context.cancel())?;
+        let plan = plan_restore(&view, &mut *importer, &options_of(job), context.cancel())?;
         Ok((importer, report, plan))
     };
     let (mut importers, mut plans) = (Vec::new(), Vec::new());
@@ -60,6 +60,7 @@ pub fn run(context: &Context, args: &RestoreArgs) -> Result<Outcome> {
     }
     confirm(context, &jobs, &plans, args)?;
 
+    let _gently = context.signals.gently();
     let progress = Progress::new(&context.options);
     let bytes = plans.iter().map(|plan| plan.bytes).sum();
     let items = plans.iter().map(RestorePlan::entries).sum();
@@ -74,14 +75,14 @@ pub fn run(context: &Context, args: &RestoreArgs) -> Result<Outcome> {
             importer,
             &options_of(job),
             &WithTotal { progress: &progress, bytes, items },
-            &context.cancel,
+            context.cancel(),
         );
         let problems = import.problems();
         total.report.problem_count += problems.len() as u64;
         total.report.problems.extend(problems);
         total.notes.extend(import.notes());
         match done {
-            Ok(done) => total.add(done),
+            Ok(done) => total.report.add(done),
             Err(error) => {
                 progress.clear();
                 return Err(error.into());
@@ -110,29 +111,6 @@ impl Observer for WithTotal<'_> {
         if starts {
             self.progress.on(Event::Total { bytes: Some(self.bytes), items: Some(self.items) });
         }
-    }
-}
-
-impl Total {
-    fn add(&mut self, done: RestoreReport) {
-        self.report.entries += done.entries;
-        self.report.bytes += done.bytes;
-        self.report.kept_bytes += done.kept_bytes;
-        self.report.damaged.extend(done.damaged);
-        self.report.damaged_count += done.damaged_count;
-        self.report.problems.extend(done.problems);
-        self.report.problem_count += done.problem_count;
-        // Two sources may share the node that is lost.
-        let mut losses = done.losses;
-        if let (Some(last), Some(first)) =
-            (self.report.losses.stretches.last(), losses.stretches.first())
-            && last == first
-        {
-            losses.entries -= first.entries;
-            losses.stretches.remove(0);
-        }
-        self.report.losses.entries += losses.entries;
-        self.report.losses.stretches.extend(losses.stretches);
     }
 }
 
@@ -177,11 +155,8 @@ fn confirm(
     if context.options.json || !std::io::stdin().is_terminal() {
         bail!(refused(format!("{replaced} things would be replaced: --overwrite allows it")));
     }
-    eprint!("Type yes to replace {replaced} things: ");
-    std::io::stderr().flush()?;
-    let mut answer = String::new();
-    std::io::stdin().read_line(&mut answer)?;
-    if answer.trim() != "yes" {
+    let question = format!("Type yes to replace {replaced} things: ");
+    if prompt::ask(&context.signals, &question, false)?.trim() != "yes" {
         bail!(refused("not confirmed, nothing was changed".into()));
     }
     Ok(())

@@ -10,22 +10,15 @@ use crate::error::Outcome;
 use crate::{location, output};
 
 pub fn run(context: &Context, args: &ShowArgs) -> Result<Outcome> {
-    let repository = location::open(&context.options)?;
+    let repository = location::open(context)?;
     let snapshot = repository.find(&Selector::new(&args.id), &args.filter.to_filter())?;
     let mut lost = Vec::new();
     if context.options.json {
-        let mut document = output::snapshot_json(&snapshot);
-        if args.entries {
-            let mut entries = Vec::new();
-            lost = each_entry(&repository, &snapshot, |entry| {
-                entries.push(entry_json(&entry));
-            })?;
-            if let Value::Object(fields) = &mut document {
-                fields.insert("entries".into(), Value::Array(entries));
-                fields.insert("lost".into(), lost.iter().map(lost_json).collect());
-            }
+        let document = output::snapshot_json(&snapshot);
+        match args.entries {
+            true => lost = entries_json(&repository, &snapshot, &document)?,
+            false => output::json(&document)?,
         }
-        output::json(&document)?;
     } else {
         summary(&snapshot);
         if args.entries {
@@ -37,6 +30,28 @@ pub fn run(context: &Context, args: &ShowArgs) -> Result<Outcome> {
         }
     }
     Ok(if lost.is_empty() { Outcome::Done } else { Outcome::Damaged })
+}
+
+/// The document with the fields `entries`, which may have millions (none is kept in memory), and `lost`.
+fn entries_json(
+    repository: &Repository,
+    snapshot: &Snapshot,
+    document: &Value,
+) -> Result<Vec<Lost>> {
+    let text = format!("{document:#}");
+    println!("{},\n  \"entries\": [", text.strip_suffix("\n}").unwrap_or_default());
+    let mut last: Option<Value> = None;
+    let lost = each_entry(repository, snapshot, |entry| {
+        if let Some(before) = last.replace(entry_json(&entry)) {
+            println!("    {before},");
+        }
+    })?;
+    if let Some(last) = last {
+        println!("    {last}");
+    }
+    let stretches: Value = lost.iter().map(lost_json).collect();
+    println!("  ],\n  \"lost\": {stretches}\n}}");
+    Ok(lost)
 }
 
 /// Calls `each` for every entry; what the catalog no longer tells of comes back.

@@ -1,0 +1,284 @@
+//! The command line.
+
+mod keys;
+mod snapshots;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use restow::source::files::SETTLE;
+
+pub use self::keys::{KeyArgs, KeyCommand, KeyRemoveArgs, NewKeyArgs};
+pub use self::snapshots::{
+    CatArgs, CheckArgs, DeleteArgs, ExportArgs, FilterArgs, ListArgs, RestoreArgs, ShowArgs,
+    StatsArgs, Switch, TagArgs,
+};
+
+/// Backups of databases and files that cost what changed.
+#[derive(Debug, Parser)]
+#[command(name = "restow", version, max_term_width = 100, after_help = EXIT_CODES)]
+pub struct Args {
+    #[command(subcommand)]
+    pub command: Command,
+    #[command(flatten)]
+    pub options: Options,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 error, 2 usage, 3 done but incomplete, 4 damage found, \
+5 repository or snapshot not found, 6 wrong passphrase or key, 7 target exists, \
+8 source unreachable or refused, 9 needs a newer restow, 130 interrupted.";
+
+/// What every command takes.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "With every command")]
+pub struct Options {
+    /// The repository: a name in restow.toml or a folder. Without it, the configured one, else the one in
+    /// your data directory
+    #[arg(short, long, global = true, env = "RESTOW_REPOSITORY", value_name = "PLACE")]
+    pub repository: Option<String>,
+    /// Read this restow.toml instead of the one in your configuration folder
+    #[arg(long, global = true, env = "RESTOW_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Read the passphrase from the first line of a file [env: RESTOW_PASSPHRASE_FILE]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub passphrase_file: Option<PathBuf>,
+    /// Run a command (by `sh -c`) and take the first line it prints as the passphrase
+    /// [env: RESTOW_PASSPHRASE_COMMAND]
+    #[arg(long, global = true, value_name = "COMMAND", conflicts_with = "passphrase_file")]
+    pub passphrase_command: Option<String>,
+    /// Open the repository with a key file instead of a passphrase [env: RESTOW_KEY_FILE]
+    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(conflicts_with_all = ["passphrase_file", "passphrase_command"])]
+    pub key_file: Option<PathBuf>,
+    /// Where the index cache is kept (default: restow in your cache directory) [env: RESTOW_CACHE]
+    #[arg(long, global = true, value_name = "FOLDER")]
+    pub cache: Option<PathBuf>,
+    /// Keep the index in memory only
+    #[arg(long, global = true, conflicts_with = "cache")]
+    pub no_cache: bool,
+    /// Print one JSON document instead of text (docs/JSON.md)
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// No progress, no summary
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+    /// How progress is shown on standard error
+    #[arg(long, global = true, value_enum, default_value = "auto", value_name = "HOW")]
+    pub progress: ProgressStyle,
+    /// How much to log to standard error
+    #[arg(long, global = true, value_enum, default_value = "warn", value_name = "LEVEL")]
+    #[arg(env = "RESTOW_LOG")]
+    pub log_level: LogLevel,
+    /// How a line of the log looks
+    #[arg(long, global = true, value_enum, default_value = "text", value_name = "FORMAT")]
+    #[arg(env = "RESTOW_LOG_FORMAT")]
+    pub log_format: LogFormat,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ProgressStyle {
+    /// A bar on a terminal, lines elsewhere, nothing with --json or --quiet
+    Auto,
+    Bar,
+    /// A line of text now and then
+    Lines,
+    /// A JSON object a line, at most one a second (docs/JSON.md)
+    Json,
+    None,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    Text,
+    /// A JSON object a line, with a time
+    Json,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum LogLevel {
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+impl LogLevel {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+            Self::Trace => "trace",
+        }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Make a repository
+    #[command(after_help = "Example: restow -r /mnt/backup init")]
+    Init(InitArgs),
+    /// Take a snapshot of one or several sources together
+    #[command(
+        after_help = "Examples:\n  restow backup ./site\n  restow backup ./site -m \"before the upgrade\" --tag web\n  restow backup /home --exclude '*.iso' --exclude-caches\n  restow backup ./uploads sqlite:app.db               (one snapshot of both)\n  restow backup command:shop.sql -- pg_dump shop      (kept only if pg_dump succeeds)\n  zcat dump.gz | restow backup stdin:dump.sql\n  restow backup website                               (a source named in restow.toml)\n  restow backup --all --keep-going                    (all of them, a snapshot each)"
+    )]
+    Backup(BackupArgs),
+    /// List snapshots
+    #[command(after_help = "Example: restow list --source site --json")]
+    List(ListArgs),
+    /// Show what a snapshot is and holds
+    #[command(after_help = "Examples:\n  restow show latest\n  restow show 3f2a91 --entries")]
+    Show(ShowArgs),
+    /// Write a snapshot, or a part of it, back
+    #[command(
+        after_help = "Examples:\n  restow restore latest --to ./copy\n  restow restore 3f2a91 --to ./copy --only 'src/**' --only '*.toml'\n  restow restore latest --source site        (to where it came from)"
+    )]
+    Restore(RestoreArgs),
+    /// Check that every snapshot can be restored
+    #[command(
+        after_help = "Examples:\n  restow check                 everything that snapshots refer to is there\n  restow check --read-data     and is what was written\n  restow check --names         object names only; needs no passphrase"
+    )]
+    Check(CheckArgs),
+    /// Print the bytes of one entry
+    #[command(
+        after_help = "Examples:\n  restow cat latest etc/fstab\n  restow cat 3f2a91 shop.sql | less\n  restow cat latest --source app.db app.db > app.db"
+    )]
+    Cat(CatArgs),
+    /// Write a snapshot as plain files with a description, for those who have no restow
+    #[command(after_help = "Example: restow export latest --to ./handover --only 'reports/**'")]
+    Export(ExportArgs),
+    /// Delete snapshots; the next prune frees their space
+    #[command(
+        after_help = "Examples:\n  restow delete 3f2a91 c04d77\n  restow delete 3f2a91 --dry-run\n  restow delete 3f2a91 --force --yes      (though it is permanent, without a question)"
+    )]
+    Delete(DeleteArgs),
+    /// Add and remove tags; make snapshots permanent or no longer so
+    #[command(
+        after_help = "Examples:\n  restow tag latest --add release --remove candidate\n  restow tag 3f2a91 c04d77 --permanent on"
+    )]
+    Tag(TagArgs),
+    /// Count what snapshots and the repository come to
+    #[command(
+        after_help = "A snapshot holds bytes; new ones were not in the repository before it, known ones were. It added plain \
+blocks, deltas and metadata.\n\nExamples:\n  restow stats\n  restow stats latest\n  restow stats --source site --since 30d"
+    )]
+    Stats(StatsArgs),
+    /// Keys: what opens the repository
+    #[command(
+        after_help = "Examples:\n  restow key list\n  restow key add --label laptop --new-key-file ~/restow.key\n  restow key remove 9ab2c4\n  restow key passwd"
+    )]
+    Key(KeyArgs),
+    /// Print a shell completion script
+    #[command(
+        after_help = "Example: restow completions bash > ~/.local/share/bash-completion/completions/restow"
+    )]
+    Completions(CompletionsArgs),
+    /// Write the manual pages
+    #[command(after_help = "Example: restow man --to ~/.local/share/man/man1")]
+    Man(ManArgs),
+}
+
+#[derive(Debug, clap::Args)]
+pub struct InitArgs {
+    /// zstd level for new data
+    #[arg(long, default_value_t = 3, allow_negative_numbers = true, value_name = "LEVEL")]
+    pub compression: i32,
+    /// Least, average and most bytes of a chunk, for good
+    #[arg(long, value_name = "MIN,AVG,MAX", value_parser = three)]
+    pub chunk_sizes: Option<[u32; 3]>,
+    /// Size in MiB at which a pack is closed
+    #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u32).range(8..=128), value_name = "MIB")]
+    pub pack_size: u32,
+    /// What the first key is called in `key list`
+    #[arg(long, default_value = "", value_name = "TEXT")]
+    pub label: String,
+}
+
+/// Three numbers and commas between them.
+fn three(text: &str) -> Result<[u32; 3], String> {
+    let numbers: Result<Vec<u32>, _> = text.split(',').map(|one| one.trim().parse()).collect();
+    let numbers = numbers.map_err(|error| error.to_string())?;
+    numbers.try_into().map_err(|_| "say three numbers with commas between them".into())
+}
+
+#[derive(Debug, clap::Args)]
+pub struct BackupArgs {
+    /// A folder or file, sqlite:FILE, command:NAME (with -- PROGRAM ARG… at the end), stdin:NAME, or a source
+    /// named in restow.toml. Several become one snapshot: all of them or none. Say ./x for a path that looks
+    /// like something else
+    #[arg(required_unless_present = "all", value_name = "SOURCE")]
+    pub sources: Vec<OsString>,
+    /// The program whose output command:NAME keeps, run without a shell
+    #[arg(last = true, value_name = "PROGRAM")]
+    pub command: Vec<OsString>,
+    /// Back up every source named in restow.toml, each as a snapshot of its own, ordered by name
+    #[arg(long, conflicts_with_all = ["sources", "name", "command"])]
+    pub all: bool,
+    /// With --all: go on when one source fails, and end with the worst exit code
+    #[arg(long)]
+    pub keep_going: bool,
+    /// Why this snapshot is taken
+    #[arg(short = 'm', long = "message", value_name = "TEXT")]
+    pub description: Option<String>,
+    /// The snapshot's name instead of source_date_time_description
+    #[arg(long)]
+    pub name: Option<String>,
+    /// Tag the snapshot (repeatable)
+    #[arg(long = "tag", value_name = "TAG")]
+    pub tags: Vec<String>,
+    /// Never delete this snapshot by a retention rule
+    #[arg(long)]
+    pub permanent: bool,
+    /// Read and count everything, store nothing
+    #[arg(short = 'n', long)]
+    pub dry_run: bool,
+    /// Read every file, even if it looks unchanged
+    #[arg(long)]
+    pub force: bool,
+    /// Leave out what a glob names, as in .gitignore (repeatable)
+    #[arg(short, long, value_name = "GLOB")]
+    pub exclude: Vec<String>,
+    /// Leave out what the globs in a file name (repeatable)
+    #[arg(long, value_name = "FILE")]
+    pub exclude_file: Vec<PathBuf>,
+    /// Leave out a named set: dev (*.tmp, __pycache__, .git)
+    #[arg(long, value_name = "NAME")]
+    pub exclude_preset: Vec<String>,
+    /// Leave out the content of folders that hold a file of this name (repeatable)
+    #[arg(long, value_name = "NAME")]
+    pub exclude_if_present: Vec<String>,
+    /// Leave out the content of folders with a CACHEDIR.TAG
+    #[arg(long)]
+    pub exclude_caches: bool,
+    /// Stay on the file system of the source
+    #[arg(short = 'x', long)]
+    pub one_file_system: bool,
+    /// Accept a command or standard input without a byte
+    #[arg(long)]
+    pub allow_empty: bool,
+    /// Where a database is copied to while it is backed up (default: TMPDIR, else /var/tmp)
+    #[arg(long, value_name = "FOLDER")]
+    pub temp_dir: Option<PathBuf>,
+    /// How long to wait for a database that another process has locked [default: 60]
+    #[arg(long, value_name = "SECONDS")]
+    pub busy_timeout: Option<u64>,
+    /// Read a file again next time if it changed less than this long before the start
+    #[arg(long, default_value_t = SETTLE.as_secs(), value_name = "SECONDS")]
+    pub settle: u64,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct CompletionsArgs {
+    /// The shell that is to complete
+    pub shell: clap_complete::Shell,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct ManArgs {
+    /// The folder they are written into; it is made if need be
+    #[arg(short, long, value_name = "FOLDER")]
+    pub to: PathBuf,
+}

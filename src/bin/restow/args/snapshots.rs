@@ -1,0 +1,174 @@
+//! Commands that look at snapshots.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+use restow::format::Time;
+
+use super::super::moment;
+
+const WHICH: &str = "Which snapshots";
+
+/// Which snapshots count.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct FilterArgs {
+    /// Only snapshots of sources whose path or URL contains this
+    #[arg(long, help_heading = WHICH, value_name = "TEXT")]
+    pub source: Option<String>,
+    /// Only snapshots taken on this host
+    #[arg(long, help_heading = WHICH, value_name = "HOST")]
+    pub host: Option<String>,
+    /// Only snapshots with this tag (repeatable: all of them)
+    #[arg(long = "tag", help_heading = WHICH, value_name = "TAG")]
+    pub tags: Vec<String>,
+    /// Only snapshots whose name or description contains this
+    #[arg(long, help_heading = WHICH, value_name = "TEXT")]
+    pub name: Option<String>,
+    /// Only snapshots taken at or after this: 2026-11-21, 2026-11-21T18:30 (here), 2026-11-21T18:30:00Z, or
+    /// so long ago: 12h, 7d, 3w
+    #[arg(long, help_heading = WHICH, value_name = "WHEN", value_parser = moment::parse)]
+    pub since: Option<Time>,
+    /// Only snapshots taken before this
+    #[arg(long, help_heading = WHICH, value_name = "WHEN", value_parser = moment::parse)]
+    pub before: Option<Time>,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct ListArgs {
+    #[command(flatten)]
+    pub filter: FilterArgs,
+    /// Only the last so many of them
+    #[arg(long, value_name = "COUNT")]
+    pub last: Option<usize>,
+    /// Only permanent snapshots
+    #[arg(long)]
+    pub permanent: bool,
+    /// More of each: ids in full, counts, what it cost
+    #[arg(short, long)]
+    pub verbose: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct ShowArgs {
+    /// Id, prefix of an id, name, or `latest`
+    pub id: String,
+    #[command(flatten)]
+    pub filter: FilterArgs,
+    /// List the entries too
+    #[arg(short, long)]
+    pub entries: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct RestoreArgs {
+    /// Id, prefix of an id, name, or `latest`
+    pub id: String,
+    #[command(flatten)]
+    pub filter: FilterArgs,
+    /// Restore below this folder instead of the original place
+    #[arg(short, long, value_name = "FOLDER")]
+    pub to: Option<PathBuf>,
+    /// Only what this glob names, with all it contains (repeatable)
+    #[arg(long, value_name = "GLOB")]
+    pub only: Vec<String>,
+    /// Replace what is in the way without asking, and make the target folder itself what it was
+    #[arg(long, visible_alias = "yes")]
+    pub overwrite: bool,
+    /// Show what would be done, do nothing
+    #[arg(short = 'n', long)]
+    pub dry_run: bool,
+    /// Give files to the owners of these names here, instead of these numbers
+    #[arg(long)]
+    pub owners_by_name: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct CheckArgs {
+    /// One snapshot instead of all
+    pub id: Option<String>,
+    /// Read, open and decode everything
+    #[arg(long)]
+    pub read_data: bool,
+    /// Compare object names with contents only; needs no passphrase
+    #[arg(long, conflicts_with_all = ["id", "read_data"])]
+    pub names: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct CatArgs {
+    /// Id, prefix of an id, name, or `latest`
+    pub id: String,
+    /// The entry, as `show --entries` names it
+    pub path: OsString,
+    #[command(flatten)]
+    pub filter: FilterArgs,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct ExportArgs {
+    /// Id, prefix of an id, name, or `latest`
+    pub id: String,
+    #[command(flatten)]
+    pub filter: FilterArgs,
+    /// The folder to make
+    #[arg(short, long, value_name = "FOLDER")]
+    pub to: PathBuf,
+    /// Only what this glob names, with all it contains (repeatable)
+    #[arg(long, value_name = "GLOB")]
+    pub only: Vec<String>,
+    /// Put it in the place of an earlier export
+    #[arg(long)]
+    pub replace: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct DeleteArgs {
+    /// Ids, prefixes of ids, names, or `latest`; a damaged one by its whole id
+    #[arg(required = true, value_name = "ID")]
+    pub ids: Vec<String>,
+    #[command(flatten)]
+    pub filter: FilterArgs,
+    /// Do not ask
+    #[arg(short, long)]
+    pub yes: bool,
+    /// Permanent ones too, and damaged ones, of which it cannot be told
+    #[arg(long)]
+    pub force: bool,
+    /// Show what would be deleted, delete nothing
+    #[arg(short = 'n', long)]
+    pub dry_run: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct TagArgs {
+    /// Ids, prefixes of ids, names, or `latest`
+    #[arg(required = true, value_name = "ID")]
+    pub ids: Vec<String>,
+    #[command(flatten)]
+    pub filter: FilterArgs,
+    /// Add a tag (repeatable)
+    #[arg(long, value_name = "TAG")]
+    pub add: Vec<String>,
+    /// Remove a tag (repeatable)
+    #[arg(long, value_name = "TAG")]
+    pub remove: Vec<String>,
+    /// Whether deleting it takes --force, and no retention rule ever does
+    #[arg(long, value_enum, value_name = "ON|OFF")]
+    pub permanent: Option<Switch>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Switch {
+    On,
+    Off,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct StatsArgs {
+    /// Only these snapshots: ids, prefixes of ids, names, or `latest`
+    #[arg(value_name = "ID")]
+    pub ids: Vec<String>,
+    #[command(flatten)]
+    pub filter: FilterArgs,
+}

@@ -1,0 +1,32 @@
+use std::io::stdout;
+use std::os::unix::ffi::OsStrExt;
+
+use anyhow::Result;
+use restow::format::EntryPath;
+use restow::ops::{OpError, cat};
+use restow::progress::Silent;
+use restow::repo::Selector;
+
+use super::Context;
+use crate::args::CatArgs;
+use crate::error::Outcome;
+use crate::location;
+
+pub fn run(context: &Context, args: &CatArgs) -> Result<Outcome> {
+    if context.options.json {
+        let message = "cat prints an entry's bytes and nothing else: there is no --json for it";
+        return Err(OpError::Usage(message.into()).into());
+    }
+    let path = EntryPath::new(args.path.as_bytes()).map_err(|e| OpError::Usage(e.to_string()))?;
+    let repository = location::open(context)?;
+    let snapshot = repository.find(&Selector::new(&args.id), &args.filter.to_filter())?;
+    let view = repository.view(&snapshot)?;
+    match cat(&view, &path, &mut stdout().lock(), &Silent, context.cancel()) {
+        // Whoever read it has seen enough.
+        Err(error) if error.is_broken_pipe() => Ok(Outcome::Done),
+        done => {
+            done?;
+            Ok(Outcome::Done)
+        }
+    }
+}

@@ -1,0 +1,83 @@
+use anyhow::Result;
+use restow::id::SnapshotId;
+use restow::ops::{DeleteOptions, DeletePlan, DeleteReport, delete, plan_delete};
+use restow::progress::Silent;
+use restow::repo::{Filter, Repository, Selector};
+use serde_json::{Value, json};
+
+use super::Context;
+use crate::args::DeleteArgs;
+use crate::error::Outcome;
+use crate::{location, output, prompt};
+
+pub fn run(context: &Context, args: &DeleteArgs) -> Result<Outcome> {
+    let repository = location::open(context)?;
+    let filter = args.filter.to_filter();
+    let ids: Result<Vec<SnapshotId>> =
+        args.ids.iter().map(|wanted| meant(&repository, wanted, &filter)).collect();
+    let plan = plan_delete(&repository, &ids?)?;
+    let execute = |dry_run| {
+        let options = DeleteOptions { force: args.force, dry_run };
+        delete(&repository, &plan, &options, &Silent, context.cancel())
+    };
+    // Refuses, before a question, what would be refused.
+    let mut report = execute(true)?;
+    let as_json = context.options.json;
+    if !as_json && (args.dry_run || !(args.yes || context.options.quiet)) {
+        show(&plan, args.dry_run);
+    }
+    if !args.dry_run {
+        let count = report.deleted.len();
+        prompt::confirm(context, args.yes, &format!("delete {count} snapshots"))?;
+        let _gently = context.signals.gently();
+        report = execute(false)?;
+    }
+    if as_json {
+        output::json(&to_json(&report, args.dry_run))?;
+    } else if !args.dry_run && !context.options.quiet {
+        let (count, gone) = (report.deleted.len(), report.gone.len());
+        println!("{count} snapshots deleted; the next prune frees what they alone needed");
+        if gone > 0 {
+            println!("{gone} were deleted by somebody else meanwhile");
+        }
+    }
+    Ok(Outcome::Done)
+}
+
+/// A damaged snapshot cannot be looked up, but it can be named.
+fn meant(repository: &Repository, wanted: &str, filter: &Filter) -> Result<SnapshotId> {
+    if let Ok(id) = wanted.to_ascii_lowercase().parse() {
+        return Ok(id);
+    }
+    Ok(repository.find(&Selector::new(wanted), filter)?.id)
+}
+
+fn show(plan: &DeletePlan, dry_run: bool) {
+    let verb = if dry_run { "would delete" } else { "delete" };
+    for snapshot in &plan.snapshots {
+        let mut rest = output::markers(snapshot).join(" ");
+        for tag in &snapshot.tags {
+            rest.push_str(&format!(" #{}", output::lossy(tag.as_bytes())));
+        }
+        println!(
+            "{verb} {}  {}  {}  {}",
+            snapshot.id.short(),
+            output::local_time(&snapshot.manifest),
+            output::lossy(snapshot.manifest.name.as_bytes()),
+            rest.trim(),
+        );
+    }
+    for (id, error) in &plan.damaged {
+        println!("{verb} {id}  damaged: {error}");
+    }
+}
+
+fn to_json(report: &DeleteReport, dry_run: bool) -> Value {
+    let hex = |ids: &[SnapshotId]| ids.iter().map(SnapshotId::to_hex).collect::<Vec<_>>();
+    json!({
+        "dry_run": dry_run,
+        "deleted": hex(&report.deleted),
+        "notes": report.notes,
+        "gone": hex(&report.gone),
+    })
+}

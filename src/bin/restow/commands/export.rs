@@ -1,0 +1,63 @@
+use anyhow::Result;
+use restow::ops::{ExportOptions, ExportReport, RestoreOptions, Selection, export};
+use restow::repo::Selector;
+use serde_json::json;
+
+use super::Context;
+use crate::args::ExportArgs;
+use crate::error::Outcome;
+use crate::progress::Progress;
+use crate::{location, output};
+
+pub fn run(context: &Context, args: &ExportArgs) -> Result<Outcome> {
+    let selection = Selection::only(&args.only)?;
+    let repository = location::open(context)?;
+    let snapshot = repository.find(&Selector::new(&args.id), &args.filter.to_filter())?;
+    let view = repository.view(&snapshot)?;
+    let part = RestoreOptions { selection, ..RestoreOptions::default() };
+    let options = ExportOptions { part, replace: args.replace };
+    let _gently = context.signals.gently();
+    let progress = Progress::new(&context.options);
+    let report = export(&view, &args.to, &options, &progress, context.cancel());
+    progress.clear();
+    let report = report?;
+    if context.options.json {
+        output::json(&json!({
+            "id": snapshot.id.to_hex(),
+            "folder": args.to.display().to_string(),
+            "entries": report.entries,
+            "bytes": report.bytes,
+            "skipped": report.skipped,
+            "damaged_count": report.damaged_count,
+            "damaged": report.damaged.iter().map(output::problem_json).collect::<Vec<_>>(),
+            "problems": report.problems.iter().map(output::problem_json).collect::<Vec<_>>(),
+        }))?;
+    } else {
+        print(context, args, &report);
+    }
+    Ok(match (report.damaged_count, report.problems.len()) {
+        (0, 0) => Outcome::Done,
+        (0, _) => Outcome::Incomplete,
+        _ => Outcome::Damaged,
+    })
+}
+
+fn print(context: &Context, args: &ExportArgs, report: &ExportReport) {
+    for problem in &report.problems {
+        eprintln!("problem: {}: {}", output::lossy(&problem.path), problem.message);
+    }
+    if report.damaged_count > 0 {
+        eprintln!(
+            "restow: {} entries lost bytes to damage, named in manifest.json",
+            report.damaged_count
+        );
+    }
+    if context.options.quiet {
+        return;
+    }
+    let (entries, bytes) = (report.entries, output::bytes(report.bytes));
+    println!("exported {entries} entries, {bytes}, into {}", args.to.display());
+    if report.skipped > 0 {
+        println!("  {} of them are listed only: FIFOs, sockets, devices", report.skipped);
+    }
+}

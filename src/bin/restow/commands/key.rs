@@ -1,0 +1,114 @@
+use anyhow::Result;
+use restow::codec::Secret;
+use restow::id::ObjectId;
+use restow::repo::KeyOptions;
+use serde_json::json;
+
+use super::Context;
+use crate::args::{KeyCommand, KeyRemoveArgs, NewKeyArgs};
+use crate::error::Outcome;
+use crate::location::{self, SecretFrom};
+use crate::{output, prompt};
+
+pub fn run(context: &Context, command: KeyCommand) -> Result<Outcome> {
+    match command {
+        KeyCommand::List => list(context),
+        KeyCommand::Add(args) => add(context, &args),
+        KeyCommand::Remove(args) => remove(context, &args),
+        KeyCommand::Passwd(args) => passwd(context, &args),
+    }
+}
+
+fn list(context: &Context) -> Result<Outcome> {
+    let repository = location::open(context)?;
+    let (keys, unreadable) = repository.keys()?;
+    let in_use = repository.key();
+    let kind = |is_key_file| if is_key_file { "key file" } else { "passphrase" };
+    if context.options.json {
+        let keys: Vec<_> = keys
+            .iter()
+            .map(|key| {
+                json!({
+                    "id": key.id.to_hex(),
+                    "label": key.label,
+                    "kind": kind(key.is_key_file),
+                    "created": output::rfc3339(key.created),
+                    "host": key.host,
+                    "user": key.user,
+                    "in_use": key.id == in_use,
+                })
+            })
+            .collect();
+        let unreadable: Vec<_> = unreadable
+            .iter()
+            .map(|(id, error)| json!({ "id": id.to_hex(), "error": error.to_string() }))
+            .collect();
+        output::json(&json!({ "keys": keys, "unreadable": unreadable }))?;
+    } else {
+        for key in &keys {
+            println!(
+                "{} {}  {:<10}  {}  {}@{}  {}",
+                if key.id == in_use { "*" } else { " " },
+                key.id.short(),
+                kind(key.is_key_file),
+                output::rfc3339(key.created),
+                output::lossy(key.user.as_bytes()),
+                output::lossy(key.host.as_bytes()),
+                output::lossy(key.label.as_bytes()),
+            );
+        }
+        for (id, error) in &unreadable {
+            eprintln!("restow: key {id} cannot be read: {error}");
+        }
+    }
+    Ok(if unreadable.is_empty() { Outcome::Done } else { Outcome::Damaged })
+}
+
+fn add(context: &Context, args: &NewKeyArgs) -> Result<Outcome> {
+    let repository = location::open(context)?;
+    let id = repository.add_key(&secret(context, args)?, &options(args))?;
+    tell(context, id, "added")
+}
+
+fn remove(context: &Context, args: &KeyRemoveArgs) -> Result<Outcome> {
+    let repository = location::open(context)?;
+    let id = repository.find_key(&args.id)?;
+    prompt::confirm(context, args.yes, &format!("remove the key {}", id.short()))?;
+    repository.remove_key(&id)?;
+    tell(context, id, "removed")
+}
+
+fn passwd(context: &Context, args: &NewKeyArgs) -> Result<Outcome> {
+    let mut repository = location::open(context)?;
+    let before = repository.keys()?.0.into_iter().find(|key| key.id == repository.key());
+    let mut options = options(args);
+    if options.label.is_empty() {
+        options.label = before.map(|key| key.label).unwrap_or_default();
+    }
+    let id = repository.change_key(&secret(context, args)?, &options)?;
+    tell(context, id, "is now what opens the repository")
+}
+
+fn options(args: &NewKeyArgs) -> KeyOptions {
+    KeyOptions { label: args.label.clone(), ..KeyOptions::default() }
+}
+
+fn secret(context: &Context, args: &NewKeyArgs) -> Result<Secret> {
+    SecretFrom::first(
+        args.new_key_file.as_deref(),
+        args.new_passphrase_file.as_deref(),
+        args.new_passphrase_command.as_deref(),
+    )
+    .or_else(|| SecretFrom::in_variable("RESTOW_NEW_PASSPHRASE"))
+    .unwrap_or(SecretFrom::Terminal)
+    .read(context, true)
+}
+
+fn tell(context: &Context, id: ObjectId, what: &str) -> Result<Outcome> {
+    if context.options.json {
+        output::json(&json!({ "id": id.to_hex() }))?;
+    } else if !context.options.quiet {
+        println!("key {} {what}", id.short());
+    }
+    Ok(Outcome::Done)
+}

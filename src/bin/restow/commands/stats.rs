@@ -1,0 +1,166 @@
+use anyhow::Result;
+use restow::id::SnapshotId;
+use restow::ops::{ChunkTotals, RepositoryStats, SnapshotStats, StatsOptions, StatsReport, stats};
+use restow::repo::{Filter, Repository, Selector};
+use serde_json::{Map, Value, json};
+
+use super::Context;
+use crate::args::StatsArgs;
+use crate::error::Outcome;
+use crate::{location, output};
+
+pub fn run(context: &Context, args: &StatsArgs) -> Result<Outcome> {
+    let repository = location::open(context)?;
+    let options = StatsOptions { snapshots: chosen(&repository, args)? };
+    let report = stats(&repository, &options, context.cancel())?;
+    if context.options.json {
+        output::json(&to_json(&report))?;
+    } else {
+        print(&report);
+    }
+    let index_is_whole =
+        report.repository.as_ref().is_none_or(|whole| whole.unreadable_index.is_empty());
+    let is_whole = report.unreadable.is_empty() && index_is_whole;
+    Ok(if is_whole { Outcome::Done } else { Outcome::Damaged })
+}
+
+/// Those that were named, else those that a filter lets through, else everything.
+fn chosen(repository: &Repository, args: &StatsArgs) -> Result<Option<Vec<SnapshotId>>> {
+    let filter = args.filter.to_filter();
+    if !args.ids.is_empty() {
+        let found: Result<Vec<_>, _> = args
+            .ids
+            .iter()
+            .map(|id| repository.find(&Selector::new(id), &filter).map(|found| found.id))
+            .collect();
+        return Ok(Some(found?));
+    }
+    if filter == Filter::default() {
+        return Ok(None);
+    }
+    let (snapshots, _) = repository.snapshots()?;
+    let matching = snapshots.iter().filter(|snapshot| filter.matches(snapshot));
+    Ok(Some(matching.map(|snapshot| snapshot.id).collect()))
+}
+
+fn times(ratio: Option<f64>) -> String {
+    ratio.map_or_else(|| "-".into(), |ratio| format!("{ratio:.1}x"))
+}
+
+fn print(report: &StatsReport) {
+    println!(
+        "snapshot      holds       new     known     plain    deltas  metadata     added   ratio  name"
+    );
+    for one in &report.snapshots {
+        let counts = &one.counts;
+        println!(
+            "{}  {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>7}  {}",
+            one.id.short(),
+            output::bytes(counts.logical_bytes),
+            output::bytes(counts.new_bytes),
+            output::bytes(one.known_bytes()),
+            output::bytes(counts.plain_stored),
+            output::bytes(counts.delta_stored),
+            output::bytes(counts.metadata_stored),
+            output::bytes(one.added()),
+            times(one.ratio()),
+            output::lossy(one.name.as_bytes()),
+        );
+    }
+    for (id, error) in &report.unreadable {
+        eprintln!("restow: snapshot {id} cannot be read: {error}");
+    }
+    if let Some(whole) = &report.repository {
+        print_repository(whole);
+    }
+}
+
+fn print_repository(whole: &RepositoryStats) {
+    let (stored, logical) =
+        (output::bytes(whole.stored_bytes()), output::bytes(whole.logical_bytes));
+    println!("repository    {stored} for {logical}: {}", times(whole.ratio()));
+    println!(
+        "  deduplication {}, compression and deltas {}",
+        times(whole.deduplication()),
+        times(whole.compression())
+    );
+    for (name, chunks) in [("data", &whole.data), ("metadata", &whole.metadata)] {
+        println!(
+            "  {name:<9} {} chunks, {}, stored in {} ({} of it deltas for {})",
+            chunks.unique_chunks,
+            output::bytes(chunks.unique_bytes),
+            output::bytes(chunks.stored_bytes),
+            output::bytes(chunks.delta_stored),
+            output::bytes(chunks.delta_bytes),
+        );
+    }
+    for (name, objects) in &whole.objects {
+        println!("  {name:<9} {} objects, {}", objects.count, output::bytes(objects.bytes));
+    }
+    for (id, error) in &whole.unreadable_index {
+        eprintln!("restow: index object {id} cannot be read: {error}");
+    }
+}
+
+fn to_json(report: &StatsReport) -> Value {
+    let unreadable: Vec<_> = report
+        .unreadable
+        .iter()
+        .map(|(id, error)| json!({ "id": id.to_hex(), "error": error.to_string() }))
+        .collect();
+    json!({
+        "snapshots": report.snapshots.iter().map(snapshot).collect::<Vec<_>>(),
+        "unreadable": unreadable,
+        "repository": report.repository.as_ref().map(repository),
+    })
+}
+
+fn snapshot(one: &SnapshotStats) -> Value {
+    json!({
+        "id": one.id.to_hex(),
+        "name": one.name,
+        "time": output::rfc3339(one.time),
+        "known_bytes": one.known_bytes(),
+        "added_bytes": one.added(),
+        "ratio": one.ratio(),
+        "statistics": output::statistics_json(&one.counts),
+    })
+}
+
+fn repository(whole: &RepositoryStats) -> Value {
+    let objects: Map<String, Value> = whole
+        .objects
+        .iter()
+        .map(|(name, kind)| {
+            ((*name).to_owned(), json!({ "count": kind.count, "bytes": kind.bytes }))
+        })
+        .collect();
+    let unreadable: Vec<_> = whole
+        .unreadable_index
+        .iter()
+        .map(|(id, error)| json!({ "id": id.to_hex(), "error": error }))
+        .collect();
+    json!({
+        "logical_bytes": whole.logical_bytes,
+        "stored_bytes": whole.stored_bytes(),
+        "ratio": whole.ratio(),
+        "deduplication": whole.deduplication(),
+        "compression": whole.compression(),
+        "objects": objects,
+        "data": chunks(&whole.data),
+        "metadata": chunks(&whole.metadata),
+        "unreadable_index": unreadable,
+    })
+}
+
+fn chunks(totals: &ChunkTotals) -> Value {
+    json!({
+        "unique_chunks": totals.unique_chunks,
+        "unique_bytes": totals.unique_bytes,
+        "copies": totals.copies,
+        "copied_bytes": totals.copied_bytes,
+        "stored_bytes": totals.stored_bytes,
+        "delta_bytes": totals.delta_bytes,
+        "delta_stored_bytes": totals.delta_stored,
+    })
+}

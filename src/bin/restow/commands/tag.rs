@@ -1,0 +1,47 @@
+use anyhow::{Result, bail};
+use restow::ops::OpError;
+use restow::repo::{NoteChange, Selector};
+use serde_json::json;
+
+use super::Context;
+use crate::args::{Switch, TagArgs};
+use crate::error::Outcome;
+use crate::{location, output};
+
+pub fn run(context: &Context, args: &TagArgs) -> Result<Outcome> {
+    let change = NoteChange {
+        add_tags: args.add.clone(),
+        remove_tags: args.remove.clone(),
+        permanent: args.permanent.map(|switch| switch == Switch::On),
+    };
+    if change == NoteChange::default() {
+        bail!(OpError::Usage("nothing to change: say --add, --remove or --permanent".into()));
+    }
+    let repository = location::open(context)?;
+    let filter = args.filter.to_filter();
+    // All are found before any is changed.
+    let snapshots: Result<Vec<_>, _> =
+        args.ids.iter().map(|id| repository.find(&Selector::new(id), &filter)).collect();
+    let mut results = Vec::new();
+    for snapshot in snapshots? {
+        let notes = repository.change_notes(&snapshot.id, &change)?;
+        let now = repository.snapshot(&snapshot.id)?;
+        if !context.options.json && !context.options.quiet {
+            let said = if notes.is_empty() { "is so already" } else { "changed" };
+            let permanent = if now.permanent { " [PERMANENT]" } else { "" };
+            let tags: String =
+                now.tags.iter().map(|tag| format!(" #{}", output::lossy(tag.as_bytes()))).collect();
+            println!("{} {said}:{permanent}{tags}", now.id.short());
+        }
+        results.push(json!({
+            "id": now.id.to_hex(),
+            "changed": !notes.is_empty(),
+            "tags": now.tags,
+            "permanent": now.permanent,
+        }));
+    }
+    if context.options.json {
+        output::json(&json!({ "snapshots": results }))?;
+    }
+    Ok(Outcome::Done)
+}

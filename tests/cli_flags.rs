@@ -1,0 +1,188 @@
+//! What single flags do, where no other test has a story for them.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use crate::support::binary::{Bench, stderr};
+use crate::support::model::noise;
+use crate::support::tree::look;
+
+fn counts(bench: &Bench, id: &str) -> serde_json::Value {
+    bench.json(&["show", id])["manifest"]["statistics"].clone()
+}
+
+fn lines_of_text() -> String {
+    (0..40_000).map(|n| format!("{n} the quick brown fox {}\n", n * 7919 % 1000)).collect()
+}
+
+#[test]
+fn sizes_and_compression_are_decided_by_init() {
+    let stored = |init: &[&str]| {
+        let bench = Bench::new();
+        bench.ok(init);
+        fs::create_dir(bench.path("data")).unwrap();
+        fs::write(bench.path("data/text"), lines_of_text()).unwrap();
+        fs::write(bench.path("data/noise"), noise(20 << 20, 1)).unwrap();
+        let id = bench.back_up(&["data"]);
+        let packs = look(&bench.path("repository/packs"));
+        let packs = packs.values().filter(|seen| seen.kind == "file").count();
+        let counts = counts(&bench, &id);
+        let number = |name: &str| counts[name].as_u64().unwrap();
+        (number("chunks"), number("plain_stored_bytes"), packs)
+    };
+    let (chunks, stored_fast, packs) = stored(&["init", "--compression", "1", "--pack-size", "8"]);
+    let (more_chunks, _, one_pack) =
+        stored(&["init", "--chunk-sizes", "4096,16384,65536", "--compression", "1"]);
+    let (_, stored_small, _) = stored(&["init", "--compression", "12", "--pack-size", "32"]);
+    assert!(more_chunks > chunks * 2, "{more_chunks} chunks of 16 KiB, {chunks} of 64 KiB");
+    assert!(stored_small + 5_000 < stored_fast, "{stored_small} {stored_fast}");
+    assert!(packs >= 4 && one_pack == 2, "{packs} {one_pack}");
+    let bench = Bench::new();
+    bench.fails(2, &["init", "--chunk-sizes", "4096,1024,65536"]);
+    bench.fails(2, &["init", "--pack-size", "7"]);
+}
+
+#[test]
+fn a_forced_backup_reads_what_looks_unchanged() {
+    let bench = Bench::with_repository();
+    // Old enough that its times can be trusted.
+    let sources = concat!(env!("CARGO_MANIFEST_DIR"), "/src/chunk");
+    bench.ok(&["backup", sources]);
+    let id = bench.back_up(&[sources]);
+    assert_eq!(counts(&bench, &id)["read_bytes"], 0);
+    let id = bench.json(&["backup", sources, "--force"])["id"].as_str().unwrap().to_owned();
+    let counts = counts(&bench, &id);
+    assert_eq!(counts["read_bytes"], counts["logical_bytes"]);
+    assert_eq!(counts["new_bytes"], 0);
+}
+
+#[test]
+fn everything_that_leaves_something_out() {
+    let bench = Bench::with_repository();
+    for name in ["keep", "a.iso", "b.tmp", "c.log", "cache/big", "marked/big", "marked/.nobackup"] {
+        let path = bench.path("data").join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, name).unwrap();
+    }
+    let tag = "Signature: 8a477f597d28d172789f06886806bc55";
+    fs::write(bench.path("data/cache/CACHEDIR.TAG"), tag).unwrap();
+    fs::write(bench.path("patterns"), "*.log\n").unwrap();
+    bench.back_up(&[
+        "data",
+        "--exclude",
+        "*.iso",
+        "--exclude-file",
+        "patterns",
+        "--exclude-preset",
+        "dev",
+        "--exclude-if-present",
+        ".nobackup",
+        "--exclude-caches",
+    ]);
+    bench.ok(&["restore", "latest", "--to", "out", "--owners-by-name"]);
+    let left: Vec<_> = look(&bench.path("out"))
+        .into_iter()
+        .filter(|(_, seen)| seen.kind == "file")
+        .map(|(path, _)| path.display().to_string())
+        .collect();
+    assert_eq!(left, ["cache/CACHEDIR.TAG", "keep", "marked/.nobackup"]);
+    let of = |place: &str| fs::metadata(bench.path(place)).unwrap().uid();
+    assert_eq!(of("out/keep"), of("data/keep"));
+}
+
+/// `/dev` has other file systems below it, wherever it is one of its own.
+#[test]
+fn other_file_systems_are_left_out() {
+    let bench = Bench::with_repository();
+    bench.ok(&["backup", "/dev", "--one-file-system", "--quiet"]);
+    let device = |path: &Path| fs::symlink_metadata(path).map(|found| found.dev()).ok();
+    let own = device(Path::new("/dev"));
+    let entries = bench.json(&["show", "latest", "--entries"])["entries"].clone();
+    let entries = entries.as_array().unwrap();
+    for entry in entries {
+        let path = Path::new("/dev").join(entry["path"].as_str().unwrap());
+        // A mount's own folder is kept, as an empty one.
+        let outside =
+            path.parent().is_some_and(|parent| device(parent).is_some_and(|d| Some(d) != own));
+        assert!(!outside || path == Path::new("/dev"), "{}", path.display());
+    }
+    assert!(entries.len() > 3);
+}
+
+#[test]
+fn how_long_a_locked_database_is_waited_for() {
+    let bench = Bench::with_repository();
+    let connection = rusqlite::Connection::open(bench.path("app.db")).unwrap();
+    connection.execute_batch("create table t (x); begin exclusive;").unwrap();
+    fs::create_dir(bench.path("elsewhere")).unwrap();
+    let error = bench.fails(8, &["backup", "sqlite:app.db", "--busy-timeout", "0"]);
+    assert!(error.contains("lock"), "{error}");
+    connection.execute_batch("rollback").unwrap();
+    bench.ok(&["backup", "sqlite:app.db", "--busy-timeout", "0", "--temp-dir", "elsewhere"]);
+}
+
+#[test]
+fn an_empty_stream_is_an_error_unless_it_is_allowed() {
+    let bench = Bench::with_repository();
+    bench.fails(8, &["backup", "command:nothing", "--", "true"]);
+    bench.ok(&["backup", "command:nothing", "--allow-empty", "--", "true"]);
+    assert_eq!(bench.ok(&["cat", "latest", "nothing"]), "");
+}
+
+#[test]
+fn one_snapshot_checked() {
+    let bench = Bench::with_repository();
+    fs::write(bench.path("a"), "a").unwrap();
+    let id = bench.back_up(&["a"]);
+    bench.back_up(&["a"]);
+    assert!(bench.ok(&["check", &id]).contains("1 snapshots"));
+    bench.fails(5, &["check", "deadbeef"]);
+}
+
+#[test]
+fn passphrases_from_files_and_commands() {
+    let bench = Bench::new();
+    fs::write(bench.path("secret"), "of a file\n").unwrap();
+    bench.ok(&["init", "--passphrase-file", "secret"]);
+    bench.ok(&["list", "--passphrase-command", "cat secret"]);
+    bench.fails(6, &["list"]);
+    fs::write(bench.path("next"), "the next\n").unwrap();
+    bench.ok(&["key", "passwd", "--passphrase-file", "secret", "--new-passphrase-file", "next"]);
+    bench.ok(&["list", "--passphrase-file", "next"]);
+}
+
+#[test]
+fn a_manual_page_for_every_command() {
+    let bench = Bench::new();
+    bench.ok(&["man", "--to", "share/man1"]);
+    for command in super::cli_every_flag::commands() {
+        let page = format!("share/man1/restow-{}.1", command.replace(' ', "-"));
+        let text = fs::read_to_string(bench.path(&page)).expect(&page);
+        assert!(text.contains(".SH NAME") && text.contains("OPTIONS"), "{page}");
+    }
+    let text = fs::read_to_string(bench.path("share/man1/restow.1")).unwrap();
+    assert!(text.contains("Exit codes: 0 done"), "{text}");
+    assert!(bench.ok(&["completions", "bash"]).contains("passwd"));
+}
+
+#[test]
+fn logs_and_progress_are_as_they_are_asked_for() {
+    let bench = Bench::with_repository();
+    fs::write(bench.path("a"), "a").unwrap();
+    let said = |args: &[&str]| stderr(&bench.run(args));
+    let json = said(&["backup", "a", "--progress", "json"]);
+    assert!(json.lines().all(|line| line.starts_with('{')), "{json}");
+    assert!(json.contains("\"finished\""));
+    assert_eq!(said(&["backup", "a", "--progress", "none"]), "");
+    assert_eq!(said(&["backup", "a", "--progress", "lines"]), "", "it took less than ten seconds");
+    let text = said(&["delete", "latest", "--yes", "--log-level", "info"]);
+    assert!(text.contains("INFO snapshot"), "{text}");
+    let json = said(&["delete", "latest", "--yes", "--log-level", "info", "--log-format", "json"]);
+    assert!(json.contains("\"level\":\"INFO\""), "{json}");
+    assert_eq!(said(&["delete", "latest", "--yes", "--log-level", "error"]), "");
+    let mut command = bench.command(&["init", "--json"]);
+    let output = command.env("RESTOW_LOG", "nonsense").output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).starts_with("{\"error\":"), "{}", stderr(&output));
+}

@@ -1,0 +1,197 @@
+//! The library's face: confirmations, and the async one, whose futures stop what they stand for.
+
+use std::fs;
+use std::sync::Arc;
+
+use restow::{
+    BackupOptions, Confirmed, Error, ErrorKind, Filter, FolderExporter, FolderOptions, Overwrite,
+    SnapshotManager,
+};
+
+use crate::support::{default_chunks, memory_repository, open};
+
+fn manager() -> SnapshotManager {
+    SnapshotManager::new(open(memory_repository(&default_chunks())))
+}
+
+fn site() -> (tempfile::TempDir, FolderExporter) {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["a", "b"] {
+        fs::write(folder.path().join(name), "old").unwrap();
+    }
+    let exporter = FolderExporter::new(folder.path(), FolderOptions::default()).unwrap();
+    (folder, exporter)
+}
+
+#[test]
+fn nothing_is_replaced_that_was_not_confirmed() {
+    let manager = manager();
+    let (folder, exporter) = site();
+    let id = manager.create(&[&exporter], &BackupOptions::default()).unwrap().id.unwrap();
+    fs::write(folder.path().join("a"), "newer").unwrap();
+    let error = manager.restore(&id, folder.path(), Overwrite::Refuse).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Exists, "{error}");
+    let plan = manager.plan_restore(&id, folder.path()).unwrap();
+
+    // More would be replaced than somebody saw.
+    fs::write(folder.path().join("b"), "newer too").unwrap();
+    let seen = Overwrite::Confirmed(Confirmed::of(&plan));
+    let error = manager.restore(&id, folder.path(), seen).unwrap_err();
+    assert!(matches!(error, Error::TargetExists { .. }), "{error}");
+    assert_eq!(fs::read(folder.path().join("a")).unwrap(), b"newer", "nothing was touched");
+
+    let plan = manager.plan_restore(&id, folder.path()).unwrap();
+    let seen = Overwrite::Confirmed(Confirmed::of(&plan));
+    manager.restore(&id, folder.path(), seen).unwrap();
+    for name in ["a", "b"] {
+        assert_eq!(fs::read(folder.path().join(name)).unwrap(), b"old");
+    }
+    manager.restore(&id, folder.path(), Overwrite::Refuse).unwrap();
+}
+
+#[test]
+fn what_is_not_there_is_none_and_what_could_be_several_is_an_error() {
+    let manager = manager();
+    assert!(manager.get("latest").unwrap().is_none());
+    let (_folder, exporter) = site();
+    let options = BackupOptions { name: Some("same".into()), ..BackupOptions::default() };
+    for _ in 0..2 {
+        manager.create(&[&exporter], &options).unwrap();
+    }
+    assert_eq!(manager.get("same").unwrap_err().kind(), ErrorKind::Usage);
+    assert!(manager.get("other").unwrap().is_none());
+    let id = manager.get("latest").unwrap().unwrap().id;
+    assert_eq!(manager.get(&id.to_hex()).unwrap().unwrap().id, id);
+    assert_eq!(manager.list(&Filter::default()).unwrap().snapshots.len(), 2);
+}
+
+/// It was said before the commit began.
+#[test]
+fn a_backup_stopped_at_its_last_byte_makes_no_snapshot() {
+    struct StopAtEnd(restow::Cancel);
+    impl restow::Observer for StopAtEnd {
+        fn on(&self, event: restow::Event<'_>) {
+            if event == restow::Event::Finished(restow::progress::Phase::Backup) {
+                self.0.cancel();
+            }
+        }
+    }
+    let (_folder, exporter) = site();
+    let cancel = restow::Cancel::new();
+    let stopping = Arc::new(StopAtEnd(cancel.clone()));
+    let manager = manager();
+    let stopped = manager.with_observer(stopping).with_cancel(cancel);
+    let error = stopped.create(&[&exporter], &BackupOptions::default()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Interrupted);
+    assert!(manager.get("latest").unwrap().is_none());
+}
+
+#[cfg(feature = "async")]
+mod tasks {
+    use std::future::Future;
+    use std::sync::mpsc::{Receiver, Sender, channel};
+    use std::sync::{Arc, Mutex};
+    use std::task::{Context, Poll, Waker};
+
+    use restow::progress::Cancel;
+    use restow::source::{Description, Session, SourceError};
+    use restow::storage::{Key, Memory, Storage};
+    use restow::{AsyncSnapshotManager, BackupOptions, Exporter, Filter, SnapshotManager};
+
+    use crate::support::memory_source::MemorySource;
+    use crate::support::model::path;
+    use crate::support::{default_chunks, memory_repository, open};
+
+    fn runtime() -> tokio::runtime::Runtime {
+        tokio::runtime::Builder::new_current_thread().build().unwrap()
+    }
+
+    /// Says that it was opened, and waits until it may go on.
+    struct Waiting {
+        inner: MemorySource,
+        opened: Sender<()>,
+        go: Mutex<Receiver<()>>,
+    }
+
+    impl Exporter for Waiting {
+        fn describe(&self) -> Description {
+            self.inner.describe()
+        }
+
+        fn open(&self, cancel: &Cancel) -> Result<Box<dyn Session>, SourceError> {
+            self.opened.send(()).unwrap();
+            self.go.lock().unwrap().recv().unwrap();
+            self.inner.open(cancel)
+        }
+    }
+
+    fn waiting() -> (Waiting, Receiver<()>, Sender<()>) {
+        let inner = MemorySource::new([(path("a"), vec![1; 9000])].into());
+        let ((opened, is_open), (go, may_go)) = (channel(), channel());
+        (Waiting { inner, opened, go: Mutex::new(may_go) }, is_open, go)
+    }
+
+    fn listed(storage: &Memory, folder: &str) -> usize {
+        let mut count = 0;
+        storage.list(&Key::new(folder).unwrap(), &mut |_| count += 1).unwrap();
+        count
+    }
+
+    #[test]
+    fn a_dropped_backup_stops_and_commits_nothing() {
+        for is_dropped in [false, true] {
+            let storage = memory_repository(&default_chunks());
+            let manager = SnapshotManager::new(open(storage.clone()));
+            let manager = AsyncSnapshotManager::new(manager);
+            let (source, is_open, go) = waiting();
+            let runtime = runtime();
+            let entered = runtime.enter();
+            let mut future =
+                Box::pin(manager.create(vec![Box::new(source)], BackupOptions::default()));
+            let mut context = Context::from_waker(Waker::noop());
+            assert!(matches!(future.as_mut().poll(&mut context), Poll::Pending));
+            is_open.recv().unwrap();
+            if is_dropped {
+                drop(future);
+                go.send(()).unwrap();
+                drop(entered);
+                // Waits for the blocking thread.
+                drop(runtime);
+            } else {
+                drop(entered);
+                go.send(()).unwrap();
+                runtime.block_on(future).unwrap();
+            }
+            assert_eq!(listed(&storage, "snapshots"), usize::from(!is_dropped));
+            assert_eq!(listed(&storage, "active"), 0, "the writer took itself off the list");
+        }
+    }
+
+    #[test]
+    fn many_at_once_and_a_panic_that_is_passed_on() {
+        let manager = SnapshotManager::new(open(memory_repository(&default_chunks())));
+        let manager = AsyncSnapshotManager::new(manager);
+        let runtime = runtime();
+        runtime.block_on(async {
+            let tasks: Vec<_> = (0..8)
+                .map(|number| {
+                    let manager = manager.clone();
+                    let source = MemorySource::new([(path("a"), vec![number; 9000])].into());
+                    tokio::spawn(async move {
+                        manager.create(vec![Box::new(source)], BackupOptions::default()).await
+                    })
+                })
+                .collect();
+            for task in tasks {
+                task.await.unwrap().unwrap();
+            }
+            assert_eq!(manager.list(Filter::default()).await.unwrap().snapshots.len(), 8);
+            let panicking = manager.clone();
+            let task = tokio::spawn(async move {
+                panicking.run::<()>(|_| panic!("of the caller's own")).await
+            });
+            assert!(task.await.unwrap_err().is_panic());
+        });
+        let _shared: Arc<dyn Send> = Arc::new(manager);
+    }
+}
