@@ -28,6 +28,7 @@ mod lost_catalog;
 mod lying_trees;
 mod manager;
 mod ops;
+mod passphrase_command;
 mod refusals;
 mod scale;
 mod several_sources;
