@@ -20,6 +20,7 @@ mod faults;
 mod files;
 mod golden;
 mod hostile;
+mod incomplete;
 #[cfg(feature = "rocksdb")]
 mod index_cache;
 mod layers;
