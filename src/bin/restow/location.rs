@@ -69,9 +69,14 @@ impl Access {
         Ok(Self { place, secret: secret_from(context, named), cache, names })
     }
 
-    /// The repository and the cache: no part of any backup into it.
+    /// The repository and its own part of the cache: no part of any backup into it.
     pub fn own_folders(&self) -> Vec<PathBuf> {
-        [self.place.clone()].into_iter().chain(self.cache.clone()).collect()
+        let cache = self.cache.as_ref().and_then(|cache| {
+            // Without a repository there is no cache of it.
+            let marker = Repository::marker(&*self.storage().ok()?).ok()?;
+            Some(cache.join(marker.repository.to_hex()))
+        });
+        [self.place.clone()].into_iter().chain(cache).collect()
     }
 
     /// Opens the storage. A folder that is not there is a missing repository.
