@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, Stat, mkdirat, openat, statat};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, Stat, mkdirat, openat, statat, syncfs};
 use rustix::io::Errno;
 use rustix::process::geteuid;
 
@@ -166,7 +166,13 @@ impl Importer for FolderImporter {
     }
 
     fn finish(self: Box<Self>) -> Result<(), SourceError> {
-        Ok(())
+        let Some(tree) = &self.tree else { return Ok(()) };
+        // Where a disk or a server fails, or a quota ends, some file systems tell of it only now.
+        syncfs(tree.root()).map_err(|errno| {
+            let source = errno.into();
+            let target = self.target.path().display().to_string();
+            SourceError::NotOnDisk { target, source }
+        })
     }
 }
 
