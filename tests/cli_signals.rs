@@ -1,4 +1,4 @@
-//! Ctrl-C and SIGTERM, while something is being stored and while a passphrase is being asked for.
+//! Ctrl-C, SIGTERM and SIGHUP, while something is being stored and while a passphrase is being asked for.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -44,7 +44,7 @@ fn stopped(bench: &Bench, signal: Signal, wait_for_pack: bool) -> (ExitStatus, D
 
 #[test]
 fn a_signal_ends_a_backup_cleanly_and_the_next_takes_up_what_was_stored() {
-    for signal in [Signal::INT, Signal::TERM] {
+    for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
         let bench = Bench::with_repository();
         fs::create_dir(bench.path("data")).unwrap();
         for number in 0..FILES {
@@ -73,6 +73,32 @@ fn a_signal_ends_a_backup_cleanly_and_the_next_takes_up_what_was_stored() {
         assert_eq!(look(&bench.path("out")), look(&bench.path("data")));
         assert!(bench.ok(&["check"]).contains("no damage found"));
     }
+}
+
+/// `nohup` says so by having the signal ignored.
+#[test]
+fn a_backup_that_is_to_outlive_the_terminal_does() {
+    let bench = Bench::with_repository();
+    let hang_up = "kill -HUP $PPID; echo kept";
+    let restow = bench.command(&["backup", "command:out", "--", "sh", "-c", hang_up]);
+    let args = restow.get_args().collect::<Vec<_>>();
+    let mut nohup = bench.command(&[]);
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "trap '' HUP; exec \"$0\" \"$@\""]).arg(nohup.get_program()).args(args);
+    for (name, value) in nohup.get_envs() {
+        if let Some(value) = value {
+            shell.env(name, value);
+        }
+    }
+    let folder = nohup.current_dir(bench.path("")).get_current_dir().unwrap();
+    shell.current_dir(folder).stdin(Stdio::null());
+    assert_eq!(shell.status().unwrap().code(), Some(0));
+    assert_eq!(bench.run(&["cat", "latest", "out"]).stdout, b"kept\n");
+    // Without it, the same ends the backup.
+    assert_eq!(
+        bench.run(&["backup", "command:out", "--", "sh", "-c", hang_up]).status.code(),
+        Some(130)
+    );
 }
 
 /// A shell at a terminal of its own: `script` makes one.

@@ -123,3 +123,28 @@ fn a_source_out_of_order_makes_no_snapshot() {
     }
     assert!(repository.snapshots().unwrap().0.is_empty());
 }
+
+/// What one brings could be a link, and lie on the way to the other.
+#[test]
+fn sources_that_lie_in_one_another_do_not_decode() {
+    let repository = open(memory_repository(&small_chunks()));
+    let liar = || Liar(vec![entry("", EntryKind::Directory)]);
+    let id = back_up(&repository, &[&liar(), &liar()]).unwrap().id.unwrap();
+    let manifest = repository.manifest(&id).unwrap();
+    let decoded = |prefixes: &[&str]| {
+        let source = |prefix: &&str| {
+            let prefix = EntryPath::new(*prefix).unwrap();
+            format::SourceRecord { prefix, ..manifest.sources[0].clone() }
+        };
+        let sources = prefixes.iter().map(source).collect();
+        let manifest = format::Manifest { sources, ..manifest.clone() };
+        format::decode::<format::Manifest>(&format::encode(&manifest).unwrap())
+    };
+    for good in [&["a", "b"][..], &["a"], &[""], &[]] {
+        decoded(good).unwrap();
+    }
+    for evil in [&["a", "a/link/x"][..], &["a", "b/c"], &["a", "a"], &["", "a"], &["a/b"]] {
+        let error = decoded(evil).unwrap_err().to_string();
+        assert!(error.contains("a name of its own"), "{evil:?}: {error}");
+    }
+}

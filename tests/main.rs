@@ -21,6 +21,7 @@ mod files;
 mod full_cache;
 mod golden;
 mod hostile;
+mod incomplete;
 #[cfg(feature = "rocksdb")]
 mod index_cache;
 mod layers;
@@ -29,6 +30,7 @@ mod lost_catalog;
 mod lying_trees;
 mod manager;
 mod ops;
+mod passphrase_command;
 mod refusals;
 mod scale;
 mod several_sources;

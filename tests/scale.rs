@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::support::binary::{Bench, text};
 use crate::support::model::noise;
-use crate::support::tree::look;
+use crate::support::tree::{look, tells_every_change};
 
 const FILES: usize = 50_000;
 
@@ -53,7 +53,9 @@ fn fifty_thousand_files_come_back_and_are_not_read_twice() {
     assert_eq!(first["manifest"]["incomplete"], false);
     let second = bench.json(&args);
     let counts = &second["manifest"]["statistics"];
-    assert_eq!(counts["read_bytes"], 0, "{counts}");
+    if tells_every_change(&tree) {
+        assert_eq!(counts["read_bytes"], 0, "{counts}");
+    }
     assert_eq!(counts["new_chunks"], 0, "{counts}");
     assert_eq!(counts["metadata_stored_bytes"], 0, "the catalog is the same: {counts}");
 

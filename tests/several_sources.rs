@@ -117,3 +117,29 @@ fn a_broken_database_does_not_keep_the_others_from_being_saved() {
     assert_eq!(fs::read(bench.path("out/dump.sql/dump.sql")).unwrap(), b"whole\n");
     assert!(!bench.path("out/app.db/app.db").exists());
 }
+
+/// Somebody else may have put it there, and the snapshot may be somebody else's.
+#[test]
+fn a_link_named_as_a_source_is_not_followed() {
+    let bench = bench();
+    bench.ok(&["backup", "site", "sqlite:app.db"]);
+    for (link, only) in [("site", "site"), ("app.db", "app.db")] {
+        let (out, outside) = (bench.path("out"), bench.path("outside"));
+        fs::create_dir_all(&out).unwrap();
+        fs::create_dir_all(&outside).unwrap();
+        std::os::unix::fs::symlink(&outside, out.join(link)).unwrap();
+        for more in [&["--overwrite"][..], &[]] {
+            let args = [&["restore", "latest", "--to", "out", "--only", only], more].concat();
+            let error = bench.fails(7, &args);
+            assert!(error.contains(&format!("out/{link}: the target is not a folder")), "{error}");
+        }
+        assert_eq!(fs::read_dir(&outside).unwrap().count(), 0, "{link}");
+        fs::remove_file(out.join(link)).unwrap();
+        // The folder that was said may be one.
+        std::os::unix::fs::symlink("out", bench.path("way")).unwrap();
+        bench.ok(&["restore", "latest", "--to", "way", "--only", only]);
+        assert!(out.join(link).is_dir());
+        fs::remove_file(bench.path("way")).unwrap();
+        fs::remove_dir_all(&out).unwrap();
+    }
+}

@@ -1,5 +1,7 @@
 //! Manifests: the record, and the commit, of a snapshot.
 
+use std::collections::HashSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::record::{Extension, Record};
@@ -126,6 +128,27 @@ impl Record for Manifest {
             let found = format!("{:?}", source.prefix);
             return Err(FormatError::damaged(Self::WHAT, 2, "a safe relative prefix", found));
         }
+        self.check_prefixes()?;
         self.catalog.check(Self::WHAT)
+    }
+}
+
+impl Manifest {
+    /// No source lies in another: what one brings could decide where the other goes.
+    fn check_prefixes(&self) -> Result<(), FormatError> {
+        let is_single = self.sources.len() == 1;
+        let mut taken = HashSet::new();
+        for SourceRecord { prefix, .. } in &self.sources {
+            let is_apart = match prefix.components().count() {
+                0 => is_single,
+                components => components == 1,
+            };
+            if !is_apart || !taken.insert(prefix) {
+                let found = format!("{prefix:?}");
+                let expected = "a name of its own for each source";
+                return Err(FormatError::damaged(Self::WHAT, 2, expected, found));
+            }
+        }
+        Ok(())
     }
 }

@@ -17,8 +17,8 @@ pub use delete::{DeleteOptions, DeletePlan, DeleteReport, delete, plan_delete};
 pub use error::OpError;
 pub use export::{ExportOptions, ExportReport, export};
 pub use restore::{
-    Losses, LostStretch, RestoreOptions, RestorePlan, RestoreReport, RestoreTarget, Selection,
-    plan_restore, restore,
+    Gaps, Losses, LostStretch, RestoreOptions, RestorePlan, RestoreReport, RestoreTarget,
+    Selection, gaps, plan_restore, restore,
 };
 pub use stats::{
     ChunkTotals, ObjectTotals, RepositoryStats, SnapshotStats, StatsOptions, StatsReport, stats,

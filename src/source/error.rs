@@ -23,6 +23,13 @@ pub enum SourceError {
         #[source]
         source: io::Error,
     },
+    /// What was written did not reach the disk: nobody knows which of it.
+    #[error("what was restored into {target} is not all on disk: {source}")]
+    NotOnDisk {
+        target: String,
+        #[source]
+        source: io::Error,
+    },
     #[error("{path}: {message}")]
     Refused { kind: ErrorKind, path: String, message: String },
     #[error("interrupted")]
@@ -35,7 +42,7 @@ impl SourceError {
             Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => {
                 ErrorKind::NotFound
             }
-            Self::Io { .. } | Self::Target { .. } => ErrorKind::Failed,
+            Self::Io { .. } | Self::Target { .. } | Self::NotOnDisk { .. } => ErrorKind::Failed,
             Self::Refused { kind, .. } => *kind,
             Self::Interrupted => ErrorKind::Interrupted,
         }
@@ -49,7 +56,7 @@ impl SourceError {
                 Some(errno) => FATAL.contains(&errno),
                 None => true,
             },
-            Self::Target { .. } | Self::Interrupted => true,
+            Self::Target { .. } | Self::NotOnDisk { .. } | Self::Interrupted => true,
             Self::Refused { kind, .. } => match kind {
                 ErrorKind::Failed | ErrorKind::Damage | ErrorKind::NotFound | ErrorKind::Exists => {
                     false

@@ -1,6 +1,6 @@
 //! Which repository, and how it is opened.
 
-use std::io::{BufRead, BufReader, IsTerminal};
+use std::io::{BufRead, BufReader, IsTerminal, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use restow::storage::{Local, Storage};
 
 use super::commands::Context;
 use super::config::RepositoryConfig;
-use super::prompt;
+use super::prompt::{self, LINE_MAX};
 
 /// A repository's place and how it is opened. What was said on the command line counts before the
 /// environment, and that before restow.toml.
@@ -69,9 +69,14 @@ impl Access {
         Ok(Self { place, secret: secret_from(context, named), cache, names })
     }
 
-    /// The repository and the cache: no part of any backup into it.
+    /// The repository and its own part of the cache: no part of any backup into it.
     pub fn own_folders(&self) -> Vec<PathBuf> {
-        [self.place.clone()].into_iter().chain(self.cache.clone()).collect()
+        let cache = self.cache.as_ref().and_then(|cache| {
+            // Without a repository there is no cache of it.
+            let marker = Repository::marker(&*self.storage().ok()?).ok()?;
+            Some(cache.join(marker.repository.to_hex()))
+        });
+        [self.place.clone()].into_iter().chain(cache).collect()
     }
 
     /// Opens the storage. A folder that is not there is a missing repository.
@@ -237,23 +242,40 @@ fn key_file(file: &Path) -> Result<Secret> {
 }
 
 fn of_command(command: &str) -> Result<String> {
+    // Only a terminal may be read from: anything else may be what is backed up (`pg_dump | restow …`).
+    let input = match std::io::stdin().is_terminal() {
+        true => Stdio::inherit(),
+        false => Stdio::null(),
+    };
     let mut child = Command::new("sh")
         .arg("-c")
         .arg(command)
-        .stdin(Stdio::inherit())
+        .stdin(input)
         .stdout(Stdio::piped())
         .spawn()
         .context("cannot run the passphrase command")?;
-    let mut line = String::new();
-    if let Some(stdout) = child.stdout.take() {
-        BufReader::new(stdout).read_line(&mut line).context("reading the passphrase command")?;
-    }
+    let line = child.stdout.take().map_or(Ok(Vec::new()), first_line);
     let status = child.wait().context("waiting for the passphrase command")?;
     // Only its status: what it printed may be half a secret.
     if !status.success() {
         bail!("the passphrase command failed: {status}");
     }
+    let line = line.context("reading the passphrase command")?;
+    if line.len() > LINE_MAX {
+        bail!(OpError::Usage("the passphrase command printed too long a line".into()));
+    }
+    let line = String::from_utf8(line)
+        .map_err(|_| OpError::Usage("the passphrase command printed no UTF-8".into()))?;
     Ok(line.trim_end_matches(['\n', '\r']).to_owned())
+}
+
+/// The first line, or somewhat more than may be of it. The rest is read too: a command nobody listens to fails.
+fn first_line(output: impl Read) -> std::io::Result<Vec<u8>> {
+    let mut output = BufReader::new(output);
+    let mut line = Vec::new();
+    output.by_ref().take(LINE_MAX as u64 + 1).read_until(b'\n', &mut line)?;
+    std::io::copy(&mut output, &mut std::io::sink())?;
+    Ok(line)
 }
 
 fn ask(context: &Context, new: bool) -> Result<String> {

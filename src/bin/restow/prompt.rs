@@ -16,7 +16,7 @@ use super::signals::Signals;
 /// A signal that comes between look and wait is seen after this long.
 const LOOK_AGAIN: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
 /// Nobody types more.
-const LINE_MAX: usize = 64 * 1024;
+pub const LINE_MAX: usize = 64 * 1024;
 
 /// Asks for a line; `hidden` ones are not echoed.
 pub fn ask(signals: &Signals, question: &str, hidden: bool) -> Result<String> {

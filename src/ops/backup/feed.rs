@@ -72,7 +72,7 @@ impl<'a> Feed<'a> {
                         Item::Entry(entry) => {
                             self.entry(*entry, &source.prefix, &mut source.parent)?;
                         }
-                        Item::Problem(problem) => self.problem(problem),
+                        Item::Problem(problem) => self.problem(below(&source.prefix, problem)),
                     }
                 }
             }
@@ -161,4 +161,19 @@ impl<'a> Feed<'a> {
         self.observer.on(Event::Problem { path: &problem.path, message: &problem.message });
         self.fed.problems.note(problem);
     }
+}
+
+/// Where in the snapshot a source's problem is. Its path may be what is wrong with it.
+fn below(prefix: &EntryPath, mut problem: Problem) -> Problem {
+    if !prefix.is_root() {
+        let parts = [prefix.as_bytes(), &problem.path];
+        problem.path = parts
+            .iter()
+            .filter(|it| !it.is_empty())
+            .copied()
+            .collect::<Vec<_>>()
+            .join(&b'/')
+            .into();
+    }
+    problem
 }

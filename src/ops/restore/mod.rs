@@ -1,5 +1,6 @@
 //! Restoring: a snapshot on one side, an importer on the other. Planned first, executed second.
 
+mod gaps;
 mod select;
 mod target;
 mod total;
@@ -14,6 +15,7 @@ use crate::progress::{Cancel, Event, Observer, Phase};
 use crate::repo::SnapshotView;
 use crate::source::{Fate, Importer, SourceError};
 
+pub use self::gaps::{Gaps, gaps};
 pub(super) use self::select::Selected;
 pub use self::select::Selection;
 pub use self::target::RestoreTarget;

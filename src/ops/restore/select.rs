@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
 
 use crate::format::{Entry, EntryKind, EntryPath};
 use crate::limits::PROBLEMS_MAX;
@@ -18,6 +18,8 @@ use super::{Losses, LostStretch, RestoreOptions};
 #[derive(Debug, Clone, Default)]
 pub struct Selection {
     globs: Option<GlobSet>,
+    /// Folders in which something may be that `globs` name.
+    above: GlobSet,
 }
 
 impl Selection {
@@ -25,19 +27,34 @@ impl Selection {
         if globs.is_empty() {
             return Ok(Self::default());
         }
-        let mut set = GlobSetBuilder::new();
+        let (mut set, mut above) = (GlobSetBuilder::new(), GlobSetBuilder::new());
         for text in globs {
             let trimmed = text.trim_matches('/');
             let anchored = match text.contains('/') {
                 true => trimmed.to_owned(),
                 false => format!("**/{trimmed}"),
             };
-            let glob = GlobBuilder::new(&anchored).literal_separator(true).build();
             let wrong = |error| OpError::Usage(format!("--only {text:?} is no glob: {error}"));
-            set.add(glob.map_err(wrong)?);
+            set.add(glob(&anchored).map_err(wrong)?);
+            for folder in folders_above(&anchored) {
+                // Where a `/` stands in braces its parts are no globs: then any folder may be one.
+                let everything = |_| glob("**").map_err(wrong);
+                above.add(glob(folder).or_else(everything)?);
+            }
         }
         let wrong = |error: globset::Error| OpError::Usage(error.to_string());
-        Ok(Self { globs: Some(set.build().map_err(wrong)?) })
+        let (globs, above) = (set.build().map_err(wrong)?, above.build().map_err(wrong)?);
+        Ok(Self { globs: Some(globs), above })
+    }
+
+    /// Whether `path` is selected, by itself or with a folder it is in.
+    pub(super) fn covers(&self, path: &EntryPath) -> bool {
+        std::iter::successors(Some(path.clone()), EntryPath::parent).any(|path| self.names(&path))
+    }
+
+    /// Whether something in the folder `path` may be selected.
+    pub(super) fn may_enter(&self, path: &EntryPath) -> bool {
+        path.is_root() || self.above.is_match(Path::new(OsStr::from_bytes(path.as_bytes())))
     }
 
     fn names(&self, path: &EntryPath) -> bool {
@@ -46,6 +63,19 @@ impl Selection {
             Some(globs) => globs.is_match(Path::new(OsStr::from_bytes(path.as_bytes()))),
         }
     }
+}
+
+fn glob(text: &str) -> Result<Glob, globset::Error> {
+    GlobBuilder::new(text).literal_separator(true).build()
+}
+
+/// Globs of the folders on the way to what a glob names.
+fn folders_above(glob: &str) -> impl Iterator<Item = &str> {
+    let ends = glob.match_indices('/').map(|(end, _)| end);
+    // From a `**` on, everything: that is a glob of its own.
+    let depths = glob.find("**").map(|at| at + 2);
+    let folders = ends.filter(move |end| depths.is_none_or(|depth| *end < depth));
+    folders.chain(depths).filter_map(|end| glob.get(..end))
 }
 
 /// The selected entries in catalog order, paths relative to the prefix. Directories on the way to a

@@ -5,12 +5,13 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::fault::ErrorKind;
 use crate::format::{EntryPath, SourceRecord};
 use crate::progress::Cancel;
 use crate::repo::SnapshotView;
 use crate::source::files::FolderImporter;
 use crate::source::sqlite::SqliteImporter;
-use crate::source::{self, ImportReport, Importer};
+use crate::source::{self, ImportReport, Importer, SourceError};
 
 use super::super::OpError;
 use super::RestoreOptions;
@@ -24,6 +25,8 @@ pub struct RestoreTarget {
     /// Where its entries stand in the snapshot.
     pub prefix: EntryPath,
     pub folder: PathBuf,
+    /// The folder that was said, where `folder` is one of several in it.
+    within: Option<PathBuf>,
 }
 
 impl RestoreTarget {
@@ -38,13 +41,14 @@ impl RestoreTarget {
         let mut targets = Vec::new();
         for source in &view.manifest.sources {
             let (kind, prefix) = (source.kind.clone(), source.prefix.clone());
+            let within = to.filter(|_| !prefix.is_root()).map(Path::to_owned);
             let folder = match to {
                 Some(to) if prefix.is_root() => Some(to.to_owned()),
                 Some(to) => Some(to.join(OsStr::from_bytes(prefix.as_bytes()))),
                 None => original(source),
             };
             match folder {
-                Some(folder) => targets.push(Self { kind, prefix, folder }),
+                Some(folder) => targets.push(Self { kind, prefix, folder, within }),
                 None if is_selected(view, &prefix, selection)? => {
                     let message =
                         format!("{} came from no folder: say where with --to FOLDER", source.url);
@@ -64,16 +68,28 @@ impl RestoreTarget {
     ) -> Result<(Box<dyn Importer>, Arc<ImportReport>), OpError> {
         Ok(match self.kind.as_str() {
             "sqlite" => {
+                if self.within.is_some() && self.folder.is_symlink() {
+                    return Err(self.is_no_folder().into());
+                }
                 let importer = SqliteImporter::new(&self.folder, options, cancel);
                 let report = importer.report();
                 (Box::new(importer), report)
             }
             _ => {
-                let importer = FolderImporter::new(&self.folder, options)?;
+                let importer = match &self.within {
+                    Some(within) => FolderImporter::within(within, self.prefix.as_bytes(), options),
+                    None => FolderImporter::new(&self.folder, options),
+                }?;
                 let report = importer.report();
                 (Box::new(importer), report)
             }
         })
+    }
+
+    fn is_no_folder(&self) -> SourceError {
+        let path = self.folder.display().to_string();
+        let message = "the target is not a folder".into();
+        SourceError::Refused { kind: ErrorKind::Exists, path, message }
     }
 }
 

@@ -1,20 +1,22 @@
 //! The importer into a folder.
 
 use std::collections::HashSet;
+use std::ffi::{CString, OsStr};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, Stat, openat, statat};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, Stat, mkdirat, openat, statat, syncfs};
 use rustix::io::Errno;
 use rustix::process::geteuid;
 
 use super::apply::Context;
-use super::beneath::{Beneath, c_name};
+use super::beneath::{Beneath, c_name, open_directory};
 use super::databases::{Databases, is_journal};
 use super::failure::{failed, refused};
+use super::filesystem::tells_at_once;
 use super::likeness::{Likeness, describe, likeness};
 use super::links::Links;
 use super::node::Node;
@@ -25,7 +27,7 @@ use crate::source::{Fate, ImportReport, Importer, OwnerPolicy, RestoreOptions, S
 
 /// Writes entries into a folder, and never outside it.
 pub struct FolderImporter {
-    target: PathBuf,
+    target: Target,
     /// None until the target exists.
     pub(super) tree: Option<Beneath>,
     /// The target was there before, and stays as it is.
@@ -39,15 +41,31 @@ pub struct FolderImporter {
 impl FolderImporter {
     /// `target` may be a symbolic link to a folder, and need not exist: it is made when the first entry is.
     pub fn new(target: impl AsRef<Path>, options: RestoreOptions) -> Result<Self, SourceError> {
-        let target = target.as_ref().to_path_buf();
-        let tree = match open_target(&target) {
+        Self::into(Target { folder: target.as_ref().to_path_buf(), name: None }, options)
+    }
+
+    /// Into the folder `name` in `folder`. That one must be a folder itself: several sources go there, and no
+    /// link in it may lead one of them elsewhere.
+    pub fn within(
+        folder: impl AsRef<Path>,
+        name: &[u8],
+        options: RestoreOptions,
+    ) -> Result<Self, SourceError> {
+        let folder = folder.as_ref().to_path_buf();
+        let name = c_name(name).map_err(|errno| failed("open", name, errno))?;
+        Self::into(Target { folder, name: Some(name) }, options)
+    }
+
+    fn into(target: Target, options: RestoreOptions) -> Result<Self, SourceError> {
+        let path = target.path();
+        let path = path.as_os_str().as_bytes();
+        let tree = match target.open() {
             Ok(root) => Some(Beneath::new(root)),
             Err(Errno::NOENT) => None,
-            Err(Errno::NOTDIR) => {
-                let path = target.as_os_str().as_bytes();
+            Err(Errno::NOTDIR | Errno::LOOP) => {
                 return Err(refused(ErrorKind::Exists, path, "the target is not a folder"));
             }
-            Err(errno) => return Err(failed("open", target.as_os_str().as_bytes(), errno)),
+            Err(errno) => return Err(failed("open", path, errno)),
         };
         let context = Context {
             options,
@@ -78,7 +96,7 @@ impl FolderImporter {
     pub(super) fn tree(&mut self) -> Result<&mut Beneath, SourceError> {
         let tree = match self.tree.take() {
             Some(tree) => tree,
-            None => Beneath::new(create_target(&self.target)?),
+            None => Beneath::new(self.target.create()?),
         };
         Ok(self.tree.insert(tree))
     }
@@ -159,8 +177,15 @@ impl Importer for FolderImporter {
     }
 
     fn finish(mut self: Box<Self>) -> Result<(), SourceError> {
-        if let Some(tree) = &mut self.tree {
-            self.context.databases.report(tree, &self.journals, &self.context.report);
+        let Some(tree) = &mut self.tree else { return Ok(()) };
+        self.context.databases.report(tree, &self.journals, &self.context.report);
+        // Where a server fails, or a quota ends, such file systems tell of it only now.
+        if !tells_at_once(tree.root()) {
+            syncfs(tree.root()).map_err(|errno| {
+                let source = errno.into();
+                let target = self.target.path().display().to_string();
+                SourceError::NotOnDisk { target, source }
+            })?;
         }
         Ok(())
     }
@@ -182,14 +207,39 @@ pub(super) fn go_to(
     })
 }
 
-fn create_target(target: &Path) -> Result<OwnedFd, SourceError> {
-    let made =
-        std::fs::create_dir_all(target).and_then(|()| open_target(target).map_err(io::Error::from));
-    let path = || target.display().to_string();
-    made.map_err(|source| SourceError::Target { path: path(), source })
+/// Where everything goes.
+struct Target {
+    folder: PathBuf,
+    /// The folder in it that is meant, if not `folder` itself.
+    name: Option<CString>,
 }
 
-fn open_target(target: &Path) -> rustix::io::Result<OwnedFd> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    openat(CWD, target, flags, Mode::empty())
+impl Target {
+    fn path(&self) -> PathBuf {
+        let name = self.name.iter().map(|name| OsStr::from_bytes(name.to_bytes()));
+        std::iter::once(self.folder.as_os_str()).chain(name).collect()
+    }
+
+    fn open(&self) -> rustix::io::Result<OwnedFd> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let folder = openat(CWD, &self.folder, flags, Mode::empty())?;
+        match &self.name {
+            Some(name) => open_directory(&folder, name),
+            None => Ok(folder),
+        }
+    }
+
+    fn create(&self) -> Result<OwnedFd, SourceError> {
+        let make = || {
+            std::fs::create_dir_all(&self.folder)?;
+            let outer = Self { folder: self.folder.clone(), name: None }.open()?;
+            let Some(name) = &self.name else { return Ok(outer) };
+            match mkdirat(&outer, name, Mode::from_raw_mode(0o777)) {
+                Ok(()) | Err(Errno::EXIST) => Ok(open_directory(&outer, name)?),
+                Err(errno) => Err(errno.into()),
+            }
+        };
+        let path = || self.path().display().to_string();
+        make().map_err(|source: io::Error| SourceError::Target { path: path(), source })
+    }
 }

@@ -35,10 +35,17 @@ const EXIT_CODES: &str = "Exit codes: 0 done, 1 error, 2 usage, 3 done but incom
 pub struct Options {
     /// The repository: a name in restow.toml or a folder. Without it, the configured one, else the one in
     /// your data directory
-    #[arg(short, long, global = true, env = "RESTOW_REPOSITORY", value_name = "PLACE")]
+    #[arg(
+        short,
+        long,
+        global = true,
+        env = "RESTOW_REPOSITORY",
+        hide_env_values = true,
+        value_name = "PLACE"
+    )]
     pub repository: Option<String>,
     /// Read this restow.toml instead of the one in your configuration folder
-    #[arg(long, global = true, env = "RESTOW_CONFIG", value_name = "FILE")]
+    #[arg(long, global = true, env = "RESTOW_CONFIG", hide_env_values = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Read the passphrase from the first line of a file [env: RESTOW_PASSPHRASE_FILE]
     #[arg(long, global = true, value_name = "FILE")]
@@ -68,11 +75,11 @@ pub struct Options {
     pub progress: ProgressStyle,
     /// How much to log to standard error
     #[arg(long, global = true, value_enum, default_value = "warn", value_name = "LEVEL")]
-    #[arg(env = "RESTOW_LOG")]
+    #[arg(env = "RESTOW_LOG", hide_env_values = true)]
     pub log_level: LogLevel,
     /// How a line of the log looks
     #[arg(long, global = true, value_enum, default_value = "text", value_name = "FORMAT")]
-    #[arg(env = "RESTOW_LOG_FORMAT")]
+    #[arg(env = "RESTOW_LOG_FORMAT", hide_env_values = true)]
     pub log_format: LogFormat,
 }
 

@@ -12,6 +12,7 @@ use restow::source::{self, OwnerPolicy, SourceError};
 use serde_json::json;
 
 use super::Context;
+use super::gaps::Missing;
 use crate::args::RestoreArgs;
 use crate::error::Outcome;
 use crate::progress::Progress;
@@ -26,10 +27,13 @@ struct Total {
 pub fn run(context: &Context, args: &RestoreArgs) -> Result<Outcome> {
     let selection = Selection::only(&args.only)?;
     let repository = location::open(context)?;
-    let snapshot = repository.find(&Selector::new(&args.id), &args.filter.to_filter())?;
+    let (selector, filter) = (Selector::new(&args.id), args.filter.to_filter());
+    let snapshot = repository.find(&selector, &filter)?;
     let index = repository.load_index()?;
     let reader = repository.reader(&index);
     let view = SnapshotView::new(snapshot.id, snapshot.manifest, reader);
+    let of_latest = (selector == Selector::Latest).then_some(&filter);
+    let missing = Missing::of(&repository, &view, &selection, of_latest)?;
     let jobs = RestoreTarget::of(&view, &selection, args.to.as_deref())?;
     let options_of = |job: &RestoreTarget| RestoreOptions {
         prefix: job.prefix.clone(),
@@ -50,13 +54,12 @@ pub fn run(context: &Context, args: &RestoreArgs) -> Result<Outcome> {
     }
     let is_empty =
         |plan: &RestorePlan| plan.entries() + plan.losses.entries + plan.problem_count == 0;
-    if plans.iter().all(is_empty) && !args.only.is_empty() {
+    let is_nothing = plans.iter().all(is_empty) && missing.count() == 0;
+    if is_nothing && !args.only.is_empty() {
         bail!(OpError::Usage(format!("--only {:?} names nothing in this snapshot", args.only)));
     }
     if args.dry_run {
-        show_plan(context, &jobs, &plans)?;
-        let is_damaged = plans.iter().any(|plan| plan.losses.entries > 0);
-        return Ok(outcome(is_damaged, plans.iter().map(|plan| plan.problem_count).sum()));
+        return show_plan(context, &jobs, &plans, &missing);
     }
     confirm(context, &jobs, &plans, args)?;
 
@@ -90,7 +93,7 @@ pub fn run(context: &Context, args: &RestoreArgs) -> Result<Outcome> {
         }
     }
     progress.clear();
-    finish(context, &snapshot.id.to_hex(), &jobs, &total)
+    finish(context, &snapshot.id.to_hex(), &jobs, &total, &missing)
 }
 
 /// The totals are known from the plan: they follow the start of the phase. What goes wrong is listed at the
@@ -162,7 +165,15 @@ fn confirm(
     Ok(())
 }
 
-fn show_plan(context: &Context, jobs: &[RestoreTarget], plans: &[RestorePlan]) -> Result<()> {
+fn show_plan(
+    context: &Context,
+    jobs: &[RestoreTarget],
+    plans: &[RestorePlan],
+    missing: &Missing,
+) -> Result<Outcome> {
+    let is_damaged = plans.iter().any(|plan| plan.losses.entries > 0);
+    let problems = plans.iter().map(|plan| plan.problem_count).sum::<u64>();
+    let outcome = outcome(is_damaged, problems + missing.count());
     let describe = |(job, plan): (&RestoreTarget, &RestorePlan)| {
         let replacements: Vec<_> = plan
             .replacements
@@ -184,8 +195,12 @@ fn show_plan(context: &Context, jobs: &[RestoreTarget], plans: &[RestorePlan]) -
     };
     if context.options.json {
         let plans: Vec<_> = jobs.iter().zip(plans).map(describe).collect();
-        return output::json(&json!({ "dry_run": true, "plans": plans }));
+        let mut document = json!({ "dry_run": true, "plans": plans });
+        missing.add_to(&mut document);
+        output::json(&document)?;
+        return Ok(outcome);
     }
+    missing.show();
     for (job, plan) in jobs.iter().zip(plans) {
         show_losses(&plan.losses);
         show("problem", &plan.problems, plan.problem_count);
@@ -201,13 +216,19 @@ fn show_plan(context: &Context, jobs: &[RestoreTarget], plans: &[RestorePlan]) -
             output::bytes(plan.bytes)
         );
     }
-    Ok(())
+    Ok(outcome)
 }
 
-fn finish(context: &Context, id: &str, jobs: &[RestoreTarget], total: &Total) -> Result<Outcome> {
+fn finish(
+    context: &Context,
+    id: &str,
+    jobs: &[RestoreTarget],
+    total: &Total,
+    missing: &Missing,
+) -> Result<Outcome> {
     let report = &total.report;
     if context.options.json {
-        output::json(&json!({
+        let mut document = json!({
             "id": id,
             "targets": jobs.iter().map(|j| j.folder.display().to_string()).collect::<Vec<_>>(),
             "entries": report.entries,
@@ -220,8 +241,11 @@ fn finish(context: &Context, id: &str, jobs: &[RestoreTarget], total: &Total) ->
             "problem_count": report.problem_count,
             "problems": report.problems.iter().map(output::problem_json).collect::<Vec<_>>(),
             "notes": total.notes,
-        }))?;
+        });
+        missing.add_to(&mut document);
+        output::json(&document)?;
     } else {
+        missing.show();
         show_losses(&report.losses);
         show("damaged", &report.damaged, report.damaged_count);
         show("problem", &report.problems, report.problem_count);
@@ -237,7 +261,7 @@ fn finish(context: &Context, id: &str, jobs: &[RestoreTarget], total: &Total) ->
             }
         }
     }
-    Ok(outcome(report.is_damaged(), report.problem_count))
+    Ok(outcome(report.is_damaged(), report.problem_count + missing.count()))
 }
 
 fn outcome(is_damaged: bool, problems: u64) -> Outcome {
@@ -251,11 +275,11 @@ fn outcome(is_damaged: bool, problems: u64) -> Outcome {
 /// Of each kind of trouble this many are named one by one.
 const SHOWN: usize = 100;
 
-fn show(what: &str, problems: &[Problem], count: u64) {
+pub fn show(what: &str, problems: &[Problem], count: u64) {
     for problem in problems.iter().take(SHOWN) {
         eprintln!("{what}: {}: {}", output::lossy(&problem.path), problem.message);
     }
-    let more = count.saturating_sub(SHOWN as u64);
+    let more = count.saturating_sub(problems.len().min(SHOWN) as u64);
     if more > 0 {
         eprintln!("{what}: and {more} more");
     }

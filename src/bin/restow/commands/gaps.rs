@@ -1,0 +1,72 @@
+//! What a restore cannot bring back because the snapshot never had it.
+
+use anyhow::Result;
+use restow::ops::{Gaps, Selection, gaps};
+use restow::repo::{Filter, Repository, Snapshot, SnapshotView, Standing};
+use serde_json::{Value, json};
+
+use super::restore::show;
+use crate::output;
+
+/// The gaps, and the snapshot that might be wanted instead.
+pub struct Missing {
+    gaps: Gaps,
+    instead: Option<Snapshot>,
+}
+
+impl Missing {
+    /// `filter`: it was the latest of these that was asked for, not this very snapshot.
+    pub fn of(
+        repository: &Repository,
+        view: &SnapshotView,
+        selection: &Selection,
+        filter: Option<&Filter>,
+    ) -> Result<Self> {
+        let gaps = gaps(view, selection);
+        let instead = match filter {
+            Some(filter) if gaps.count > 0 => newest_complete(repository, view, filter)?,
+            _ => None,
+        };
+        Ok(Self { gaps, instead })
+    }
+
+    pub fn count(&self) -> u64 {
+        self.gaps.count
+    }
+
+    pub fn show(&self) {
+        show("not in the snapshot", &self.gaps.problems, self.gaps.count);
+        if let Some(snapshot) = &self.instead {
+            let name = output::lossy(snapshot.manifest.name.as_bytes());
+            eprintln!("the newest snapshot that lacks nothing is {} {name}", snapshot.id.short());
+        }
+    }
+
+    /// Adds its fields to a document.
+    pub fn add_to(&self, document: &mut Value) {
+        let problems: Vec<_> = self.gaps.problems.iter().map(output::problem_json).collect();
+        document["missing_count"] = json!(self.gaps.count);
+        document["missing"] = json!(problems);
+        document["complete_snapshot"] = json!(self.instead.as_ref().map(|it| it.id.to_hex()));
+    }
+}
+
+/// Of the same sources on the same host.
+fn newest_complete(
+    repository: &Repository,
+    view: &SnapshotView,
+    filter: &Filter,
+) -> Result<Option<Snapshot>> {
+    let sources = |snapshot: &restow::format::Manifest| {
+        let named = snapshot.sources.iter().map(|one| (one.kind.clone(), one.url.clone()));
+        named.collect::<std::collections::BTreeSet<_>>()
+    };
+    let is_alike = |snapshot: &Snapshot| {
+        filter.matches(snapshot)
+            && snapshot.standing == Standing::Good
+            && snapshot.manifest.host == view.manifest.host
+            && sources(&snapshot.manifest) == sources(&view.manifest)
+    };
+    let (snapshots, _) = repository.snapshots()?;
+    Ok(snapshots.into_iter().rev().find(is_alike))
+}
