@@ -16,9 +16,9 @@ fn lines(count: u32) -> String {
 #[test]
 fn a_full_disk_for_the_cache_ends_a_backup_with_its_cause_and_leaves_nothing_behind() {
     let bench = Bench::new();
-    bench.ok(&["init", "--chunk-sizes", "64,256,1024"]);
+    bench.ok(&["init", "--chunk-sizes", "64,256,320"]);
     fs::create_dir(bench.path("source")).unwrap();
-    fs::write(bench.path("source/lines"), lines(600_000)).unwrap();
+    fs::write(bench.path("source/lines"), lines(1_300_000)).unwrap();
     let limited = |blocks: u32| {
         let restow = bench.command(&["backup", "source"]);
         let mut sh = Command::new("sh");
@@ -29,8 +29,8 @@ fn a_full_disk_for_the_cache_ends_a_backup_with_its_cause_and_leaves_nothing_beh
         sh.envs(restow.get_envs().filter_map(|(name, value)| Some((name, value?))));
         sh.output().unwrap()
     };
-    // Half KiB blocks: 6 MiB a file. A pack of 32,768 chunks is shorter here, a table of 150,000 longer.
-    let output = limited(2 * 6 * 1024);
+    // Half KiB blocks: 11 MiB a file. All packs are shorter here, the first table of the cache is longer.
+    let output = limited(2 * 11 * 1024);
     let error = stderr(&output);
     assert_eq!(output.status.code(), Some(1), "{error}");
     assert!(error.contains("cache") && error.contains("File too large"), "{error}");
@@ -42,5 +42,5 @@ fn a_full_disk_for_the_cache_ends_a_backup_with_its_cause_and_leaves_nothing_beh
     bench.ok(&["check", "--read-data"]);
     let id = bench.back_up(&["source"]);
     bench.ok(&["restore", &id, "--to", "out"]);
-    assert_eq!(fs::read(bench.path("out/lines")).unwrap(), lines(600_000).into_bytes());
+    assert_eq!(fs::read(bench.path("out/lines")).unwrap(), lines(1_300_000).into_bytes());
 }
