@@ -22,11 +22,12 @@ const FAMILIES: [&str; 5] = [DEFAULT, CHUNKS, BASES, PACKS, OBJECTS];
 /// that opens while the primary replaces files could otherwise see families of different moments.
 const GENERATION: &[u8] = b"generation";
 
-const BLOCK_CACHE: usize = 16 * MIB;
-const WRITE_BUFFER: usize = 16 * MIB;
+/// Small: what it does not hold lies in the system's page cache.
+const BLOCK_CACHE: usize = 8 * MIB;
+const WRITE_BUFFER: usize = 8 * MIB;
 /// Smaller than usual: building one takes memory in proportion.
 const TABLE_FILE: u64 = 8 * MIB as u64;
-const ALL_WRITE_BUFFERS: usize = 32 * MIB;
+const ALL_WRITE_BUFFERS: usize = 16 * MIB;
 /// Of each file a compaction reads: with the 2 MiB of the library it would take more memory than all else.
 const COMPACTION_READAHEAD: usize = 128 * KIB;
 const OPEN_FILES: i32 = 256;
