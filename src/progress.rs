@@ -54,7 +54,7 @@ impl Observer for Silent {
 #[derive(Debug, Clone, Default)]
 pub struct Cancel {
     flag: Arc<AtomicBool>,
-    parent: Option<Arc<AtomicBool>>,
+    above: Option<Arc<Self>>,
 }
 
 impl Cancel {
@@ -62,9 +62,9 @@ impl Cancel {
         Self::default()
     }
 
-    /// Is cancelled with this one, and can be on its own. Not for children of children.
+    /// Is cancelled with this one, and can be on its own.
     pub fn child(&self) -> Self {
-        Self { flag: Arc::default(), parent: Some(self.flag()) }
+        Self { flag: Arc::default(), above: Some(Arc::new(self.clone())) }
     }
 
     pub fn cancel(&self) {
@@ -72,12 +72,27 @@ impl Cancel {
     }
 
     pub fn is_cancelled(&self) -> bool {
-        let is_set = |flag: &AtomicBool| flag.load(Ordering::Relaxed);
-        is_set(&self.flag) || self.parent.as_deref().is_some_and(is_set)
+        self.flag.load(Ordering::Relaxed) || self.above.as_deref().is_some_and(Self::is_cancelled)
     }
 
     /// The flag itself, for a signal handler to set.
     pub fn flag(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.flag)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Cancel;
+
+    #[test]
+    fn a_stop_reaches_all_below_and_none_above() {
+        let top = Cancel::new();
+        let (middle, beside) = (top.child(), top.child());
+        let bottom = middle.child();
+        beside.cancel();
+        assert!(!top.is_cancelled() && !middle.is_cancelled() && !bottom.is_cancelled());
+        top.clone().cancel();
+        assert!(middle.is_cancelled() && bottom.is_cancelled());
     }
 }

@@ -168,6 +168,18 @@ mod tasks {
     }
 
     #[test]
+    fn what_stops_the_blocking_face_stops_this_one() {
+        let cancel = Cancel::new();
+        let manager = SnapshotManager::new(open(memory_repository(&default_chunks())));
+        let manager = AsyncSnapshotManager::new(manager.with_cancel(cancel.clone()));
+        let source = MemorySource::new([(path("a"), vec![1; 9000])].into());
+        cancel.cancel();
+        let created = manager.create(vec![Box::new(source)], BackupOptions::default());
+        let error = runtime().block_on(created).unwrap_err();
+        assert_eq!(error.kind(), restow::ErrorKind::Interrupted);
+    }
+
+    #[test]
     fn many_at_once_and_a_panic_that_is_passed_on() {
         let manager = SnapshotManager::new(open(memory_repository(&default_chunks())));
         let manager = AsyncSnapshotManager::new(manager);

@@ -79,7 +79,8 @@ impl AsyncSnapshotManager {
         &self,
         act: impl FnOnce(SnapshotManager) -> Result<T, OpError> + Send + 'static,
     ) -> Result<T, OpError> {
-        let cancel = Cancel::new();
+        // What stops the blocking face stops this one, too.
+        let cancel = self.inner.cancel.child();
         let manager = self.inner.with_cancel(cancel.clone());
         let task = tokio::task::spawn_blocking(move || act(manager));
         let _stop = StopOnDrop { cancel, task: task.abort_handle() };
