@@ -7,62 +7,13 @@ use restow::fault::ErrorKind;
 use restow::ops::{CheckOptions, check};
 use restow::progress::{Cancel, Event, Observer, Phase, Silent};
 use restow::repo::Repository;
-use restow::storage::{Key, Listed, Memory, Storage, StorageError};
+use restow::storage::Memory;
 
+use crate::support::faulty::Call;
+use crate::support::hooked::Hooked;
 use crate::support::memory_source::MemorySource;
 use crate::support::model::{noise, path};
 use crate::support::{back_up, memory_repository, open, small_chunks, try_open};
-
-/// Says stop at one of its calls, and counts all of them.
-struct Stopping {
-    inner: Memory,
-    cancel: Cancel,
-    at: u64,
-    calls: Arc<AtomicU64>,
-}
-
-impl Stopping {
-    fn count(&self) {
-        if self.calls.fetch_add(1, Ordering::Relaxed) == self.at {
-            self.cancel.cancel();
-        }
-    }
-}
-
-impl Storage for Stopping {
-    fn put(&self, key: &Key, bytes: &[u8]) -> Result<(), StorageError> {
-        self.inner.put(key, bytes)
-    }
-
-    fn get(&self, key: &Key, limit: u64) -> Result<Vec<u8>, StorageError> {
-        self.count();
-        self.inner.get(key, limit)
-    }
-
-    fn get_range(
-        &self,
-        key: &Key,
-        offset: u64,
-        len: usize,
-        buffer: &mut Vec<u8>,
-    ) -> Result<(), StorageError> {
-        self.count();
-        self.inner.get_range(key, offset, len, buffer)
-    }
-
-    fn list(&self, prefix: &Key, each: &mut dyn FnMut(Listed)) -> Result<(), StorageError> {
-        self.count();
-        self.inner.list(prefix, each)
-    }
-
-    fn delete(&self, key: &Key) -> Result<(), StorageError> {
-        self.inner.delete(key)
-    }
-
-    fn describe(&self) -> String {
-        self.inner.describe()
-    }
-}
 
 /// One snapshot: files with recipes of several nodes, in several packs.
 fn filled() -> Memory {
@@ -74,11 +25,17 @@ fn filled() -> Memory {
     storage
 }
 
-/// Opens without being counted, so that call 0 is the check's first.
+/// Says stop at one of its reading calls, and counts them. Opens without being counted, so that call 0 is the check's first.
 fn stopping(storage: &Memory, at: u64) -> (Repository, Cancel, Arc<AtomicU64>) {
     let (cancel, calls) = (Cancel::new(), Arc::new(AtomicU64::new(u64::MAX / 2)));
-    let (inner, counter) = (storage.clone(), Arc::clone(&calls));
-    let storage = Stopping { inner, cancel: cancel.clone(), at, calls: counter };
+    let (stop, counter) = (cancel.clone(), Arc::clone(&calls));
+    let storage = Hooked::before(storage.clone(), move |call, _| {
+        let reads = !matches!(call, Call::Put | Call::Delete);
+        if reads && counter.fetch_add(1, Ordering::Relaxed) == at {
+            stop.cancel();
+        }
+        Ok(())
+    });
     let repository = try_open(Arc::new(storage)).unwrap();
     calls.store(0, Ordering::Relaxed);
     (repository, cancel, calls)

@@ -9,11 +9,13 @@ use std::time::Duration;
 use restow::fault::ErrorKind;
 use restow::format::{IndexRecord, Note, NoteFact, ObjectKind, PackKind, name};
 use restow::id::ObjectId;
-use restow::ops::{CheckOptions, CheckReport, RestoreOptions, check, restore};
+use restow::ops::{CheckOptions, CheckReport, RestoreOptions, cat, check, restore};
 use restow::progress::{Cancel, Event, Observer, Phase, Silent};
 use restow::repo::{Filter, OpenOptions, RepoError, Repository, Selector, Standing, create};
-use restow::storage::{Key, Listed, Memory, Storage, StorageError};
+use restow::storage::{Key, Memory, Storage, StorageError};
 
+use crate::support::faulty::Call;
+use crate::support::hooked::Hooked;
 use crate::support::memory_source::{MemorySource, MemoryTarget, Trouble};
 use crate::support::model::{noise, path};
 use crate::support::{
@@ -259,43 +261,18 @@ fn a_void_writers_snapshot_shows_again_only_once_it_was_verified_whole() {
     }
 }
 
-/// Somebody else's `init` puts its marker right behind ours.
-struct Raced(Memory);
-
-impl Storage for Raced {
-    fn put(&self, key: &Key, bytes: &[u8]) -> Result<(), StorageError> {
-        self.0.put(key, bytes)?;
-        if key.as_str() == restow::format::MARKER_NAME {
-            let theirs = memory_repository(&default_chunks());
-            self.0.put(key, &theirs.get(key, 1 << 20)?)?;
-        }
-        Ok(())
-    }
-
-    fn get(&self, key: &Key, limit: u64) -> Result<Vec<u8>, StorageError> {
-        self.0.get(key, limit)
-    }
-
-    fn get_range(&self, k: &Key, at: u64, len: usize, b: &mut Vec<u8>) -> Result<(), StorageError> {
-        self.0.get_range(k, at, len, b)
-    }
-
-    fn list(&self, prefix: &Key, each: &mut dyn FnMut(Listed)) -> Result<(), StorageError> {
-        self.0.list(prefix, each)
-    }
-
-    fn delete(&self, key: &Key) -> Result<(), StorageError> {
-        self.0.delete(key)
-    }
-
-    fn describe(&self) -> String {
-        self.0.describe()
-    }
-}
-
 #[test]
 fn of_two_that_make_a_repository_at_once_the_loser_is_told() {
-    let storage = Raced(Memory::new());
+    let inner = Memory::new();
+    let there = inner.clone();
+    // Somebody else's `init` puts its marker right behind ours.
+    let storage = Hooked::after(inner, move |call, key| {
+        if call == Call::Put && key.as_str() == restow::format::MARKER_NAME {
+            let theirs = memory_repository(&default_chunks());
+            there.put(key, &theirs.get(key, 1 << 20)?)?;
+        }
+        Ok(())
+    });
     let error = create(&storage, &passphrase(), &default_chunks(), &identity()).unwrap_err();
     assert!(matches!(error, RepoError::AlreadyThere { .. }), "{error}");
 }
@@ -342,50 +319,19 @@ fn what_a_newer_restow_wrote_is_not_called_damage() {
     }
 }
 
-/// A disk that is unmounted while a restore runs: its objects are missing, which is no damage.
-struct Unmounted {
-    inner: Memory,
-    after: usize,
-    reads: AtomicUsize,
-}
-
-impl Unmounted {
-    fn is_gone(&self) -> bool {
-        self.reads.load(Ordering::Relaxed) > self.after
-    }
-}
-
-impl Storage for Unmounted {
-    fn put(&self, key: &Key, bytes: &[u8]) -> Result<(), StorageError> {
-        self.inner.put(key, bytes)
-    }
-
-    fn get(&self, key: &Key, limit: u64) -> Result<Vec<u8>, StorageError> {
-        match self.is_gone() {
-            true => Err(StorageError::Missing { place: self.describe(), key: key.clone() }),
-            false => self.inner.get(key, limit),
+/// A disk that is unmounted while it is read: its objects are missing, which is no damage.
+fn unmounted(inner: &Memory, after: usize) -> Hooked {
+    let reads = AtomicUsize::new(0);
+    Hooked::before(inner.clone(), move |call, key| {
+        if call == Call::GetRange {
+            reads.fetch_add(1, Ordering::Relaxed);
         }
-    }
-
-    fn get_range(&self, k: &Key, at: u64, len: usize, b: &mut Vec<u8>) -> Result<(), StorageError> {
-        self.reads.fetch_add(1, Ordering::Relaxed);
-        match self.is_gone() {
-            true => Err(StorageError::Missing { place: self.describe(), key: k.clone() }),
-            false => self.inner.get_range(k, at, len, b),
+        let is_gone = reads.load(Ordering::Relaxed) > after;
+        match matches!(call, Call::Get | Call::GetRange) && is_gone {
+            true => Err(StorageError::Missing { place: "a disk".into(), key: key.clone() }),
+            false => Ok(()),
         }
-    }
-
-    fn list(&self, prefix: &Key, each: &mut dyn FnMut(Listed)) -> Result<(), StorageError> {
-        self.inner.list(prefix, each)
-    }
-
-    fn delete(&self, key: &Key) -> Result<(), StorageError> {
-        self.inner.delete(key)
-    }
-
-    fn describe(&self) -> String {
-        "a disk".into()
-    }
+    })
 }
 
 #[test]
@@ -394,8 +340,7 @@ fn a_repository_that_goes_away_ends_a_restore_and_a_check_and_is_not_called_dama
     let id = back_up(&open(storage.clone()), &[&settled_files()]).unwrap().id.unwrap();
     let mut ended = 0;
     for after in 0..40 {
-        let gone = || Unmounted { inner: storage.clone(), after, reads: AtomicUsize::new(0) };
-        let repository = open(gone());
+        let repository = open(unmounted(&storage, after));
         let target = MemoryTarget::default();
         let view = view(&repository, id);
         let (options, importer) = (RestoreOptions::default(), Box::new(target.importer()));
@@ -407,8 +352,14 @@ fn a_repository_that_goes_away_ends_a_restore_and_a_check_and_is_not_called_dama
                 assert!(error.to_string().contains("not there any more"), "{error}");
             }
         }
+        let mut out = Vec::new();
+        let read = crate::support::view(&open(unmounted(&storage, after)), id);
+        match cat(&read, &path("f7"), &mut out, &Silent, &Cancel::new()) {
+            Ok(_) => assert!(out == noise(9000, 7)),
+            Err(error) => assert_eq!(error.kind(), ErrorKind::Unreachable, "{after}: {error}"),
+        }
         let options = CheckOptions::default();
-        match check(&open(gone()), &options, &Silent, &Cancel::new()) {
+        match check(&open(unmounted(&storage, after)), &options, &Silent, &Cancel::new()) {
             Ok(report) => assert!(report.is_clean(), "{after}: {report:?}"),
             Err(error) => assert_eq!(error.kind(), ErrorKind::Unreachable, "{after}: {error}"),
         }

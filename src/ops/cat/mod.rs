@@ -144,6 +144,9 @@ fn write_all(
         observer.on(Event::Bytes(piece.bytes.len() as u64));
         if let Some(source) = piece.failed {
             let _ = out.flush();
+            if source.is_general() {
+                return Err(source.into());
+            }
             return Err(OpError::LostBytes { path: entry.path.clone(), offset, source });
         }
     }
