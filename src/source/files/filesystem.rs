@@ -6,33 +6,36 @@ use std::os::fd::{AsFd, OwnedFd};
 use rustix::fs::{Mode, OFlags, fstatfs, openat};
 use rustix::io::Result;
 
-/// File systems that keep a file's inode number and give it a new change time with every change. On any other
-/// it is read each time: docs/decisions/0003-tokens.md says why so many are missing.
-const EXACT: &[u32] = &[
-    0x0000_ef53, // ext2, ext3, ext4
-    0x5846_5342, // XFS
-    0x9123_683e, // Btrfs
-    0xf2f5_2010, // F2FS
-    0x2fc1_2fc1, // ZFS
-    0xca45_1a4e, // bcachefs
-    0x0000_6969, // NFS
+/// What is known of a file system. Of others nothing is: docs/decisions/0003-tokens.md says why so many are missing.
+struct Known {
+    magic: u32,
+    /// It keeps a file's inode number and gives it a new change time with every change. Where it does not, files are
+    /// read each time.
+    exact: bool,
+    /// It has found room for what was written once `write` returns: what can still go wrong is the disk itself.
+    prompt: bool,
+}
+
+const KNOWN: &[Known] = &[
+    Known { magic: 0x0000_ef53, exact: true, prompt: true }, // ext2, ext3, ext4
+    Known { magic: 0x5846_5342, exact: true, prompt: true }, // XFS
+    Known { magic: 0x9123_683e, exact: true, prompt: true }, // Btrfs
+    Known { magic: 0xf2f5_2010, exact: true, prompt: true }, // F2FS
+    Known { magic: 0x2fc1_2fc1, exact: true, prompt: true }, // ZFS
+    Known { magic: 0xca45_1a4e, exact: true, prompt: true }, // bcachefs
+    Known { magic: 0x0000_6969, exact: true, prompt: false }, // NFS
+    Known { magic: 0x0102_1994, exact: false, prompt: true }, // tmpfs
 ];
 
-/// File systems that have found room for what was written once `write` returns: what can still go wrong is the
-/// disk itself.
-const PROMPT: &[u32] = &[
-    0x0000_ef53, // ext2, ext3, ext4
-    0x5846_5342, // XFS
-    0x9123_683e, // Btrfs
-    0xf2f5_2010, // F2FS
-    0x2fc1_2fc1, // ZFS
-    0xca45_1a4e, // bcachefs
-    0x0102_1994, // tmpfs
-];
+fn known(of: impl AsFd) -> Result<Option<&'static Known>> {
+    // The type's width differs between machines; the numbers have 32 bits.
+    let magic = fstatfs(of)?.f_type as u32;
+    Ok(KNOWN.iter().find(|known| known.magic == magic))
+}
 
 /// Whether a write that fails fails at once. Servers, FUSE and layers may tell of it when a file is synced, or never.
 pub(super) fn tells_at_once(folder: &OwnedFd) -> bool {
-    fstatfs(folder).is_ok_and(|found| PROMPT.contains(&(found.f_type as u32)))
+    known(folder).is_ok_and(|known| known.is_some_and(|known| known.prompt))
 }
 
 /// Whether the files of a device keep their inode numbers and show every change in a change time. Remembers
@@ -60,7 +63,5 @@ fn is_exact(directory: &OwnedFd, name: &CStr) -> Result<bool> {
     // A file can be a mount of its own.
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let file = openat(directory, name, flags, Mode::empty())?;
-    let found = fstatfs(file.as_fd())?;
-    // The type's width differs between machines; the numbers have 32 bits.
-    Ok(EXACT.contains(&(found.f_type as u32)))
+    Ok(known(file)?.is_some_and(|known| known.exact))
 }
