@@ -25,7 +25,8 @@ pub fn compress(level: i32, raw: &[u8], out: &mut Vec<u8>) -> Result<bool, Codec
     })
 }
 
-/// Compresses `raw` against `base` into `out`. The window covers both.
+/// Compresses `raw` against `base` into `out` (cleared first). The window and the tables cover both, as far as
+/// zstd's own choice for `level` and their length goes: 512 KiB at level 3.
 pub fn compress_against(
     level: i32,
     base: &[u8],
@@ -33,15 +34,25 @@ pub fn compress_against(
     out: &mut Vec<u8>,
 ) -> Result<(), CodecError> {
     let failed = |code| CodecError::Compress(get_error_name(code).into());
-    let mut encoder = CCtx::create();
-    encoder.set_parameter(CParameter::CompressionLevel(level)).map_err(failed)?;
-    let reach = (base.len() + raw.len()).next_power_of_two().ilog2().clamp(17, 27);
-    encoder.set_parameter(CParameter::WindowLog(reach)).map_err(failed)?;
-    encoder.ref_prefix(base).map_err(failed)?;
     out.clear();
     out.reserve(zstd::zstd_safe::compress_bound(raw.len()));
-    encoder.compress2(out, raw).map_err(failed)?;
+    if is_dictionary(base) {
+        // Such bytes would be taken for a trained dictionary. A prefix never is, but takes a fresh context.
+        let mut encoder = CCtx::create();
+        encoder.set_parameter(CParameter::CompressionLevel(level)).map_err(failed)?;
+        encoder.ref_prefix(base).map_err(failed)?;
+        encoder.compress2(out, raw).map_err(failed)?;
+        return Ok(());
+    }
+    ENCODER
+        .with_borrow_mut(|encoder| encoder.compress_using_dict(out, raw, base, level))
+        .map_err(failed)?;
     Ok(())
+}
+
+/// Whether zstd would read the bytes as a dictionary of its own format (RFC 8878, section 5).
+fn is_dictionary(base: &[u8]) -> bool {
+    base.starts_with(&zstd::zstd_safe::MAGIC_DICTIONARY.to_le_bytes())
 }
 
 /// Decodes one frame that must come to exactly `raw_len` bytes, into `out` (cleared first).
@@ -99,6 +110,19 @@ mod tests {
         let mut raw = vec![0; 70_000];
         blake3::Hasher::new().finalize_xof().fill(&mut raw);
         assert_eq!(compress(3, &raw, &mut Vec::new()), Ok(false));
+    }
+
+    #[test]
+    fn a_base_that_looks_like_a_dictionary_is_a_base_like_any_other() {
+        let mut base = zstd::zstd_safe::MAGIC_DICTIONARY.to_le_bytes().to_vec();
+        base.extend((0..50_000u32).flat_map(|n| (n * n).to_le_bytes()));
+        let mut raw = base.clone();
+        raw[60_000] ^= 1;
+        let (mut coded, mut back) = (Vec::new(), Vec::new());
+        compress_against(3, &base, &raw, &mut coded).unwrap();
+        assert!(coded.len() < 500, "{}", coded.len());
+        decompress_against(&base, &coded, raw.len(), &mut back).unwrap();
+        assert!(back == raw);
     }
 
     #[test]

@@ -38,11 +38,10 @@ impl<'r> WriteSession<'r> {
         let void = void_actors(&**storage)?;
         let (usable, all_usable) = index.usable(&listed, &condemned, &void);
         let reader = repository.reader(&index);
-        let encoder = Arc::new(Encoder {
-            vault: Arc::clone(vault),
-            known: Arc::new(Known::new(Arc::clone(&index.index), usable, Arc::clone(&reader))),
-            level: repository.config().compression,
-        });
+        let known = Arc::new(Known::new(Arc::clone(&index.index), usable, Arc::clone(&reader)));
+        let config = repository.config();
+        let (level, depth) = (config.compression, config.delta_depth);
+        let encoder = Arc::new(Encoder::new(Arc::clone(vault), known, level, depth));
         Ok(Self { repository, actor, index, reader, encoder, all_usable })
     }
 

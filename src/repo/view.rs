@@ -36,8 +36,8 @@ impl SnapshotView {
     }
 
     /// The references an entry's stream is rebuilt from.
-    pub fn recipe<'v>(&'v self, content: &Content) -> RecipeCursor<'v> {
-        RecipeCursor::new(&self.reader, content)
+    pub fn recipe(&self, content: &Content) -> RecipeCursor {
+        RecipeCursor::new(Arc::clone(&self.reader), content)
     }
 
     /// Visits every reference of a stream.

@@ -8,9 +8,11 @@ use crate::chunk::{chunk_id, end_fingerprint};
 use crate::codec;
 use crate::cut::CutKind;
 use crate::format::{ChunkRef, Codec};
+use crate::index::Base;
 use crate::limits::BLOCK_RAW_TARGET;
 
-use super::{Known, StoreError, Vault};
+use super::base::Bases;
+use super::{Aligned, Known, StoreError, Vault};
 
 /// Bytes of one or several streams, already cut. Chunks lie one after the other, without gaps.
 #[derive(Default)]
@@ -41,6 +43,14 @@ impl SegmentChunk {
     }
 }
 
+/// A segment with its chunks named, and where they stood in the old stream, as far as anybody said so.
+pub struct NamedSegment {
+    segment: Segment,
+    pub refs: Vec<ChunkRef>,
+    /// One for each reference, or none at all.
+    pub aligned: Vec<Aligned>,
+}
+
 /// A segment with its chunks named and its new chunks coded.
 pub struct CodedSegment {
     pub bytes: Vec<u8>,
@@ -55,6 +65,8 @@ pub(super) struct CodedBlock {
     pub chunks: Range<usize>,
     /// Where the coded bytes are: in the segment itself for `Raw`, in `coded` otherwise.
     pub place: Range<usize>,
+    pub depth: u8,
+    pub bases: Vec<Base>,
 }
 
 impl CodedSegment {
@@ -75,33 +87,63 @@ impl CodedSegment {
 pub struct Encoder {
     pub vault: Arc<Vault>,
     pub known: Arc<Known>,
+    bases: Bases,
     pub level: i32,
 }
 
 impl Encoder {
+    /// `depth`: how many decodes a new block may take before its own.
+    pub fn new(vault: Arc<Vault>, known: Arc<Known>, level: i32, depth: u8) -> Self {
+        let bases = Bases::new(Arc::clone(&known), depth);
+        Self { vault, known, bases, level }
+    }
+
+    /// Names, looks up and codes, where no chunk has an old self.
     pub fn encode(&self, segment: Segment) -> Result<CodedSegment, StoreError> {
-        let Segment { bytes, chunks, coded } = segment;
+        self.code(NamedSegment { segment, refs: Vec::new(), aligned: Vec::new() })
+    }
+
+    /// Names only: where the chunks stood in an old stream is found out in order.
+    pub fn name(&self, segment: Segment) -> NamedSegment {
+        let bytes = |chunk: &SegmentChunk| segment.bytes.get(chunk.range()).unwrap_or_default();
+        let name = |chunk| self.reference(bytes(chunk), chunk.cut);
+        let refs = segment.chunks.iter().map(name).collect();
+        NamedSegment { segment, refs, aligned: Vec::new() }
+    }
+
+    /// Looks up and codes; names what is not named yet.
+    pub fn code(&self, named: NamedSegment) -> Result<CodedSegment, StoreError> {
+        let NamedSegment { segment: Segment { bytes, chunks, coded }, refs: names, aligned } =
+            named;
         let refs = Vec::with_capacity(chunks.len());
         let mut to = CodedSegment { bytes, refs, blocks: Vec::new(), coded };
         let mut run: Option<Run> = None;
         for (number, chunk) in chunks.iter().enumerate() {
             let raw = to.bytes.get(chunk.range()).unwrap_or_default();
-            let reference = self.reference(raw, chunk.cut);
+            let name = names.get(number).copied();
+            let reference = name.unwrap_or_else(|| self.reference(raw, chunk.cut));
             to.refs.push(reference);
-            let is_new = self.known.claim(&reference.id)?;
+            let aligned = aligned.get(number);
+            let is_old = aligned.is_some_and(|aligned| aligned.is_old);
+            let is_new = !(is_old && self.known.still_has(&reference.id))
+                && self.known.claim(&reference.id)?;
             // A run is coded as soon as it ends: its bytes are still in the core's cache.
-            match &mut run {
-                Some(run) if is_new && run.takes(number, chunk) => run.extend(number, chunk),
-                _ => {
-                    if let Some(ended) = run.take() {
-                        self.code(&ended, &mut to)?;
-                    }
-                    run = is_new.then(|| Run::of(number, chunk));
+            if let Some(ended) = run.take_if(|run| !(is_new && run.takes(number, chunk))) {
+                self.code_plain(&ended, &mut to)?;
+            }
+            if !is_new || self.code_delta(number, chunk, aligned, &mut to)? {
+                if let Some(ended) = run.take() {
+                    self.code_plain(&ended, &mut to)?;
                 }
+                continue;
+            }
+            match &mut run {
+                Some(run) => run.extend(number, chunk),
+                None => run = Some(Run::of(number, chunk)),
             }
         }
         if let Some(ended) = run {
-            self.code(&ended, &mut to)?;
+            self.code_plain(&ended, &mut to)?;
         }
         Ok(to)
     }
@@ -136,7 +178,46 @@ impl Encoder {
         codec::compress(self.level, raw, scratch)
     }
 
-    fn code(&self, run: &Run, to: &mut CodedSegment) -> Result<(), StoreError> {
+    /// Codes a chunk against what it was. `false`: it is better coded by itself, or has no old self.
+    fn code_delta(
+        &self,
+        number: usize,
+        chunk: &SegmentChunk,
+        aligned: Option<&Aligned>,
+        to: &mut CodedSegment,
+    ) -> Result<bool, StoreError> {
+        let pieces = aligned.map_or(&[][..], |aligned| &aligned.base);
+        let (Some(reference), false) = (to.refs.get(number), pieces.is_empty()) else {
+            return Ok(false);
+        };
+        let Some(base) = self.bases.gather(pieces, reference)? else { return Ok(false) };
+        let wrong = |e| StoreError::codec("new block", e);
+        SCRATCH.with_borrow_mut(|scratch| {
+            let raw = to.bytes.get(chunk.range()).unwrap_or_default();
+            codec::compress_against(self.level, &base.bytes, raw, scratch).map_err(wrong)?;
+            let cost = scratch.len() + BASE_COST * base.bases.len();
+            if cost > raw.len() / DISAPPOINTING {
+                let mut plain = Vec::new();
+                let shrank = codec::compress(self.level, raw, &mut plain).map_err(wrong)?;
+                let plain = if shrank { plain.len() } else { raw.len() };
+                if plain <= cost {
+                    return Ok(false);
+                }
+            }
+            let start = to.coded.len();
+            to.coded.extend_from_slice(scratch);
+            to.blocks.push(CodedBlock {
+                codec: Codec::ZstdDelta,
+                chunks: number..number + 1,
+                place: start..to.coded.len(),
+                depth: base.depth,
+                bases: base.bases,
+            });
+            Ok(true)
+        })
+    }
+
+    fn code_plain(&self, run: &Run, to: &mut CodedSegment) -> Result<(), StoreError> {
         SCRATCH.with_borrow_mut(|scratch| {
             let raw = to.bytes.get(run.bytes.clone()).unwrap_or_default();
             let shrank =
@@ -148,12 +229,17 @@ impl Encoder {
             } else {
                 (Codec::Raw, run.bytes.clone())
             };
-            to.blocks.push(CodedBlock { codec, chunks: run.chunks.clone(), place });
+            let (chunks, bases) = (run.chunks.clone(), Vec::new());
+            to.blocks.push(CodedBlock { codec, chunks, place, depth: 0, bases });
             Ok(())
         })
     }
 }
 
+/// About what it takes to tell of a base: its id, in trailer and index.
+const BASE_COST: usize = 80;
+/// A delta above this part of the chunk is weighed against coding it by itself: rows shrink to a quarter.
+const DISAPPOINTING: usize = 8;
 /// Bytes of each of the three pieces of a sample.
 const SAMPLE: usize = 2048;
 
@@ -200,7 +286,7 @@ mod tests {
         let storage = Arc::new(crate::storage::Memory::new());
         let reader = StoreReader::new(storage, Arc::clone(&vault), Arc::clone(&index));
         let known = Arc::new(Known::new(index, Default::default(), Arc::new(reader)));
-        Encoder { vault, known, level: 3 }
+        Encoder::new(vault, known, 3, 0)
     }
 
     #[test]

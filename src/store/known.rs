@@ -76,6 +76,23 @@ impl Known {
         Ok(copies.iter().any(|copy| usable.contains(&copy.pack)))
     }
 
+    /// Whether what was found in a whole parent can still be relied on: nothing has shown it to be unreadable.
+    pub(super) fn still_has(&self, id: &ChunkId) -> bool {
+        !self.reader.lost().contains(id)
+    }
+
+    /// The copy of a chunk in a pack that counts that takes the fewest decodes.
+    pub(super) fn shallowest(&self, id: &ChunkId) -> Result<Option<Location>, StoreError> {
+        let mut copies: Vec<Location> = Vec::new();
+        self.index.look_up(id, &mut copies)?;
+        let usable = self.usable.read().unwrap_or_else(PoisonError::into_inner);
+        Ok(copies.into_iter().find(|copy| usable.contains(&copy.pack)))
+    }
+
+    pub(super) fn reader(&self) -> &StoreReader {
+        &self.reader
+    }
+
     /// The index has these packs and chunks now.
     pub(super) fn release(
         &self,

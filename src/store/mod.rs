@@ -4,12 +4,15 @@
 //! what is new into packs in order; its uploader makes packs and index objects durable. In: [`StoreReader`]
 //! locates, opens, decodes and verifies. Nothing unverified leaves it.
 
+mod align;
+mod base;
 mod catalog;
 mod encode;
 mod error;
 mod fetch;
 mod known;
 mod lost;
+mod old_stream;
 mod pack;
 mod reader;
 mod recipe;
@@ -19,11 +22,13 @@ mod upload;
 mod vault;
 mod writer;
 
+pub use align::{Aligned, Aligner};
 pub use catalog::{CatalogBuilder, CatalogCursor, CatalogItem, Lost, check_child};
-pub use encode::{CodedSegment, Encoder, Segment, SegmentChunk};
+pub use encode::{CodedSegment, Encoder, NamedSegment, Segment, SegmentChunk};
 pub use error::StoreError;
 pub use fetch::{Deliver, Want};
 pub use known::Known;
+pub use old_stream::{OldRefs, OldStream, Piece};
 pub use pack::{PackView, verify_name};
 pub use reader::StoreReader;
 pub use recipe::{RecipeBuilder, RecipeCursor, RecipePart, check_level, check_total};

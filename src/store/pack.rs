@@ -1,11 +1,14 @@
 //! A pack being filled, and a pack's trailer read back.
 
+use std::collections::HashMap;
+
 use crate::codec::{self, SealKey};
 use crate::format::{
-    self, BlockRecord, ChunkRecord, Codec, FOOTER_LEN, Footer, HEADER_LEN, Header, PackContents,
-    PackKind, Salt, TAG_LEN, Trailer, padding_len,
+    self, BaseRef, BlockRecord, ChunkRecord, Codec, FOOTER_LEN, Footer, HEADER_LEN, Header,
+    PackContents, PackKind, Salt, TAG_LEN, Trailer, padding_len,
 };
-use crate::id::PackId;
+use crate::id::{ChunkId, PackId};
+use crate::index::Base;
 use crate::limits::{PACK_CHUNKS_MAX, PACK_LEN_MAX};
 
 use super::vault::decode_plain;
@@ -19,7 +22,17 @@ pub(super) struct PackBuilder {
     key: SealKey,
     bytes: Vec<u8>,
     contents: PackContents,
+    /// Where a base stands in the contents' table.
+    bases: HashMap<ChunkId, u32>,
     chunks: usize,
+}
+
+/// A coded block on its way into a pack.
+pub(super) struct NewBlock<'a> {
+    pub codec: Codec,
+    pub depth: u8,
+    pub bases: &'a [Base],
+    pub coded: &'a [u8],
 }
 
 /// A whole pack, its trailer read back and found equal.
@@ -41,7 +54,8 @@ impl PackBuilder {
         let (salt, key) = fresh().map_err(|e| StoreError::codec("new pack", e))?;
         room.clear();
         room.extend_from_slice(&Header { kind: kind.object(), salt }.encode());
-        Ok(Self { kind, key, bytes: room, contents: PackContents::default(), chunks: 0 })
+        let contents = PackContents::default();
+        Ok(Self { kind, key, bytes: room, contents, bases: HashMap::new(), chunks: 0 })
     }
 
     /// Whether it holds `target` bytes or as many chunks as a trailer may list.
@@ -52,10 +66,10 @@ impl PackBuilder {
     /// Seals a block; returns its stored length.
     pub fn add(
         &mut self,
-        codec: Codec,
+        block: NewBlock<'_>,
         chunks: Vec<ChunkRecord>,
-        coded: &[u8],
     ) -> Result<usize, StoreError> {
+        let NewBlock { codec, depth, bases, coded } = block;
         let sealed_len = coded.len() + TAG_LEN;
         let wrong = |e| StoreError::codec("new pack", e);
         let too_many = || wrong(codec::CodecError::Compress("too many or too long blocks".into()));
@@ -63,8 +77,8 @@ impl PackBuilder {
         let record = BlockRecord {
             sealed_len: u32::try_from(sealed_len).map_err(|_| too_many())?,
             codec,
-            depth: 0,
-            bases: Vec::new(),
+            depth,
+            bases: bases.iter().map(|base| self.base(base)).collect(),
             chunks,
         };
         let part = record.sealed_part(self.kind, ordinal);
@@ -77,6 +91,16 @@ impl PackBuilder {
         self.chunks += record.chunks.len();
         self.contents.blocks.push(record);
         Ok(sealed_len)
+    }
+
+    fn base(&mut self, base: &Base) -> BaseRef {
+        let table = &mut self.contents.bases;
+        let number = *self.bases.entry(base.id).or_insert_with(|| {
+            table.push(base.id);
+            // Far fewer than chunks, of which a pack has at most 65,536.
+            u32::try_from(table.len() - 1).unwrap_or(u32::MAX)
+        });
+        BaseRef { base: number, skip: base.skip, len: base.len }
     }
 
     /// Pads, appends the trailer, and reads back what a reader would read before anyone relies on it.

@@ -1,5 +1,7 @@
 //! Recipes of streams of any length, written and read a node at a time.
 
+use std::sync::Arc;
+
 use crate::format::{
     ChunkRef, Content, NodeRef, Recipe, RecipeChild, RecipeLeaf, RecipeNode, encode,
 };
@@ -67,8 +69,8 @@ impl RecipeBuilder {
 }
 
 /// Reads the references of one stream, in order, one leaf in memory.
-pub struct RecipeCursor<'a> {
-    reader: &'a StoreReader,
+pub struct RecipeCursor {
+    reader: Arc<StoreReader>,
     leaf: std::vec::IntoIter<ChunkRef>,
     /// Children still to visit, top level first.
     pending: Vec<std::vec::IntoIter<RecipeChild>>,
@@ -93,8 +95,8 @@ struct Awaited {
     total: Option<(u64, u64)>,
 }
 
-impl<'a> RecipeCursor<'a> {
-    pub fn new(reader: &'a StoreReader, content: &Content) -> Self {
+impl RecipeCursor {
+    pub fn new(reader: Arc<StoreReader>, content: &Content) -> Self {
         let (leaf, root, root_levels) = match &content.recipe {
             Recipe::Inline(refs) => (refs.clone(), None, 0),
             Recipe::Tree(root) => (Vec::new(), Some(root.node), root.levels),

@@ -10,7 +10,7 @@ use crate::format::{ChunkRecord, Codec, NodeRef, PackKind};
 use crate::limits::PACK_TARGET_MIN;
 
 use super::encode::CodedBlock;
-use super::pack::PackBuilder;
+use super::pack::{NewBlock, PackBuilder};
 use super::upload::{Uploaded, Uploader};
 use super::{CodedSegment, Encoder, StoreError, Uploads};
 
@@ -21,6 +21,9 @@ pub struct Written {
     /// Raw bytes of new data chunks, and what their blocks take in packs.
     pub new_bytes: u64,
     pub data_stored: u64,
+    /// As much of that as is coded against other chunks.
+    pub delta_bytes: u64,
+    pub delta_stored: u64,
     /// The same of catalog and recipe nodes.
     pub metadata_bytes: u64,
     pub metadata_stored: u64,
@@ -112,10 +115,20 @@ impl StoreWriter {
         let chunks: Vec<_> =
             refs.iter().map(|chunk| ChunkRecord { id: chunk.id, len: chunk.len }).collect();
         self.written.new_chunks += chunks.len() as u64;
-        self.written.new_bytes += chunks.iter().map(|chunk| u64::from(chunk.len)).sum::<u64>();
-        let coded = segment.block_bytes(block);
-        let stored = self.add(PackKind::Data, block.codec, chunks, coded)?;
+        let raw = chunks.iter().map(|chunk| u64::from(chunk.len)).sum::<u64>();
+        let coded = NewBlock {
+            codec: block.codec,
+            depth: block.depth,
+            bases: &block.bases,
+            coded: segment.block_bytes(block),
+        };
+        let stored = self.add(PackKind::Data, coded, chunks)?;
+        self.written.new_bytes += raw;
         self.written.data_stored += stored;
+        if block.codec == Codec::ZstdDelta {
+            self.written.delta_bytes += raw;
+            self.written.delta_stored += stored;
+        }
         Ok(())
     }
 
@@ -130,7 +143,8 @@ impl StoreWriter {
             .map_err(|e| StoreError::codec("new node", e))?;
         let (codec, coded) = if shrank { (Codec::Zstd, &*coded) } else { (Codec::Raw, node) };
         let chunk = ChunkRecord { id: reference.id, len: reference.len };
-        let stored = self.add(PackKind::Metadata, codec, vec![chunk], coded)?;
+        let block = NewBlock { codec, depth: 0, bases: &[], coded };
+        let stored = self.add(PackKind::Metadata, block, vec![chunk])?;
         self.written.metadata_bytes += node.len() as u64;
         self.written.metadata_stored += stored;
         Ok(stored_as)
@@ -139,9 +153,8 @@ impl StoreWriter {
     fn add(
         &mut self,
         kind: PackKind,
-        codec: Codec,
+        block: NewBlock<'_>,
         chunks: Vec<ChunkRecord>,
-        coded: &[u8],
     ) -> Result<u64, StoreError> {
         if self.packs.is_none() {
             return Err(StoreError::Poisoned);
@@ -158,7 +171,7 @@ impl StoreWriter {
                 PackBuilder::new(&self.encoder.vault, kind, spent.unwrap_or_default())?
             }
         };
-        let stored = pack.add(codec, chunks, coded)? as u64;
+        let stored = pack.add(block, chunks)? as u64;
         if pack.is_full(target) {
             self.send(pack)?;
         } else {

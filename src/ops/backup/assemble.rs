@@ -1,27 +1,54 @@
 //! The assembler: coded segments and steps, in order, to packs, recipes and the catalog.
 
+use std::collections::VecDeque;
+use std::sync::Arc;
+
 use crossbeam_channel::{Receiver, Sender};
 
 use crate::format::{Bytes, ChunkRef, Entry, TreeRoot};
 use crate::repo::WriteSession;
-use crate::store::{CatalogBuilder, RecipeBuilder, Segment, StoreWriter, Written};
+use crate::store::{
+    Aligned, Aligner, CatalogBuilder, Encoder, OldStream, RecipeBuilder, RecipeCursor, Segment,
+    StoreReader, StoreWriter, Written,
+};
 
 use super::super::OpError;
-use super::feed::Step;
-use super::segments::Batch;
+use super::feed::{OldContent, Step};
+use super::segments::{Batch, Coded, OnItsWay, spawned};
+
+/// Segments that are aligned and wait to be coded and stored, at most.
+const CODING_MAX: usize = 6;
 
 pub(super) struct Assembler {
     writer: StoreWriter,
+    encoder: Arc<Encoder>,
+    reader: Arc<StoreReader>,
     catalog: CatalogBuilder,
+    /// The stream whose chunks are aligned now, as it was.
+    old: Option<Follower>,
+    /// Segments being coded, in order.
+    coding: VecDeque<(Option<Coded>, Vec<Step>)>,
+    coding_max: usize,
     begun: Option<(Box<Entry>, RecipeBuilder)>,
     chunks: u64,
+}
+
+/// Follows an old stream.
+struct Follower {
+    aligner: Aligner,
+    whole: bool,
 }
 
 impl Assembler {
     pub fn new(session: &WriteSession<'_>, cut_key: &[u8; 32]) -> Self {
         Self {
             writer: session.store_writer(),
+            encoder: Arc::clone(session.encoder()),
+            reader: Arc::clone(session.reader()),
             catalog: CatalogBuilder::new(cut_key),
+            old: None,
+            coding: VecDeque::new(),
+            coding_max: rayon::current_num_threads().clamp(2, CODING_MAX),
             begun: None,
             chunks: 0,
         }
@@ -33,19 +60,91 @@ impl Assembler {
         batches: &Receiver<Batch>,
         spent: &Sender<Segment>,
     ) -> Result<(), OpError> {
-        for batch in batches {
-            let mut refs = Vec::new();
-            if let Some(coded) = batch.coded {
-                let mut segment = coded.recv().map_err(|_| OpError::Lost)??;
-                self.writer.add_segment(&segment)?;
-                refs = std::mem::take(&mut segment.refs);
-                // A full or abandoned return channel only means one more buffer is made.
-                let _ = spent.try_send(segment.into_spent());
+        loop {
+            // What waits is aligned first: all cores are to have something to code.
+            let next = match self.coding.len() {
+                0 => batches.recv().ok(),
+                len if len < self.coding_max => batches.try_recv().ok(),
+                _ => None,
+            };
+            if let Some(batch) = next {
+                self.begin(batch)?;
+            } else if let Some((coded, steps)) = self.coding.pop_front() {
+                self.assemble(coded, steps, spent)?;
+            } else {
+                return Ok(());
             }
-            let mut refs = refs.into_iter();
-            for step in batch.steps {
-                self.step(step, &mut refs)?;
+        }
+    }
+
+    /// Aligns a batch with the streams it is the new version of, and has it coded.
+    fn begin(&mut self, batch: Batch) -> Result<(), OpError> {
+        let Batch { segment, mut steps } = batch;
+        let coded = match segment {
+            Some(OnItsWay::Named(named)) => {
+                let mut named = named.recv().map_err(|_| OpError::Lost)?;
+                named.aligned = self.align(&named.refs, &mut steps);
+                let encoder = Arc::clone(&self.encoder);
+                Some(spawned(move || encoder.code(named)))
             }
+            Some(OnItsWay::Coded(coded)) => {
+                self.align(&[], &mut steps);
+                Some(coded)
+            }
+            None => {
+                self.align(&[], &mut steps);
+                None
+            }
+        };
+        self.coding.push_back((coded, steps));
+        Ok(())
+    }
+
+    fn align(&mut self, refs: &[ChunkRef], steps: &mut [Step]) -> Vec<Aligned> {
+        let (mut aligned, mut refs) = (Vec::with_capacity(refs.len()), refs.iter());
+        for step in steps {
+            match step {
+                Step::Begin(_, old) => {
+                    self.old = old.take().map(|OldContent { content, whole }| {
+                        let recipe = RecipeCursor::new(Arc::clone(&self.reader), &content);
+                        let aligner = Aligner::new(OldStream::new(Box::new(recipe)));
+                        Follower { aligner, whole }
+                    });
+                }
+                Step::Chunks(count) => {
+                    for chunk in refs.by_ref().take(*count) {
+                        let found = self.old.as_mut().map(|old| {
+                            let found = old.aligner.next(chunk);
+                            // Of a parent that is not whole the chunk may be gone.
+                            Aligned { is_old: found.is_old && old.whole, ..found }
+                        });
+                        aligned.push(found.unwrap_or_default());
+                    }
+                }
+                Step::End { .. } | Step::Drop => self.old = None,
+                Step::Whole(_) => {}
+            }
+        }
+        aligned
+    }
+
+    fn assemble(
+        &mut self,
+        coded: Option<Coded>,
+        steps: Vec<Step>,
+        spent: &Sender<Segment>,
+    ) -> Result<(), OpError> {
+        let mut refs = Vec::new();
+        if let Some(coded) = coded {
+            let mut segment = coded.recv().map_err(|_| OpError::Lost)??;
+            self.writer.add_segment(&segment)?;
+            refs = std::mem::take(&mut segment.refs);
+            // A full or abandoned return channel only means one more buffer is made.
+            let _ = spent.try_send(segment.into_spent());
+        }
+        let mut refs = refs.into_iter();
+        for step in steps {
+            self.step(step, &mut refs)?;
         }
         Ok(())
     }
@@ -57,7 +156,7 @@ impl Assembler {
     ) -> Result<(), OpError> {
         match step {
             Step::Whole(entry) => self.catalog.push(&mut self.writer, *entry)?,
-            Step::Begin(entry) => self.begun = Some((entry, RecipeBuilder::default())),
+            Step::Begin(entry, _) => self.begun = Some((entry, RecipeBuilder::default())),
             Step::Chunks(count) => {
                 let Some((_, recipe)) = &mut self.begun else { return Err(OpError::Lost) };
                 for chunk in refs.by_ref().take(count) {

@@ -1,12 +1,12 @@
 //! The feeder: pulls entries, decides what is unchanged, reads and cuts the rest into segments.
 
-use crate::format::{Bytes, Entry, EntryPath, Problem};
+use crate::format::{Bytes, Content, Entry, EntryPath, Problem};
 use crate::progress::{Cancel, Event, Observer};
 use crate::source::{Body, BodyStatus, Item, Session, SourceEntry, SourceError};
 
 use super::super::OpError;
 use super::Problems;
-use super::parent::ParentCursor;
+use super::parent::{Old, ParentCursor};
 use super::segments::Segments;
 
 /// One source, opened.
@@ -20,14 +20,21 @@ pub(super) struct SourceFeed {
 pub(super) enum Step {
     /// An entry that is complete as it is.
     Whole(Box<Entry>),
-    /// An entry whose bytes follow.
-    Begin(Box<Entry>),
+    /// An entry whose bytes follow, and what it was.
+    Begin(Box<Entry>, Option<OldContent>),
     /// That many chunks of the entry begun.
     Chunks(usize),
     /// The entry begun is read; whether its token still holds.
     End { keep_token: bool },
     /// The entry begun is given up.
     Drop,
+}
+
+/// The bytes of an entry as the parent has them.
+pub(super) struct OldContent {
+    pub content: Content,
+    /// Whether everything the parent refers to is known to be there.
+    pub whole: bool,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -102,14 +109,18 @@ impl<'a> Feed<'a> {
         let Some(body) = body else {
             return self.whole(entry);
         };
-        if let Some(old) = parent.as_mut().and_then(|parent| parent.unchanged(&entry)) {
-            entry.content = old.content;
-            self.fed.counts.unchanged += 1;
-            self.observer.on(Event::Bytes(entry.len()));
-            return self.whole(entry);
-        }
+        let old = match parent.as_mut().and_then(|parent| parent.find(&entry)) {
+            Some(Old::Unchanged(content)) => {
+                entry.content = content;
+                self.fed.counts.unchanged += 1;
+                self.observer.on(Event::Bytes(entry.len()));
+                return self.whole(entry);
+            }
+            Some(Old::Changed { content, whole }) => Some(OldContent { content, whole }),
+            None => None,
+        };
         match body.open() {
-            Ok(body) => self.body(entry, body),
+            Ok(body) => self.body(entry, old, body),
             Err(SourceError::Interrupted) => Err(OpError::Interrupted),
             Err(error) => {
                 self.problem_with(&entry.path, &error.to_string());
@@ -126,9 +137,14 @@ impl<'a> Feed<'a> {
     }
 
     /// Reads a stream to its end.
-    fn body(&mut self, entry: Entry, mut body: Box<dyn Body>) -> Result<(), OpError> {
+    fn body(
+        &mut self,
+        entry: Entry,
+        old: Option<OldContent>,
+        mut body: Box<dyn Body>,
+    ) -> Result<(), OpError> {
         let path = entry.path.clone();
-        self.segments.step(Step::Begin(Box::new(entry)))?;
+        self.segments.begin(entry, old)?;
         let outcome = match self.segments.read(&mut *body)? {
             Ok(len) => {
                 self.fed.counts.read_bytes += len;

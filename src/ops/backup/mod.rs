@@ -106,10 +106,7 @@ fn take(
     let prefixes = describe::prefixes(sources);
     // Its time is that of the beginning: what changes while it runs is newer than the snapshot.
     let template = describe::manifest(repository.identity(), sources, options);
-    let snapshots = match options.force_read {
-        true => Vec::new(),
-        false => repository.snapshots()?.0,
-    };
+    let snapshots = repository.snapshots()?.0;
     let mut records = Vec::new();
     let mut feeds = Vec::new();
     for (source, prefix) in sources.iter().zip(prefixes) {
@@ -124,7 +121,8 @@ fn take(
             properties: Vec::new(),
         });
         let opened = source.open(cancel)?;
-        let parent = parent.map(|parent| parent_cursor(session, parent, &about, &prefix));
+        let by_token = !options.force_read;
+        let parent = parent.map(|parent| parent_cursor(session, parent, &about, &prefix, by_token));
         feeds.push(SourceFeed { session: opened, prefix, parent });
     }
     drop(snapshots);
@@ -156,11 +154,12 @@ fn parent_cursor(
     parent: Snapshot,
     about: &crate::source::Description,
     prefix: &EntryPath,
+    by_token: bool,
 ) -> ParentCursor {
     let same = |source: &&SourceRecord| source.kind == about.kind && source.url == about.url;
     let old = parent.manifest.sources.iter().find(same);
     let old_prefix = old.map(|source| source.prefix.clone()).unwrap_or_default();
-    ParentCursor::new(session, parent, old_prefix, prefix.clone())
+    ParentCursor::new(session, parent, [old_prefix, prefix.clone()], by_token)
 }
 
 struct Done {
@@ -236,9 +235,9 @@ fn statistics(counts: &feed::Counts, written: &Written, chunks: u64) -> Statisti
         chunks,
         new_chunks: written.new_chunks,
         new_bytes: written.new_bytes,
-        plain_stored: written.data_stored,
-        delta_bytes: 0,
-        delta_stored: 0,
+        plain_stored: written.data_stored - written.delta_stored,
+        delta_bytes: written.delta_bytes,
+        delta_stored: written.delta_stored,
         metadata_bytes: written.metadata_bytes,
         metadata_stored: written.metadata_stored,
         duration_ms: 0,

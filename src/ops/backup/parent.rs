@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::format::{Entry, EntryPath};
+use crate::format::{Content, Entry, EntryPath};
 use crate::repo::{Snapshot, SnapshotView, WriteSession};
 use crate::store::{CatalogItem, Encoder, RecipePart, StoreError};
 
@@ -12,9 +12,20 @@ pub(super) struct ParentCursor {
     encoder: Arc<Encoder>,
     /// Whether everything the parent refers to is known to be there (design section 7).
     whole: bool,
+    /// Whether an equal token says that the bytes are equal.
+    by_token: bool,
     old_prefix: EntryPath,
     new_prefix: EntryPath,
     window: Window,
+}
+
+/// An entry as the parent has it.
+pub(super) enum Old {
+    /// Its bytes can be taken over as they are: equal kind and token, and every chunk still there.
+    Unchanged(Option<Content>),
+    /// Its bytes must be read; they are likely to be much like these. Whether everything the parent refers to
+    /// is known to be there.
+    Changed { content: Content, whole: bool },
 }
 
 /// Entries read ahead. The cursor into the catalog lives for one leaf's worth only: it borrows the view.
@@ -32,8 +43,8 @@ impl ParentCursor {
     pub fn new(
         session: &WriteSession<'_>,
         parent: Snapshot,
-        old_prefix: EntryPath,
-        new_prefix: EntryPath,
+        [old_prefix, new_prefix]: [EntryPath; 2],
+        by_token: bool,
     ) -> Self {
         let reader = Arc::clone(session.reader());
         let whole = session.is_whole(&parent.id);
@@ -44,34 +55,38 @@ impl ParentCursor {
             view: SnapshotView::new(parent.id, parent.manifest, reader),
             encoder: Arc::clone(session.encoder()),
             whole,
+            by_token,
             old_prefix,
             new_prefix,
             window: Window::default(),
         }
     }
 
-    /// The parent's entry at `path` (of the new snapshot), if its bytes can be taken over as they are:
-    /// equal kind and token, and every chunk still there.
-    pub fn unchanged(&mut self, entry: &Entry) -> Option<Entry> {
-        if entry.token.is_empty() || self.window.broken {
+    /// What the parent has at the entry's path.
+    pub fn find(&mut self, entry: &Entry) -> Option<Old> {
+        if self.window.broken {
             return None;
         }
         let old_path = self.old_path(&entry.path)?;
-        let found = self.find(&old_path).unwrap_or_else(|error| {
+        let found = self.look_for(&old_path).unwrap_or_else(|error| {
             // A damaged parent costs reading everything again, nothing more.
             tracing::warn!("parent {} cannot be read on: {error}", self.view.id);
             self.window.broken = true;
             None
         })?;
-        let same = found.kind == entry.kind && found.token == entry.token;
-        (same && self.is_there(&found)).then_some(found)
+        let same = self.by_token && !entry.token.is_empty() && found.token == entry.token;
+        if same && found.kind == entry.kind && self.is_there(&found) {
+            return Some(Old::Unchanged(found.content));
+        }
+        let content = found.content.filter(|content| content.len > 0)?;
+        Some(Old::Changed { content, whole: self.whole })
     }
 
     fn old_path(&self, path: &EntryPath) -> Option<EntryPath> {
         self.old_prefix.join(path.strip(&self.new_prefix)?.as_bytes()).ok()
     }
 
-    fn find(&mut self, path: &EntryPath) -> Result<Option<Entry>, StoreError> {
+    fn look_for(&mut self, path: &EntryPath) -> Result<Option<Entry>, StoreError> {
         loop {
             match self.window.entries.front() {
                 Some(entry) if entry.path < *path => drop(self.window.entries.pop_front()),

@@ -8,19 +8,28 @@ use std::sync::Arc;
 use crossbeam_channel::{Receiver, Sender};
 
 use crate::chunk::{Cutter, Guess};
+use crate::format::Entry;
 use crate::progress::{Cancel, Event, Observer};
 use crate::repo::WriteSession;
 use crate::source::Body;
-use crate::store::{CodedSegment, Encoder, Segment, SegmentChunk, StoreError};
+use crate::store::{CodedSegment, Encoder, NamedSegment, Segment, SegmentChunk, StoreError};
 
 use super::super::OpError;
-use super::feed::Step;
+use super::feed::{OldContent, Step};
 
 /// A segment on its way through the pool, and what to do with it.
 pub(super) struct Batch {
-    pub coded: Option<Receiver<Result<CodedSegment, StoreError>>>,
+    pub segment: Option<OnItsWay>,
     pub steps: Vec<Step>,
 }
+
+pub(super) enum OnItsWay {
+    /// Some of it belongs to streams that the parent has, too: it is named, then aligned, then coded.
+    Named(Receiver<NamedSegment>),
+    Coded(Coded),
+}
+
+pub(super) type Coded = Receiver<Result<CodedSegment, StoreError>>;
 
 pub(super) struct Segments<'a> {
     cutter: Arc<Cutter>,
@@ -34,6 +43,9 @@ pub(super) struct Segments<'a> {
     headroom: usize,
     capacity: usize,
     current: Segment,
+    /// Whether the stream being read has an old self; whether any in the current segment has.
+    stream_is_old: bool,
+    segment_is_old: bool,
     /// Bytes of the current segment up to here hold something; up to `cut` they are cut.
     filled: usize,
     cut: usize,
@@ -50,6 +62,7 @@ pub(super) struct Segments<'a> {
 /// A segment cut from `from` on, wherever its first chunk really begins.
 struct Guessed {
     segment: Segment,
+    is_old: bool,
     from: usize,
     guess: Guess,
 }
@@ -91,6 +104,8 @@ impl<'a> Segments<'a> {
             headroom,
             capacity,
             current: Segment::with_len(capacity),
+            stream_is_old: false,
+            segment_is_old: false,
             filled: headroom,
             cut: headroom,
             guessing: VecDeque::new(),
@@ -100,6 +115,13 @@ impl<'a> Segments<'a> {
             chunks_begun: 0,
         };
         (segments, to_assembler, give_back)
+    }
+
+    /// A stream begins.
+    pub fn begin(&mut self, entry: Entry, old: Option<OldContent>) -> Result<(), OpError> {
+        self.stream_is_old = old.is_some();
+        self.segment_is_old |= self.stream_is_old;
+        self.step(Step::Begin(Box::new(entry), old))
     }
 
     pub fn step(&mut self, step: Step) -> Result<(), OpError> {
@@ -145,22 +167,20 @@ impl<'a> Segments<'a> {
         if self.guessing.is_empty() && self.cut == self.filled {
             return self.dispatch();
         }
-        let (from, segment) = (self.cut, self.take_current());
-        let (done, guessed) = crossbeam_channel::bounded(1);
+        let (from, is_old, segment) = (self.cut, self.segment_is_old, self.take_current());
         let cutter = Arc::clone(&self.cutter);
-        rayon::spawn(move || {
+        self.guessing.push_back(spawned(move || {
             let guess = cutter.guess(&segment.bytes, from);
-            // Nobody waits any more when the backup was given up.
-            let _ = done.send(Guessed { segment, from, guess });
-        });
-        self.guessing.push_back(guessed);
+            Guessed { segment, is_old, from, guess }
+        }));
         if self.guessing.len() > self.guessing_max { self.confirm() } else { Ok(()) }
     }
 
     /// Cuts the oldest segment truly, with the help of its guess, and sends it on.
     fn confirm(&mut self) -> Result<(), OpError> {
         let Some(guessed) = self.guessing.pop_front() else { return Ok(()) };
-        let Guessed { mut segment, from, guess } = guessed.recv().map_err(|_| OpError::Lost)?;
+        let Guessed { mut segment, is_old, from, guess } =
+            guessed.recv().map_err(|_| OpError::Lost)?;
         let start = self.put_carry(&mut segment, from)?;
         let mut end = start;
         self.cutter.confirm(&segment.bytes, start, &guess, |start, found| {
@@ -169,7 +189,7 @@ impl<'a> Segments<'a> {
             end = start + found.len;
         });
         self.carry.extend_from_slice(segment.bytes.get(end..).unwrap_or_default());
-        self.send(segment)
+        self.send(segment, is_old)
     }
 
     /// Where the segment's first uncut byte is, once what was left before it lies in front of it.
@@ -210,8 +230,8 @@ impl<'a> Segments<'a> {
         if self.current.chunks.is_empty() {
             return self.send_steps(None);
         }
-        let segment = self.take_current();
-        self.send(segment)
+        let (is_old, segment) = (self.segment_is_old, self.take_current());
+        self.send(segment, is_old)
     }
 
     fn take_current(&mut self) -> Segment {
@@ -219,32 +239,41 @@ impl<'a> Segments<'a> {
         let next = self.spent.try_recv().unwrap_or_else(|_| Segment::with_len(capacity));
         self.filled = self.headroom;
         self.cut = self.headroom;
+        self.segment_is_old = self.stream_is_old;
         std::mem::replace(&mut self.current, next)
     }
 
-    fn send(&mut self, segment: Segment) -> Result<(), OpError> {
+    fn send(&mut self, segment: Segment, is_old: bool) -> Result<(), OpError> {
         if segment.chunks.is_empty() {
             return self.send_steps(None);
         }
-        let (done, result) = crossbeam_channel::bounded(1);
         let encoder = Arc::clone(&self.encoder);
-        rayon::spawn(move || {
-            let _ = done.send(encoder.encode(segment));
-        });
-        self.send_steps(Some(result))
+        let on_its_way = if is_old {
+            OnItsWay::Named(spawned(move || encoder.name(segment)))
+        } else {
+            OnItsWay::Coded(spawned(move || encoder.encode(segment)))
+        };
+        self.send_steps(Some(on_its_way))
     }
 
-    fn send_steps(
-        &mut self,
-        coded: Option<Receiver<Result<CodedSegment, StoreError>>>,
-    ) -> Result<(), OpError> {
+    fn send_steps(&mut self, segment: Option<OnItsWay>) -> Result<(), OpError> {
         if self.chunks_begun > 0 {
             self.steps.push(Step::Chunks(std::mem::take(&mut self.chunks_begun)));
         }
         let steps = std::mem::take(&mut self.steps);
-        if coded.is_none() && steps.is_empty() {
+        if segment.is_none() && steps.is_empty() {
             return Ok(());
         }
-        self.batches.send(Batch { coded, steps }).map_err(|_| OpError::Interrupted)
+        self.batches.send(Batch { segment, steps }).map_err(|_| OpError::Interrupted)
     }
+}
+
+/// Done on the pool; the result comes through a channel.
+pub(super) fn spawned<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Receiver<T> {
+    let (done, result) = crossbeam_channel::bounded(1);
+    rayon::spawn(move || {
+        // Nobody waits any more when the backup was given up.
+        let _ = done.send(work());
+    });
+    result
 }

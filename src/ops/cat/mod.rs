@@ -80,7 +80,7 @@ fn fetch_all(view: &SnapshotView, content: &Content, pieces: Sender<Piece>, canc
     }
 }
 
-fn next_wants(recipe: &mut RecipeCursor<'_>) -> (Vec<Want<usize>>, Option<StoreError>) {
+fn next_wants(recipe: &mut RecipeCursor) -> (Vec<Want<usize>>, Option<StoreError>) {
     let (mut wants, mut bytes) = (Vec::new(), 0);
     while bytes < PIECE_BYTES && wants.len() < PIECE_WANTS {
         match recipe.next_ref() {

@@ -1,0 +1,172 @@
+//! What a new chunk is coded against: the bytes of old chunks, verified, from copies that are not too deep.
+//!
+//! A chain of deltas costs one decode a link. Where one is as long as it may get, the new chunk is coded
+//! against an ancestor further back: that delta is larger, but the chain is short again.
+
+use std::sync::Arc;
+
+use crate::format::ChunkRef;
+use crate::index::{Base, Location};
+use crate::limits::BLOCK_RAW_MAX;
+
+use super::{Known, Piece, StoreError};
+
+/// Bases ready to be coded against.
+pub(super) struct Gathered {
+    pub bytes: Vec<u8>,
+    pub bases: Vec<Base>,
+    /// Of the block that is coded against them.
+    pub depth: u8,
+}
+
+/// Finds and reads bases. Shared by all threads.
+pub(super) struct Bases {
+    known: Arc<Known>,
+    /// How many decodes a new block may take before its own; 0 for no deltas at all.
+    depth_max: u8,
+}
+
+/// Old chunks that one block may be coded against.
+const BASES_MAX: usize = 32;
+
+/// A base, and the copy of its chunk that counts.
+#[derive(Clone, Copy)]
+struct Found {
+    base: Base,
+    at: Location,
+}
+
+impl Bases {
+    pub fn new(known: Arc<Known>, depth_max: u8) -> Self {
+        Self { known, depth_max }
+    }
+
+    /// What to code `chunk` against, where these pieces of an old stream stand in its place. `None`: by itself.
+    pub fn gather(
+        &self,
+        pieces: &[Piece],
+        chunk: &ChunkRef,
+    ) -> Result<Option<Gathered>, StoreError> {
+        if self.depth_max == 0 {
+            return Ok(None);
+        }
+        let mut found = Vec::new();
+        for piece in pieces.iter().take(BASES_MAX) {
+            let base = Base { id: piece.id, skip: piece.skip, len: piece.len };
+            found.extend(self.find(base, u8::MAX)?);
+        }
+        let limit = self.limit_for(chunk);
+        if depth_of(&found) >= limit {
+            found = match self.further_back(found, limit)? {
+                Some(found) => found,
+                None => return Ok(None),
+            };
+        }
+        self.read(&found)
+    }
+
+    /// Chains are not allowed the same depth everywhere, or all would have to be begun anew on the same night.
+    /// How a chunk ends outlives edits inside it, so a chain keeps its limit.
+    fn limit_for(&self, chunk: &ChunkRef) -> u8 {
+        let [a, ..] = chunk.end;
+        self.depth_max - a % (self.depth_max / 4 + 1)
+    }
+
+    /// The shallowest copy that counts, if it takes fewer decodes than `depth`.
+    fn find(&self, base: Base, depth: u8) -> Result<Option<Found>, StoreError> {
+        let at = self.known.shallowest(&base.id)?.filter(|at| at.depth < depth);
+        let fits =
+            |at: &Location| base.skip.checked_add(base.len).is_some_and(|end| end <= at.chunk_len);
+        Ok(at.filter(fits).map(|at| Found { base, at }))
+    }
+
+    /// The ancestors that cost least over the nights a chain can then go on: `limit` less their depth. What a
+    /// delta against them costs is what the deltas since then cost together.
+    fn further_back(&self, from: Vec<Found>, limit: u8) -> Result<Option<Vec<Found>>, StoreError> {
+        let hop = deepest(&from).map(|found| u64::from(found.at.sealed_len)).sum::<u64>();
+        let (mut current, mut cost) = (from, hop);
+        let mut best: Option<(f64, Vec<Found>)> = None;
+        loop {
+            let depth = depth_of(&current);
+            if depth < limit {
+                let nights = f64::from(limit - depth);
+                let rate = (cost as f64 + hop as f64 * (nights - 1.0)) / nights;
+                if best.as_ref().is_none_or(|(least, _)| rate < *least) {
+                    best = Some((rate, current.clone()));
+                }
+            }
+            if depth == 0 {
+                break;
+            }
+            let older = self.one_hop_back(&current, depth)?;
+            if older.len() > BASES_MAX || depth_of(&older) >= depth {
+                break;
+            }
+            cost += deepest(&current).map(|found| u64::from(found.at.sealed_len)).sum::<u64>();
+            current = older;
+        }
+        Ok(best.map(|(_, found)| found))
+    }
+
+    /// The same place one decode earlier: the deepest are replaced by what they are coded against.
+    fn one_hop_back(&self, from: &[Found], depth: u8) -> Result<Vec<Found>, StoreError> {
+        let mut older: Vec<Found> = Vec::new();
+        for found in from {
+            if found.at.depth < depth {
+                join(&mut older, *found);
+                continue;
+            }
+            for base in self.known.reader().bases(&found.at)? {
+                if let Some(found) = self.find(base, depth)? {
+                    join(&mut older, found);
+                }
+            }
+        }
+        Ok(older)
+    }
+
+    /// A base that cannot be read is left out: what is new is then stored without it.
+    fn read(&self, found: &[Found]) -> Result<Option<Gathered>, StoreError> {
+        let mut gathered = Gathered { bytes: Vec::new(), bases: Vec::new(), depth: 0 };
+        for Found { base, at } in found {
+            let chunk = match self.known.reader().chunk(&base.id) {
+                Ok(chunk) => chunk,
+                Err(error) if error.is_general() => return Err(error),
+                Err(error) => {
+                    tracing::warn!("chunk {} is no base: {error}", base.id);
+                    continue;
+                }
+            };
+            let end = base.skip as usize + base.len as usize;
+            let Some(part) = chunk.get(base.skip as usize..end) else { continue };
+            if gathered.bytes.len() + part.len() > BLOCK_RAW_MAX {
+                break;
+            }
+            gathered.bytes.extend_from_slice(part);
+            gathered.bases.push(*base);
+            gathered.depth = gathered.depth.max(at.depth + 1);
+        }
+        Ok((!gathered.bases.is_empty()).then_some(gathered))
+    }
+}
+
+fn depth_of(found: &[Found]) -> u8 {
+    found.iter().map(|found| found.at.depth).max().unwrap_or(0)
+}
+
+fn deepest(found: &[Found]) -> impl Iterator<Item = &Found> {
+    let depth = depth_of(found);
+    found.iter().filter(move |found| depth > 0 && found.at.depth == depth)
+}
+
+/// Parts of one chunk become one part: neighbours share what they are coded against.
+fn join(to: &mut Vec<Found>, new: Found) {
+    match to.iter_mut().find(|found| found.base.id == new.base.id) {
+        Some(Found { base, .. }) => {
+            let end = (base.skip + base.len).max(new.base.skip + new.base.len);
+            base.skip = base.skip.min(new.base.skip);
+            base.len = end - base.skip;
+        }
+        None => to.push(new),
+    }
+}

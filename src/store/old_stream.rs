@@ -1,0 +1,149 @@
+//! A stream as the parent snapshot has it: its recipe, a bounded window of it at a time.
+
+use std::collections::{HashMap, VecDeque};
+use std::ops::Range;
+
+use crate::cut::CutKind;
+use crate::format::ChunkRef;
+use crate::id::ChunkId;
+use crate::limits::BLOCK_RAW_MAX;
+
+use super::RecipeCursor;
+
+/// Part of an old chunk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Piece {
+    pub id: ChunkId,
+    pub skip: u32,
+    pub len: u32,
+    /// Of the whole chunk.
+    pub chunk_len: u32,
+}
+
+/// Where the references come from.
+pub trait OldRefs: Send {
+    /// The next reference, `None` at the end or where the recipe cannot be read on.
+    fn next(&mut self) -> Option<ChunkRef>;
+}
+
+impl OldRefs for RecipeCursor {
+    fn next(&mut self) -> Option<ChunkRef> {
+        // A damaged parent costs space, nothing more.
+        self.next_ref().unwrap_or_else(|error| {
+            tracing::warn!("what is new is stored without its old self from here on: {error}");
+            None
+        })
+    }
+}
+
+impl OldRefs for std::vec::IntoIter<ChunkRef> {
+    fn next(&mut self) -> Option<ChunkRef> {
+        Iterator::next(self)
+    }
+}
+
+/// References looked at together: 2 GiB of stream at the usual chunk size, some 4 MiB of memory.
+const WINDOW: usize = 32 * 1024;
+
+/// A window of the old stream's references, found by place, by id and by how they end.
+pub struct OldStream {
+    refs: Box<dyn OldRefs>,
+    window: VecDeque<(i64, ChunkRef)>,
+    /// Where the window ends in the old stream.
+    end: i64,
+    is_read: bool,
+    by_id: HashMap<ChunkId, Vec<i64>>,
+    by_end: HashMap<([u8; 4], CutKind), Vec<i64>>,
+}
+
+impl OldStream {
+    pub fn new(refs: Box<dyn OldRefs>) -> Self {
+        let (by_id, by_end) = Default::default();
+        Self { refs, window: VecDeque::new(), end: 0, is_read: false, by_id, by_end }
+    }
+
+    /// Moves the window so that `place` is in it, with as much before as after it, where there is so much.
+    pub fn show(&mut self, place: i64) {
+        while !self.is_read {
+            if self.window.len() < WINDOW {
+                self.read();
+            } else if self.window.get(WINDOW / 2).is_some_and(|(start, _)| *start < place) {
+                self.forget_half();
+            } else {
+                return;
+            }
+        }
+    }
+
+    fn read(&mut self) {
+        let Some(chunk) = self.refs.next() else {
+            self.is_read = true;
+            return;
+        };
+        self.window.push_back((self.end, chunk));
+        self.end += i64::from(chunk.len);
+        self.enter(&chunk, self.end);
+    }
+
+    fn enter(&mut self, chunk: &ChunkRef, end: i64) {
+        self.by_id.entry(chunk.id).or_default().push(end);
+        self.by_end.entry((chunk.end, chunk.cut)).or_default().push(end);
+    }
+
+    fn forget_half(&mut self) {
+        self.window.drain(..WINDOW / 2);
+        self.by_id.clear();
+        self.by_end.clear();
+        for at in 0..self.window.len() {
+            if let Some((start, chunk)) = self.window.get(at).copied() {
+                self.enter(&chunk, start + i64::from(chunk.len));
+            }
+        }
+    }
+
+    /// Where chunks with this id end.
+    pub fn ends_of(&self, id: &ChunkId) -> &[i64] {
+        self.by_id.get(id).map_or(&[], Vec::as_slice)
+    }
+
+    /// Where chunks end that were cut for the same reason behind the same bytes.
+    pub fn ends_like(&self, chunk: &ChunkRef) -> &[i64] {
+        self.by_end.get(&(chunk.end, chunk.cut)).map_or(&[], Vec::as_slice)
+    }
+
+    /// The chunks that these ranges of the old stream consist of, in their order, without repetition, and not
+    /// more than a block may have as base.
+    pub fn pieces(&self, ranges: &[Range<i64>]) -> Vec<Piece> {
+        let mut room = BLOCK_RAW_MAX as u64;
+        let mut pieces: Vec<Piece> = Vec::new();
+        for range in apart(ranges) {
+            let before = self
+                .window
+                .partition_point(|(start, chunk)| start + i64::from(chunk.len) <= range.start);
+            for (start, chunk) in self.window.iter().skip(before) {
+                let (from, to) =
+                    (range.start.max(*start), (*start + i64::from(chunk.len)).min(range.end));
+                let Ok(len) = u32::try_from(to - from) else { break };
+                if len == 0 || u64::from(len) > room {
+                    break;
+                }
+                room -= u64::from(len);
+                // Within the chunk, so within 4 MiB.
+                let skip = u32::try_from(from - start).unwrap_or(0);
+                pieces.push(Piece { id: chunk.id, skip, len, chunk_len: chunk.len });
+            }
+        }
+        pieces
+    }
+}
+
+/// Two ranges as they are, or as one where they overlap.
+fn apart(ranges: &[Range<i64>]) -> Vec<Range<i64>> {
+    match ranges {
+        [a, b] if a.start <= b.end && b.start <= a.end => {
+            let both = a.start.min(b.start)..a.end.max(b.end);
+            Vec::from([both])
+        }
+        _ => ranges.to_vec(),
+    }
+}
