@@ -23,7 +23,7 @@ docs: setup
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --release --locked --no-deps
 
 bench: setup
-	$(CARGO) bench --locked --bench speed --bench memory --no-fail-fast
+	$(CARGO) bench --locked --bench speed --bench memory --bench nights --no-fail-fast
 
 licences:
 	@sh scripts/licences.sh

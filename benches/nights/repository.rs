@@ -1,0 +1,164 @@
+//! A process of its own that has a repository open, so that its peak memory is restow's and not that of the data's
+//! making: it takes and restores snapshots as the lines on its standard input say, and answers with a line each.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use restow::codec::{KdfCost, Secret};
+use restow::format::Statistics;
+use restow::id::SnapshotId;
+use restow::ops::{BackupOptions, RestoreOptions, backup, restore};
+use restow::progress::{Cancel, Silent};
+use restow::repo::{CreateOptions, Identity, OpenOptions, Repository, SnapshotView, create};
+use restow::source::Exporter;
+use restow::source::files::{self, FolderExporter, FolderImporter, FolderOptions};
+use restow::source::sqlite::{SqliteExporter, SqliteOptions};
+use restow::storage::Local;
+use serde::{Deserialize, Serialize};
+
+/// The peak is in bytes, and of the process so far.
+#[derive(Serialize, Deserialize)]
+pub struct Taken {
+    pub seconds: f64,
+    pub peak: u64,
+    pub statistics: Statistics,
+}
+
+#[derive(Serialize, Deserialize)]
+pub struct Restored {
+    pub seconds: f64,
+    pub peak: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+enum Order {
+    Take,
+    /// The snapshot of that night, into a folder below the home.
+    Restore(usize, String),
+}
+
+/// The other process, as its parent sees it.
+pub struct Opened {
+    process: Child,
+    orders: ChildStdin,
+    answers: BufReader<ChildStdout>,
+}
+
+impl Opened {
+    /// `home` has the source in `source` and gets the repository in `repository`.
+    pub fn start(home: &Path) -> Self {
+        let mut process = Command::new(std::env::current_exe().unwrap())
+            .arg("child")
+            .arg(home)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let orders = process.stdin.take().unwrap();
+        let answers = BufReader::new(process.stdout.take().unwrap());
+        Self { process, orders, answers }
+    }
+
+    fn ask<T: for<'a> Deserialize<'a>>(&mut self, order: &Order) -> T {
+        writeln!(self.orders, "{}", serde_json::to_string(order).unwrap()).unwrap();
+        let mut line = String::new();
+        self.answers.read_line(&mut line).unwrap();
+        serde_json::from_str(&line).expect("the process with the repository ended early")
+    }
+
+    pub fn take(&mut self) -> Taken {
+        self.ask(&Order::Take)
+    }
+
+    pub fn restore(&mut self, night: usize, folder: &str) -> Restored {
+        self.ask(&Order::Restore(night, folder.to_owned()))
+    }
+
+    pub fn end(self) {
+        let Self { mut process, orders, .. } = self;
+        drop(orders);
+        assert!(process.wait().unwrap().success());
+    }
+}
+
+/// What runs in the other process.
+pub fn serve(home: &Path) {
+    let repository = make(home);
+    let mut ids = Vec::new();
+    for line in std::io::stdin().lock().lines() {
+        let order: Order = serde_json::from_str(&line.unwrap()).unwrap();
+        let answer = match order {
+            Order::Take => {
+                let (id, taken) = take(&repository, home);
+                ids.push(id);
+                serde_json::to_string(&taken)
+            }
+            Order::Restore(night, folder) => {
+                let started = Instant::now();
+                bring_back(&repository, ids[night], &home.join(folder));
+                let seconds = started.elapsed().as_secs_f64();
+                serde_json::to_string(&Restored { seconds, peak: peak() })
+            }
+        };
+        println!("{}", answer.unwrap());
+    }
+}
+
+fn make(home: &Path) -> Repository {
+    let storage = Arc::new(Local::create(home.join("repository")).unwrap());
+    let secret = Secret::Passphrase("bench".into());
+    let kdf = KdfCost { memory_kib: 8, passes: 1, lanes: 1 };
+    let options = CreateOptions { kdf, ..CreateOptions::default() };
+    let identity = Identity::of_this_process();
+    create(&*storage, &secret, &options, &identity).unwrap();
+    let cache = OpenOptions { cache: Some(home.join("cache")) };
+    Repository::open(storage, &secret, identity, cache).unwrap()
+}
+
+/// A database that stands alone in the folder is backed up as one.
+fn exporter(home: &Path) -> Box<dyn Exporter> {
+    let source = home.join("source");
+    let mut files = std::fs::read_dir(&source).unwrap().map(|file| file.unwrap().path());
+    match files.find(|file| file.extension().is_some_and(|ending| ending == "db")) {
+        Some(database) => {
+            let options = SqliteOptions { temp_dir: Some(home.into()), ..SqliteOptions::default() };
+            Box::new(SqliteExporter::new(database, options).unwrap())
+        }
+        None => {
+            // A night is no minute: what was not touched since the last one is not read again.
+            let options =
+                FolderOptions { settle: Some(Duration::ZERO), ..FolderOptions::default() };
+            Box::new(FolderExporter::new(source, options).unwrap())
+        }
+    }
+}
+
+fn take(repository: &Repository, home: &Path) -> (SnapshotId, Taken) {
+    // What was just written is not to be written out while the clock runs.
+    rustix::fs::syncfs(std::fs::File::open(home).unwrap()).unwrap();
+    let started = Instant::now();
+    let (options, cancel) = (BackupOptions::default(), Cancel::new());
+    let report = backup(repository, &[&*exporter(home)], &options, &Silent, &cancel).unwrap();
+    let seconds = started.elapsed().as_secs_f64();
+    let statistics = report.manifest.statistics;
+    (report.id.unwrap(), Taken { seconds, peak: peak(), statistics })
+}
+
+fn bring_back(repository: &Repository, id: SnapshotId, target: &Path) {
+    let index = repository.load_index().unwrap();
+    let manifest = repository.manifest(&id).unwrap();
+    let view = SnapshotView::new(id, manifest, repository.reader(&index));
+    let importer = FolderImporter::new(target, files::RestoreOptions::default()).unwrap();
+    let all = RestoreOptions::default();
+    restore(&view, Box::new(importer), &all, &Silent, &Cancel::new()).unwrap();
+}
+
+/// The most memory this process ever had, in bytes (`VmHWM` of proc(5)).
+fn peak() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
+}
