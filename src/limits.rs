@@ -20,12 +20,14 @@ pub const FINGERPRINT_WINDOW: usize = 64;
 
 /// Consecutive small new chunks share a block up to this many raw bytes.
 pub const BLOCK_RAW_TARGET: usize = 128 * KIB;
+/// Likewise chunks coded against what they were.
+pub const DELTA_RAW_TARGET: usize = 256 * KIB;
 /// No block decodes to more than this.
 pub const BLOCK_RAW_MAX: usize = 8 * MIB;
 /// No block names more bases than this.
 pub const BLOCK_BASES_MAX: usize = 1024;
 /// A writer's default delta depth, and the most a reader follows.
-pub const DELTA_DEPTH_DEFAULT: u8 = 8;
+pub const DELTA_DEPTH_DEFAULT: u8 = 16;
 pub const DELTA_DEPTH_MAX: u8 = 64;
 
 pub const PACK_TARGET: u32 = 32 * 1024 * 1024;

@@ -5,7 +5,6 @@
 
 use std::sync::Arc;
 
-use crate::format::ChunkRef;
 use crate::index::{Base, Location};
 use crate::limits::BLOCK_RAW_MAX;
 
@@ -41,11 +40,12 @@ impl Bases {
         Self { known, depth_max }
     }
 
-    /// What to code `chunk` against, where these pieces of an old stream stand in its place. `None`: by itself.
+    /// What to code against where these pieces of an old stream stand in the place of something new. `None`: by
+    /// itself. `lineage` is the same for what takes the same place night by night.
     pub fn gather(
         &self,
         pieces: &[Piece],
-        chunk: &ChunkRef,
+        lineage: [u8; 4],
     ) -> Result<Option<Gathered>, StoreError> {
         if self.depth_max == 0 {
             return Ok(None);
@@ -55,7 +55,7 @@ impl Bases {
             let base = Base { id: piece.id, skip: piece.skip, len: piece.len };
             found.extend(self.find(base, u8::MAX)?);
         }
-        let limit = self.limit_for(chunk);
+        let limit = self.limit_for(lineage);
         if depth_of(&found) >= limit {
             found = match self.further_back(found, limit)? {
                 Some(found) => found,
@@ -66,9 +66,7 @@ impl Bases {
     }
 
     /// Chains are not allowed the same depth everywhere, or all would have to be begun anew on the same night.
-    /// How a chunk ends outlives edits inside it, so a chain keeps its limit.
-    fn limit_for(&self, chunk: &ChunkRef) -> u8 {
-        let [a, ..] = chunk.end;
+    fn limit_for(&self, [a, ..]: [u8; 4]) -> u8 {
         self.depth_max - a % (self.depth_max / 4 + 1)
     }
 
