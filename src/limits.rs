@@ -7,9 +7,9 @@ pub const MIB: usize = 1024 * KIB;
 pub const FORMAT_VERSION: u8 = 1;
 
 /// Chunk sizes a new repository gets (design section 5 has the measurements).
-pub const CHUNK_MIN: u32 = 16 * 1024;
-pub const CHUNK_AVG: u32 = 64 * 1024;
-pub const CHUNK_MAX: u32 = 256 * 1024;
+pub const CHUNK_MIN: u32 = 32 * 1024;
+pub const CHUNK_AVG: u32 = 128 * 1024;
+pub const CHUNK_MAX: u32 = 512 * 1024;
 /// A chunk reference keeps its length in 22 bits.
 pub const CHUNK_MAX_LIMIT: u32 = 4 * 1024 * 1024;
 /// Below this the cost of a reference outweighs any saving.
@@ -21,7 +21,7 @@ pub const FINGERPRINT_WINDOW: usize = 64;
 /// Consecutive small new chunks share a block up to this many raw bytes.
 pub const BLOCK_RAW_TARGET: usize = 128 * KIB;
 /// Likewise chunks coded against what they were.
-pub const DELTA_RAW_TARGET: usize = 256 * KIB;
+pub const DELTA_RAW_TARGET: usize = 512 * KIB;
 /// No block decodes to more than this.
 pub const BLOCK_RAW_MAX: usize = 8 * MIB;
 /// No block names more bases than this.
@@ -29,6 +29,12 @@ pub const BLOCK_BASES_MAX: usize = 1024;
 /// A writer's default delta depth, and the most a reader follows.
 pub const DELTA_DEPTH_DEFAULT: u8 = 16;
 pub const DELTA_DEPTH_MAX: u8 = 64;
+/// What reading one chunk may cost: the bytes of all blocks decoded on the way, and for each base that is
+/// looked for as if it had this many more. A chain as deep and with chunks as long as can be takes a quarter.
+pub const CHAIN_WORK_MAX: u64 = 1024 * MIB as u64;
+pub const CHAIN_STEP_WORK: u64 = 64 * KIB as u64;
+/// Bytes of bases in hand at once while one chunk is decoded.
+pub const CHAIN_HELD_MAX: u64 = 64 * MIB as u64;
 
 pub const PACK_TARGET: u32 = 32 * 1024 * 1024;
 pub const PACK_TARGET_MIN: u32 = 8 * 1024 * 1024;

@@ -36,7 +36,7 @@ pub fn compress_against(
     let failed = |code| CodecError::Compress(get_error_name(code).into());
     out.clear();
     out.reserve(zstd::zstd_safe::compress_bound(raw.len()));
-    if is_dictionary(base) {
+    if base.starts_with(&DICTIONARY_MAGIC) {
         // Such bytes would be taken for a trained dictionary. A prefix never is, but takes a fresh context.
         let mut encoder = CCtx::create();
         encoder.set_parameter(CParameter::CompressionLevel(level)).map_err(failed)?;
@@ -48,11 +48,6 @@ pub fn compress_against(
         .with_borrow_mut(|encoder| encoder.compress_using_dict(out, raw, base, level))
         .map_err(failed)?;
     Ok(())
-}
-
-/// Whether zstd would read the bytes as a dictionary of its own format (RFC 8878, section 5).
-fn is_dictionary(base: &[u8]) -> bool {
-    base.starts_with(&zstd::zstd_safe::MAGIC_DICTIONARY.to_le_bytes())
 }
 
 /// Decodes one frame that must come to exactly `raw_len` bytes, into `out` (cleared first).
@@ -72,14 +67,19 @@ pub fn decompress_against(
 ) -> Result<(), CodecError> {
     out.clear();
     out.reserve_exact(raw_len);
-    let mut decoder = DCtx::create();
-    decoder.ref_prefix(base).map_err(|code| CodecError::Decompress {
-        expected: raw_len,
-        found: get_error_name(code).into(),
-    })?;
-    let result = decoder.decompress(out, coded);
+    let result = if base.starts_with(&DICTIONARY_MAGIC) {
+        // Given to a context that is kept, it would be taken for a trained dictionary.
+        let mut decoder = DCtx::create();
+        decoder.ref_prefix(base).and_then(|_| decoder.decompress(out, coded))
+    } else {
+        // Unlike a prefix, this is for the one call: a frame that fails leaves nothing behind.
+        DECODER.with_borrow_mut(|decoder| decoder.decompress_using_dict(out, coded, base))
+    };
     exactly(raw_len, result, out)
 }
+
+/// What a trained dictionary of zstd begins with.
+const DICTIONARY_MAGIC: [u8; 4] = 0xec30_a437_u32.to_le_bytes();
 
 fn exactly(expected: usize, result: Result<usize, usize>, out: &[u8]) -> Result<(), CodecError> {
     match result {
@@ -113,19 +113,6 @@ mod tests {
     }
 
     #[test]
-    fn a_base_that_looks_like_a_dictionary_is_a_base_like_any_other() {
-        let mut base = zstd::zstd_safe::MAGIC_DICTIONARY.to_le_bytes().to_vec();
-        base.extend((0..50_000u32).flat_map(|n| (n * n).to_le_bytes()));
-        let mut raw = base.clone();
-        raw[60_000] ^= 1;
-        let (mut coded, mut back) = (Vec::new(), Vec::new());
-        compress_against(3, &base, &raw, &mut coded).unwrap();
-        assert!(coded.len() < 500, "{}", coded.len());
-        decompress_against(&base, &coded, raw.len(), &mut back).unwrap();
-        assert!(back == raw);
-    }
-
-    #[test]
     fn a_base_makes_the_rest_small() {
         let mut raw = vec![0; 70_000];
         blake3::Hasher::new().finalize_xof().fill(&mut raw);
@@ -138,5 +125,38 @@ mod tests {
         assert!(back == raw);
         let wrong = decompress_against(&base[1..], &coded, raw.len(), &mut back);
         assert!(wrong.is_err() || back != raw);
+    }
+
+    /// A base is bytes, whatever they look like.
+    #[test]
+    fn a_base_that_begins_like_a_dictionary_is_a_base() {
+        let mut base = vec![0; 70_000];
+        blake3::Hasher::new().finalize_xof().fill(&mut base);
+        base[..4].copy_from_slice(&DICTIONARY_MAGIC);
+        let mut raw = base.clone();
+        raw.rotate_left(100);
+        let (mut coded, mut back) = (Vec::new(), Vec::new());
+        compress_against(3, &base, &raw, &mut coded).unwrap();
+        assert!(coded.len() < 500, "{}", coded.len());
+        decompress_against(&base, &coded, raw.len(), &mut back).unwrap();
+        assert!(back == raw);
+    }
+
+    /// Contexts are kept: what was given to one frame, good or bad, is nothing to the next.
+    #[test]
+    fn a_base_is_forgotten_with_its_frame() {
+        let base: Vec<u8> = (0..20_000u32).flat_map(|n| (n / 3).to_le_bytes()).collect();
+        let (mut delta, mut plain, mut back) = (Vec::new(), Vec::new(), Vec::new());
+        compress_against(3, &base, &base[5..], &mut delta).unwrap();
+        compress(3, &base, &mut plain).unwrap();
+        for cut in [0, delta.len() / 2] {
+            let broken = decompress_against(&base, &delta[..delta.len() - cut], 7, &mut back);
+            assert!(broken.is_err());
+            decompress(&plain, base.len(), &mut back).unwrap();
+            assert!(back == base);
+            assert!(decompress(&delta, base.len() - 5, &mut back).is_err() || back != base[5..]);
+            decompress_against(&base, &delta, base.len() - 5, &mut back).unwrap();
+            assert!(back == base[5..]);
+        }
     }
 }

@@ -127,8 +127,8 @@ impl Bases {
     fn read(&self, found: &[Found]) -> Result<Option<Gathered>, StoreError> {
         let mut gathered = Gathered { bytes: Vec::new(), bases: Vec::new(), depth: 0 };
         for Found { base, at } in found {
-            let chunk = match self.known.reader().chunk(&base.id) {
-                Ok(chunk) => chunk,
+            let chunk = match self.known.reader().chunk_with_depth(&base.id) {
+                Ok((chunk, _)) => chunk,
                 Err(error) if error.is_general() => return Err(error),
                 Err(error) => {
                     tracing::warn!("chunk {} is no base: {error}", base.id);

@@ -1,5 +1,7 @@
 //! What can go wrong between chunks and objects.
 
+use std::sync::Arc;
+
 use crate::codec::CodecError;
 use crate::fault::ErrorKind;
 use crate::format::{FormatError, Reason};
@@ -35,12 +37,20 @@ pub enum StoreError {
     WrongChunk { pack: PackId, ordinal: u32, expected: ChunkId, found: ChunkId },
     #[error("chunk {chunk} is in no pack that is there")]
     MissingChunk { chunk: ChunkId },
+    /// Bases come from shallower blocks only, so no chain goes round in circles.
+    #[error("chunk {chunk}, a base of a block of depth {depth}, is in no shallower block")]
+    NoShallowerCopy { chunk: ChunkId, depth: u8 },
+    #[error("chunk {chunk}: its chain of bases takes more than {limit} bytes of {what}")]
+    CostlyChain { chunk: ChunkId, what: &'static str, limit: u64 },
     #[error("chunk {chunk} has {found} bytes, expected {expected}")]
     WrongLength { chunk: ChunkId, expected: u64, found: u64 },
     #[error("the repository at {place} is not there any more: its marker is gone")]
     Gone { place: String },
     #[error("entry {path:?} comes after {after:?}, which sorts behind it")]
     Unsorted { path: String, after: String },
+    /// What was found wrong before, and would be again.
+    #[error(transparent)]
+    Known(Arc<StoreError>),
     #[error("an earlier write failed")]
     Poisoned,
     #[error("interrupted")]
@@ -59,7 +69,10 @@ impl StoreError {
             Self::WrongName { .. }
             | Self::WrongChunk { .. }
             | Self::MissingChunk { .. }
+            | Self::NoShallowerCopy { .. }
+            | Self::CostlyChain { .. }
             | Self::WrongLength { .. } => ErrorKind::Damage,
+            Self::Known(error) => error.kind(),
             Self::Gone { .. } => ErrorKind::Unreachable,
             Self::Key(_) | Self::Unsorted { .. } | Self::Poisoned => ErrorKind::Failed,
             Self::Interrupted => ErrorKind::Interrupted,
@@ -69,6 +82,9 @@ impl StoreError {
     /// Whether everything else would meet it too: it says nothing of the one thing that was to be read.
     pub fn is_general(&self) -> bool {
         let general = [ErrorKind::Unreachable, ErrorKind::Interrupted, ErrorKind::TooNew];
+        if let Self::Known(error) = self {
+            return error.is_general();
+        }
         matches!(self, Self::Index(_)) || general.contains(&self.kind())
     }
 

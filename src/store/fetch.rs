@@ -4,11 +4,11 @@ use std::cell::Cell;
 
 use rayon::prelude::*;
 
-use crate::format::name;
-use crate::id::{ChunkId, PackId};
+use crate::id::ChunkId;
 use crate::index::Location;
-use crate::storage::Key;
 
+use super::ahead::{Ahead, len_of, runs};
+use super::chain::Chain;
 use super::{StoreError, StoreReader};
 
 /// A chunk somebody waits for. `tag` is theirs.
@@ -22,10 +22,10 @@ pub struct Want<T> {
 /// Takes a chunk wanted, or what is wrong with it.
 pub type Deliver<'d, T> = dyn Fn(T, Result<&[u8], StoreError>) + Sync + 'd;
 
-/// Blocks are read together when no more than this lies between them.
-const GAP_MAX: u64 = 64 * 1024;
-/// And as long as one read stays below this: enough of them for all cores.
-const RUN_MAX: u64 = 512 * 1024;
+/// Raw bytes of a run, by what is wanted and how many work on it: deltas are small, but what they stand for
+/// is to be spread over all cores.
+const RAW_MIN: u64 = 2 * 1024 * 1024;
+const RAW_MAX: u64 = 16 * 1024 * 1024;
 
 struct PlacedWant<'w, T> {
     at: Location,
@@ -45,9 +45,14 @@ impl StoreReader {
             })
             .collect();
         placed.sort_by_key(|want| (want.at.pack, want.at.offset, want.at.chunk_offset));
-        runs(&placed).into_par_iter().for_each(|run| {
+        let raw: u64 = wants.iter().map(|want| u64::from(want.len)).sum();
+        let shares = 3 * rayon::current_num_threads() as u64;
+        let raw_max = (raw / shares.max(1)).clamp(RAW_MIN, RAW_MAX);
+        runs(&placed, raw_max, |want| &want.at).into_par_iter().for_each(|run| {
             let mut scratch = SCRATCH.take();
-            self.fetch_run(run, &mut scratch, deliver);
+            // Bases are stored as short as what they are bases of, or plain.
+            let ahead = Ahead::of_blocks(self, run.iter().map(|want| &want.at), 2 * raw_max);
+            self.fetch_run(run, &ahead, &mut scratch, deliver);
             SCRATCH.set(scratch);
         });
     }
@@ -55,27 +60,30 @@ impl StoreReader {
     fn fetch_run<T: Copy>(
         &self,
         run: &[PlacedWant<'_, T>],
+        ahead: &Ahead,
         scratch: &mut Scratch,
         deliver: &Deliver<'_, T>,
     ) {
-        let (Some(first), Some(last)) = (run.first(), run.last()) else { return };
-        let start = u64::from(first.at.offset);
-        let len = end_of(&last.at) - start;
-        let read = Key::new(name::pack(&first.at.pack)).map_err(StoreError::from).and_then(|key| {
-            Ok(self.storage().get_range(&key, start, len as usize, &mut scratch.sealed)?)
-        });
+        let (Some(first), Some(len)) = (run.first(), len_of(run.iter().map(|want| &want.at)))
+        else {
+            return;
+        };
+        let start = first.at.offset;
+        let read = self.read_run(&first.at, len, &mut scratch.sealed);
         let same_block =
             |a: &PlacedWant<'_, T>, b: &PlacedWant<'_, T>| a.at.ordinal == b.at.ordinal;
         for wants in run.chunk_by(same_block) {
-            let Some(PlacedWant { at, .. }) = wants.first() else { continue };
-            let from = (u64::from(at.offset) - start) as usize;
+            let Some(PlacedWant { at, want }) = wants.first() else { continue };
+            let from = (at.offset - start) as usize;
             let sealed = match &read {
                 Ok(()) => scratch.sealed.get_mut(from..from + at.sealed_len as usize),
                 Err(_) => None,
             };
-            let block = sealed
-                .ok_or(StoreError::Poisoned)
-                .and_then(|sealed| self.decode_block(at, sealed, &mut scratch.decoded));
+            let block = sealed.ok_or(StoreError::Poisoned).and_then(|sealed| {
+                let (prefix, _) = Chain::new(self, Some(ahead), want.id).prefix(at)?;
+                let key = self.pack_key(at)?;
+                self.decode_block(&key, at, prefix.bytes(), sealed, &mut scratch.decoded)
+            });
             for PlacedWant { at, want } in wants {
                 let direct =
                     block.as_deref().ok().and_then(|block| self.verified(at, &want.id, block).ok());
@@ -122,31 +130,4 @@ fn of_length<T>(want: &Want<T>, bytes: Vec<u8>) -> Result<Vec<u8>, StoreError> {
     }
     let (expected, found) = (u64::from(want.len), bytes.len() as u64);
     Err(StoreError::WrongLength { chunk: want.id, expected, found })
-}
-
-fn end_of(at: &Location) -> u64 {
-    u64::from(at.offset) + u64::from(at.sealed_len)
-}
-
-/// Splits sorted wants where the pack changes, a gap is too wide or a read grows too long.
-fn runs<'p, 'w, T>(mut placed: &'p [PlacedWant<'w, T>]) -> Vec<&'p [PlacedWant<'w, T>]> {
-    let mut runs = Vec::new();
-    while let Some(first) = placed.first() {
-        let (pack, start): (PackId, u64) = (first.at.pack, u64::from(first.at.offset));
-        let mut end = end_of(&first.at);
-        let joins = |want: &PlacedWant<'_, T>| {
-            let joins = want.at.pack == pack
-                && u64::from(want.at.offset) <= end + GAP_MAX
-                && (end_of(&want.at) - start <= RUN_MAX || end_of(&want.at) <= end);
-            if joins {
-                end = end.max(end_of(&want.at));
-            }
-            joins
-        };
-        let count = placed.iter().map(joins).take_while(|joins| *joins).count().max(1);
-        let (run, rest) = placed.split_at_checked(count).unwrap_or((placed, &[]));
-        runs.push(run);
-        placed = rest;
-    }
-    runs
 }

@@ -4,9 +4,11 @@
 //! what is new into packs in order; its uploader makes packs and index objects durable. In: [`StoreReader`]
 //! locates, opens, decodes and verifies. Nothing unverified leaves it.
 
+mod ahead;
 mod align;
 mod base;
 mod catalog;
+mod chain;
 mod encode;
 mod error;
 mod fetch;
@@ -15,6 +17,7 @@ mod lost;
 mod old_stream;
 mod pack;
 mod reader;
+mod recent;
 mod recipe;
 mod scan;
 mod tree;
@@ -30,7 +33,7 @@ pub use fetch::{Deliver, Want};
 pub use known::Known;
 pub use old_stream::{OldRefs, OldStream, Piece};
 pub use pack::{PackView, verify_name};
-pub use reader::StoreReader;
+pub use reader::{ChunkBytes, StoreReader};
 pub use recipe::{RecipeBuilder, RecipeCursor, RecipePart, check_level, check_total};
 pub use scan::{BlockDamage, PackReport, scan_pack};
 pub use upload::Uploads;

@@ -1,6 +1,7 @@
 //! Chunks back: locate, read, open, decode, verify.
 
 use std::num::NonZeroUsize;
+use std::ops::{Deref, Range};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use lru::LruCache;
@@ -12,14 +13,19 @@ use crate::format::{
 };
 use crate::id::{ChunkId, PackId};
 use crate::index::{Base, ChunkIndex, Location};
-use crate::limits::{BLOCK_RAW_MAX, DELTA_DEPTH_MAX, PLAIN_RECORD_MAX};
+use crate::limits::{BLOCK_RAW_MAX, CHAIN_HELD_MAX, CHAIN_WORK_MAX, PLAIN_RECORD_MAX};
 use crate::storage::{Key, Storage, StorageError};
 
+use super::ahead::{Place, place};
+use super::chain::{Chain, Decoded};
 use super::lost::Lost;
+use super::recent::Recent;
 use super::{StoreError, Vault};
 
 /// Decoded blocks kept for reads that come back to them: nodes, bases, `cat`.
 const CACHE_BYTES: usize = 24 * 1024 * 1024;
+/// And of these, chunks that others are coded against: neighbours share them.
+const VERIFIED_BYTES: usize = 12 * 1024 * 1024;
 const CACHED_KEYS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(1023);
 
 /// Reads chunks. Shared by any number of threads.
@@ -27,21 +33,17 @@ pub struct StoreReader {
     storage: Arc<dyn Storage>,
     vault: Arc<Vault>,
     index: Arc<dyn ChunkIndex>,
-    blocks: Mutex<BlockCache>,
+    pub(super) blocks: Recent<Place, Decoded>,
+    base_chunks: Recent<ChunkId, (ChunkBytes, u8)>,
     keys: Mutex<LruCache<PackId, Arc<SealKey>>>,
     lost: Lost,
 }
 
-struct BlockCache {
-    blocks: LruCache<(PackId, u32), Arc<Vec<u8>>>,
-    bytes: usize,
-}
-
 impl StoreReader {
     pub fn new(storage: Arc<dyn Storage>, vault: Arc<Vault>, index: Arc<dyn ChunkIndex>) -> Self {
-        let blocks = Mutex::new(BlockCache { blocks: LruCache::unbounded(), bytes: 0 });
+        let (blocks, base_chunks) = (Recent::new(CACHE_BYTES), Recent::new(VERIFIED_BYTES));
         let keys = Mutex::new(LruCache::new(CACHED_KEYS));
-        Self { storage, vault, index, blocks, keys, lost: Lost::default() }
+        Self { storage, vault, index, blocks, base_chunks, keys, lost: Lost::default() }
     }
 
     pub fn vault(&self) -> &Vault {
@@ -71,29 +73,83 @@ impl StoreReader {
         Ok(self.index.bases(copy)?)
     }
 
-    /// The verified bytes of a chunk, from the first copy that is whole.
-    pub fn chunk(&self, id: &ChunkId) -> Result<Vec<u8>, StoreError> {
-        self.chunk_shallower(id, DELTA_DEPTH_MAX + 1).inspect_err(|error| {
-            if !error.is_general() {
-                self.lost.note(id);
-            }
-        })
+    /// The copy that takes the fewest decodes.
+    pub fn cheapest(&self, id: &ChunkId) -> Result<Location, StoreError> {
+        let first = self.locate(id)?.into_iter().next();
+        first.ok_or(StoreError::MissingChunk { chunk: *id })
     }
 
-    /// Likewise, from copies that take fewer decodes than `depth` only: chains of bases end.
-    fn chunk_shallower(&self, id: &ChunkId, depth: u8) -> Result<Vec<u8>, StoreError> {
-        let mut error = StoreError::MissingChunk { chunk: *id };
-        for location in self.locate(id)?.iter().filter(|copy| copy.depth < depth) {
-            let read = self
-                .block(location)
-                .and_then(|block| self.verified(location, id, &block).map(<[u8]>::to_vec));
-            match read {
-                Ok(bytes) => return Ok(bytes),
-                Err(failed) if failed.is_general() => return Err(failed),
-                Err(failed) => error = failed,
+    /// The verified bytes of a chunk, from the first copy that is whole.
+    pub fn chunk(&self, id: &ChunkId) -> Result<Vec<u8>, StoreError> {
+        let (block, at) = self.first_whole(id)?;
+        Ok(block.bytes.get(range_of(&at)).unwrap_or_default().to_vec())
+    }
+
+    /// The verified bytes of a chunk to code others against, and the depth of the copy they come from. An error
+    /// also where a block coded against it could take more than a reader gives: it may have a few such bases.
+    pub fn chunk_with_depth(&self, id: &ChunkId) -> Result<(ChunkBytes, u8), StoreError> {
+        if let Some(known) = self.base_chunks.get(id) {
+            return Ok(known);
+        }
+        let (block, at) = self.first_whole(id)?;
+        for (what, takes, most) in [
+            ("work", block.effort.work, CHAIN_WORK_MAX / 4),
+            ("memory", block.effort.held, CHAIN_HELD_MAX / 2),
+        ] {
+            if takes > most {
+                return Err(StoreError::CostlyChain { chunk: *id, what, limit: most });
             }
         }
+        let range = range_of(&at);
+        let len = block.bytes.capacity();
+        let known = (ChunkBytes { block: block.bytes, range }, at.depth);
+        self.base_chunks.keep(*id, known.clone(), len);
+        Ok(known)
+    }
+
+    /// Whether this very copy of a chunk is whole.
+    pub fn try_copy(&self, id: &ChunkId, at: &Location) -> Result<(), StoreError> {
+        self.whole(id, at, &mut Chain::new(self, None, *id)).map(drop)
+    }
+
+    fn first_whole(&self, id: &ChunkId) -> Result<(Decoded, Location), StoreError> {
+        let mut chain = Chain::new(self, None, *id);
+        let mut error = StoreError::MissingChunk { chunk: *id };
+        for at in self.locate(id)? {
+            match self.whole(id, &at, &mut chain) {
+                Ok(block) => return Ok((block, at)),
+                Err(failed) => error = failed,
+            }
+            if chain.ends_with(&error) {
+                break;
+            }
+        }
+        if !error.is_general() {
+            self.lost.note(id);
+        }
         Err(error)
+    }
+
+    /// The block of a copy, in which the chunk is what it should be.
+    fn whole(
+        &self,
+        id: &ChunkId,
+        at: &Location,
+        chain: &mut Chain<'_>,
+    ) -> Result<Decoded, StoreError> {
+        let block = chain.block(at)?;
+        match self.verified(at, id, &block.bytes) {
+            // Some base may not be what it is called: another copy of it could be.
+            Err(StoreError::WrongChunk { .. }) if at.codec == Codec::ZstdDelta => {
+                chain.strict = true;
+                let block = chain.block(at);
+                chain.strict = false;
+                let block = block?;
+                self.verified(at, id, &block.bytes)?;
+                Ok(block)
+            }
+            result => result.map(|_| ()).map(|()| block),
+        }
     }
 
     /// A node of a catalog or recipe.
@@ -113,8 +169,7 @@ impl StoreReader {
         id: &ChunkId,
         block: &'b [u8],
     ) -> Result<&'b [u8], StoreError> {
-        let start = location.chunk_offset as usize;
-        let bytes = block.get(start..start + location.chunk_len as usize).unwrap_or_default();
+        let bytes = block.get(range_of(location)).unwrap_or_default();
         let found = chunk_id(self.vault.keys().chunk_id(), bytes);
         if found == *id {
             Ok(bytes)
@@ -124,23 +179,8 @@ impl StoreReader {
         }
     }
 
-    fn block(&self, location: &Location) -> Result<Arc<Vec<u8>>, StoreError> {
-        let at = (location.pack, location.ordinal);
-        if let Some(block) = self.lock_blocks().blocks.get(&at) {
-            return Ok(Arc::clone(block));
-        }
-        let (mut sealed, mut decoded) = (Vec::new(), Vec::new());
-        let (key, offset) = (Key::new(name::pack(&location.pack))?, u64::from(location.offset));
-        let read = self.storage.get_range(&key, offset, location.sealed_len as usize, &mut sealed);
-        read.map_err(|error| self.gone_or(error))?;
-        let block = self.decode_block(location, &mut sealed, &mut decoded)?.to_vec();
-        let block = Arc::new(block);
-        self.lock_blocks().keep(at, Arc::clone(&block));
-        Ok(block)
-    }
-
     /// A pack that is missing is damage; a repository that is missing (a disk that was unmounted) is not.
-    fn gone_or(&self, error: StorageError) -> StoreError {
+    pub(super) fn gone_or(&self, error: StorageError) -> StoreError {
         let is_missing = |error: &StorageError| matches!(error, StorageError::Missing { .. });
         let marker = || {
             let key = Key::new(MARKER_NAME).ok()?;
@@ -155,18 +195,9 @@ impl StoreReader {
     /// Opens and decodes a sealed block: into `decoded`, or in place where it is stored raw.
     pub(super) fn decode_block<'b>(
         &self,
-        location: &Location,
-        sealed: &'b mut [u8],
-        decoded: &'b mut Vec<u8>,
-    ) -> Result<&'b [u8], StoreError> {
-        let key = self.pack_key(location)?;
-        self.decode_block_with(&key, location, sealed, decoded)
-    }
-
-    pub(super) fn decode_block_with<'b>(
-        &self,
         key: &SealKey,
         location: &Location,
+        prefix: &[u8],
         sealed: &'b mut [u8],
         decoded: &'b mut Vec<u8>,
     ) -> Result<&'b [u8], StoreError> {
@@ -193,34 +224,13 @@ impl StoreReader {
             }
             Codec::Zstd => codec::decompress(opened, raw_len, decoded).map_err(wrong)?,
             Codec::ZstdDelta => {
-                let base = self.base_bytes(location)?;
-                codec::decompress_against(&base, opened, raw_len, decoded).map_err(wrong)?;
+                codec::decompress_against(prefix, opened, raw_len, decoded).map_err(wrong)?;
             }
         }
         Ok(decoded)
     }
 
-    /// The bases of a delta block, one after the other.
-    fn base_bytes(&self, location: &Location) -> Result<Vec<u8>, StoreError> {
-        let mut bytes = Vec::new();
-        for base in self.index.bases(location)? {
-            let chunk = self.chunk_shallower(&base.id, location.depth)?;
-            let start = base.skip as usize;
-            let part = chunk.get(start..start.saturating_add(base.len as usize));
-            bytes.extend_from_slice(part.ok_or_else(|| StoreError::WrongLength {
-                chunk: base.id,
-                expected: u64::from(base.skip) + u64::from(base.len),
-                found: chunk.len() as u64,
-            })?);
-            if bytes.len() > BLOCK_RAW_MAX {
-                let expected = format!("bases of at most {BLOCK_RAW_MAX} bytes");
-                return Err(StoreError::damaged(location.pack, "block", expected, bytes.len()));
-            }
-        }
-        Ok(bytes)
-    }
-
-    fn pack_key(&self, location: &Location) -> Result<Arc<SealKey>, StoreError> {
+    pub(super) fn pack_key(&self, location: &Location) -> Result<Arc<SealKey>, StoreError> {
         let cached =
             self.keys.lock().unwrap_or_else(PoisonError::into_inner).get(&location.pack).cloned();
         if let Some(key) = cached {
@@ -243,22 +253,28 @@ impl StoreReader {
         Ok(key)
     }
 
-    fn lock_blocks(&self) -> std::sync::MutexGuard<'_, BlockCache> {
-        self.blocks.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn has_decoded(&self, at: &Location) -> bool {
+        self.blocks.contains(&place(at))
     }
 }
 
-impl BlockCache {
-    fn keep(&mut self, at: (PackId, u32), block: Arc<Vec<u8>>) {
-        self.bytes += block.len();
-        if let Some((_, old)) = self.blocks.push(at, block) {
-            self.bytes = self.bytes.saturating_sub(old.len());
-        }
-        while self.bytes > CACHE_BYTES {
-            match self.blocks.pop_lru() {
-                Some((_, old)) => self.bytes = self.bytes.saturating_sub(old.len()),
-                None => self.bytes = 0,
-            }
-        }
+fn range_of(at: &Location) -> Range<usize> {
+    let start = at.chunk_offset as usize;
+    start..start + at.chunk_len as usize
+}
+
+/// The bytes of a chunk, in the block they came in.
+#[derive(Clone)]
+pub struct ChunkBytes {
+    block: Arc<Vec<u8>>,
+    range: Range<usize>,
+}
+
+impl Deref for ChunkBytes {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        // They were verified to lie there.
+        self.block.get(self.range.clone()).unwrap_or_default()
     }
 }

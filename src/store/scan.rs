@@ -2,10 +2,12 @@
 
 use rayon::prelude::*;
 
-use crate::format::{HEADER_LEN, PackKind};
+use crate::format::{BlockRecord, Codec, HEADER_LEN, PackContents, PackKind};
 use crate::id::{ChunkId, PackId};
-use crate::index::Location;
+use crate::index::{Base, Location};
 
+use super::ahead::Ahead;
+use super::chain::Chain;
 use super::{PackView, StoreError, StoreReader, verify_name};
 
 /// A block that does not give the chunks it lists.
@@ -14,6 +16,8 @@ pub struct BlockDamage {
     pub ordinal: u32,
     pub chunks: Vec<ChunkId>,
     pub error: StoreError,
+    /// It is a base, in this pack or another, that cannot be read.
+    pub in_base: bool,
 }
 
 /// What a pack was found to hold.
@@ -49,43 +53,88 @@ pub fn scan_pack(
             break;
         };
         rest = after;
-        blocks.push((ordinal, offset, record, sealed));
+        let at = Location {
+            pack: *id,
+            pack_kind: kind,
+            ordinal,
+            offset,
+            sealed_len: record.sealed_len,
+            raw_len: record.raw_len(),
+            codec: record.codec,
+            depth: record.depth,
+            chunk_offset: 0,
+            chunk_len: 0,
+        };
+        blocks.push(Block { at, record, sealed });
         offset = offset.saturating_add(record.sealed_len);
         report.chunks += record.chunks.len() as u64;
         report.raw_bytes += u64::from(record.raw_len());
     }
     report.damaged = blocks
-        .into_par_iter()
-        .filter_map(|(ordinal, offset, record, sealed)| {
-            let mut location = Location {
-                pack: *id,
-                pack_kind: kind,
-                ordinal,
-                offset,
-                sealed_len: record.sealed_len,
-                raw_len: record.raw_len(),
-                codec: record.codec,
-                depth: record.depth,
-                chunk_offset: 0,
-                chunk_len: 0,
-            };
-            let mut decoded = Vec::new();
-            let all = || record.chunks.iter().map(|chunk| chunk.id).collect();
-            let block = match reader.decode_block_with(&view.key, &location, sealed, &mut decoded) {
-                Ok(block) => block,
-                Err(error) => return Some(BlockDamage { ordinal, chunks: all(), error }),
-            };
-            let (mut chunks, mut first) = (Vec::new(), None);
-            for chunk in &record.chunks {
-                location.chunk_len = chunk.len;
-                if let Err(error) = reader.verified(&location, &chunk.id, block) {
-                    chunks.push(chunk.id);
-                    first.get_or_insert(error);
-                }
-                location.chunk_offset += chunk.len;
-            }
-            first.map(|error| BlockDamage { ordinal, chunks, error })
+        .par_chunks_mut(RUN)
+        .flat_map_iter(|run| {
+            let bases = |block: &Block<'_>| (block.at, bases(&view.contents, block.record));
+            let deltas = run.iter().filter(|block| block.at.codec == Codec::ZstdDelta);
+            let ahead = Ahead::of_known(reader, deltas.map(bases).collect(), AHEAD_BYTES);
+            run.iter_mut()
+                .filter_map(|block| prove(reader, &view, &ahead, block))
+                .collect::<Vec<_>>()
         })
-        .collect();
+        .map(|damage| if damage.error.is_general() { Err(damage.error) } else { Ok(damage) })
+        .collect::<Result<_, _>>()?;
     Ok(report)
+}
+
+/// Blocks whose bases are read together, in how many bytes.
+const RUN: usize = 64;
+const AHEAD_BYTES: u64 = 4 * 1024 * 1024;
+
+struct Block<'p> {
+    at: Location,
+    record: &'p BlockRecord,
+    sealed: &'p mut [u8],
+}
+
+/// The bases of a block, as the pack itself says.
+fn bases(contents: &PackContents, record: &BlockRecord) -> Vec<Base> {
+    let named = record.bases.iter().filter_map(|base| {
+        let id = *contents.bases.get(base.base as usize)?;
+        Some(Base { id, skip: base.skip, len: base.len })
+    });
+    named.collect()
+}
+
+/// What is wrong with a block.
+fn prove(
+    reader: &StoreReader,
+    view: &PackView,
+    ahead: &Ahead,
+    Block { at, record, sealed }: &mut Block<'_>,
+) -> Option<BlockDamage> {
+    let (ordinal, mut decoded) = (at.ordinal, Vec::new());
+    let all = || record.chunks.iter().map(|chunk| chunk.id).collect();
+    let first_chunk = record.chunks.first()?.id;
+    let prefix = match Chain::new(reader, Some(ahead), first_chunk).prefix(at) {
+        Ok((prefix, _)) => prefix,
+        Err(error) => return Some(BlockDamage { ordinal, chunks: all(), error, in_base: true }),
+    };
+    let block = match reader.decode_block(&view.key, at, prefix.bytes(), sealed, &mut decoded) {
+        Ok(block) => block,
+        Err(error) => return Some(BlockDamage { ordinal, chunks: all(), error, in_base: false }),
+    };
+    let (mut chunks, mut first, mut at) = (Vec::new(), None, *at);
+    for chunk in &record.chunks {
+        at.chunk_len = chunk.len;
+        let mut proven = reader.verified(&at, &chunk.id, block).map(drop);
+        if proven.is_err() && at.codec == Codec::ZstdDelta {
+            // Some base may not be what it is called, and have another copy that is.
+            proven = reader.try_copy(&chunk.id, &at);
+        }
+        if let Err(error) = proven {
+            chunks.push(chunk.id);
+            first.get_or_insert(error);
+        }
+        at.chunk_offset += chunk.len;
+    }
+    first.map(|error| BlockDamage { ordinal, chunks, error, in_base: false })
 }

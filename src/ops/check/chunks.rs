@@ -1,18 +1,20 @@
 //! Which chunks can be read: by what the packs are, and, when they were read, by what is in them.
 
+use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::format::name;
 use crate::id::{ChunkId, PackId};
-use crate::index::{Location, PackEntry};
-use crate::limits::{DELTA_DEPTH_MAX, PACK_LEN_MAX};
+use crate::index::{Base, Location, PackEntry};
+use crate::limits::PACK_LEN_MAX;
 use crate::progress::{Cancel, Event, Observer, Phase};
 use crate::repo::Repository;
 use crate::storage::Key;
 use crate::store::{StoreError, StoreReader, scan_pack};
 
 use super::super::OpError;
+use super::verdicts::{Copies, Verdicts};
 use super::{CheckReport, Listed};
 
 /// What is known to be wrong. Everything else is taken to be as the index says.
@@ -20,11 +22,13 @@ pub(super) struct ChunkStates {
     pub reader: Arc<StoreReader>,
     missing: HashSet<PackId>,
     bad: HashSet<(PackId, ChunkId)>,
+    verdicts: RefCell<Verdicts>,
 }
 
 impl ChunkStates {
     pub fn new(reader: Arc<StoreReader>) -> Self {
-        Self { reader, missing: HashSet::new(), bad: HashSet::new() }
+        let verdicts = RefCell::new(Verdicts::new());
+        Self { reader, missing: HashSet::new(), bad: HashSet::new(), verdicts }
     }
 
     /// Whether every pack the index lists is there, with the length it should have.
@@ -116,10 +120,15 @@ impl ChunkStates {
                     self.missing.insert(*id);
                 }
                 for damage in scan.damaged {
-                    report.object(&object, format!("block {}: {}", damage.ordinal, damage.error));
+                    // The pack with the base is named; this one is as it should be.
+                    if !damage.in_base {
+                        let message = format!("block {}: {}", damage.ordinal, damage.error);
+                        report.object(&object, message);
+                    }
                     self.bad.extend(damage.chunks.into_iter().map(|chunk| (*id, chunk)));
                 }
             }
+            Err(error) if error.is_general() => return Err(error.into()),
             // Its frame is unreadable, but a block may still open through the index: such chunks are
             // tried one by one when a snapshot needs them.
             Err(error) => {
@@ -132,31 +141,23 @@ impl ChunkStates {
 
     /// Whether some copy of a chunk can be decoded, as far as is known; else what is wrong.
     pub fn verdict(&self, id: &ChunkId) -> Result<(), StoreError> {
-        self.readable(id, DELTA_DEPTH_MAX + 1)
+        self.verdicts.borrow_mut().of(id, self)
+    }
+}
+
+impl Copies for ChunkStates {
+    fn locate(&self, id: &ChunkId) -> Result<Vec<Location>, StoreError> {
+        self.reader.locate(id)
     }
 
-    fn readable(&self, id: &ChunkId, depth: u8) -> Result<(), StoreError> {
-        let mut error = StoreError::MissingChunk { chunk: *id };
-        for copy in self.reader.locate(id)?.iter().filter(|copy| copy.depth < depth) {
-            match self.copy_readable(id, copy) {
-                Ok(()) => return Ok(()),
-                Err(found) => error = found,
-            }
-        }
-        Err(error)
-    }
-
-    fn copy_readable(&self, id: &ChunkId, copy: &Location) -> Result<(), StoreError> {
+    fn needs(&self, id: &ChunkId, copy: &Location) -> Result<Vec<Base>, StoreError> {
         if self.bad.contains(&(copy.pack, *id)) {
             return Err(StoreError::damaged(copy.pack, "block", "the chunk it lists", "damage"));
         }
         if self.missing.contains(&copy.pack) {
             // The pack object may be unreadable as a whole and this block still sound.
-            return self.reader.chunk(id).map(drop);
+            return self.reader.try_copy(id, copy).map(|()| Vec::new());
         }
-        for base in self.reader.bases(copy)? {
-            self.readable(&base.id, copy.depth)?;
-        }
-        Ok(())
+        self.reader.bases(copy)
     }
 }

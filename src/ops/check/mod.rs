@@ -2,6 +2,7 @@
 
 mod chunks;
 mod names;
+mod verdicts;
 mod walk;
 
 use std::collections::BTreeMap;

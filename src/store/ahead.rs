@@ -1,0 +1,198 @@
+//! The bases of many blocks, looked up and read before any of them is decoded: level by level, neighbours
+//! together. One night's deltas lie side by side in a pack, so that a level takes a read or two.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::format::{Codec, name};
+use crate::id::{ChunkId, PackId};
+use crate::index::{Base, Location};
+use crate::storage::Key;
+
+use super::{StoreError, StoreReader};
+
+/// Blocks are read together when no more than this lies between them.
+const GAP_MAX: u64 = 64 * 1024;
+/// And as long as one read stays below this: enough of them for all cores.
+const RUN_MAX: u64 = 512 * 1024;
+/// Blocks that are looked up ahead of a run.
+const BLOCKS_MAX: usize = 16 * 1024;
+
+/// Where a block lies: pack and number.
+pub(super) type Place = (PackId, u32);
+
+pub(super) fn place(at: &Location) -> Place {
+    (at.pack, at.ordinal)
+}
+
+/// What is known of the chains of some blocks. What is not in here is looked up and read when it is needed.
+#[derive(Default)]
+pub(super) struct Ahead {
+    copies: HashMap<ChunkId, Vec<Location>>,
+    bases: HashMap<Place, Vec<Base>>,
+    /// Which buffer a sealed block is in, and where it starts there.
+    sealed: HashMap<Place, (usize, usize)>,
+    buffers: Vec<Vec<u8>>,
+}
+
+impl Ahead {
+    /// Looks up and reads what the delta blocks among `blocks` are coded against, in no more than about
+    /// `bytes_max`. What goes wrong is left for the one who needs it.
+    pub fn of_blocks<'l>(
+        reader: &StoreReader,
+        blocks: impl Iterator<Item = &'l Location>,
+        bytes_max: u64,
+    ) -> Self {
+        let mut known = Vec::new();
+        for at in blocks.filter(|at| at.codec == Codec::ZstdDelta) {
+            known.extend(reader.bases(at).ok().map(|bases| (*at, bases)));
+        }
+        Self::of_known(reader, known, bytes_max)
+    }
+
+    /// Likewise, for blocks whose bases the caller knows.
+    pub fn of_known(
+        reader: &StoreReader,
+        blocks: Vec<(Location, Vec<Base>)>,
+        bytes_max: u64,
+    ) -> Self {
+        let mut ahead = Self::default();
+        if blocks.is_empty() {
+            return ahead;
+        }
+        let mut level = Vec::new();
+        for (at, bases) in blocks {
+            level.push(at);
+            ahead.bases.insert(place(&at), bases);
+        }
+        let mut found = ahead.look_up(reader, level, bytes_max);
+        found.sort_unstable_by_key(|at| (at.pack, at.offset));
+        ahead.read(reader, &found, bytes_max);
+        ahead
+    }
+
+    /// The blocks that have to be read, each once.
+    fn look_up(
+        &mut self,
+        reader: &StoreReader,
+        mut level: Vec<Location>,
+        bytes_max: u64,
+    ) -> Vec<Location> {
+        let (mut seen, mut found, mut bytes) = (HashSet::new(), Vec::new(), 0);
+        while !level.is_empty() {
+            let mut next = Vec::new();
+            for at in level {
+                let bases = self.bases.get(&place(&at)).cloned().unwrap_or_default();
+                for base in bases {
+                    let Some(copy) = self.shallower(reader, &base.id, at.depth) else { continue };
+                    if !seen.insert(place(&copy)) || reader.has_decoded(&copy) {
+                        continue;
+                    }
+                    bytes += u64::from(copy.sealed_len);
+                    if bytes > bytes_max || seen.len() > BLOCKS_MAX {
+                        return found;
+                    }
+                    found.push(copy);
+                    if copy.codec == Codec::ZstdDelta
+                        && let Ok(bases) = reader.bases(&copy)
+                    {
+                        self.bases.insert(place(&copy), bases);
+                        next.push(copy);
+                    }
+                }
+            }
+            level = next;
+        }
+        found
+    }
+
+    /// The copy that is tried first for a base of a block of this depth.
+    fn shallower(&mut self, reader: &StoreReader, id: &ChunkId, depth: u8) -> Option<Location> {
+        if !self.copies.contains_key(id) {
+            self.copies.insert(*id, reader.locate(id).ok()?);
+        }
+        self.copies.get(id)?.iter().find(|copy| copy.depth < depth).copied()
+    }
+
+    fn read(&mut self, reader: &StoreReader, found: &[Location], bytes_max: u64) {
+        let mut left = bytes_max;
+        for run in runs(found, u64::MAX, |at| at) {
+            let (Some(first), Some(len)) = (run.first(), len_of(run.iter())) else { continue };
+            // Gaps count, too.
+            let Some(rest) = left.checked_sub(len) else { return };
+            let mut buffer = Vec::new();
+            let Ok(()) = reader.read_run(first, len, &mut buffer) else { continue };
+            left = rest;
+            for at in run {
+                let start = (at.offset - first.offset) as usize;
+                self.sealed.insert(place(at), (self.buffers.len(), start));
+            }
+            self.buffers.push(buffer);
+        }
+    }
+
+    pub fn copies(&self, id: &ChunkId) -> Option<&[Location]> {
+        self.copies.get(id).map(Vec::as_slice)
+    }
+
+    pub fn bases(&self, at: &Location) -> Option<&[Base]> {
+        self.bases.get(&place(at)).map(Vec::as_slice)
+    }
+
+    pub fn sealed(&self, at: &Location) -> Option<&[u8]> {
+        let (buffer, start) = *self.sealed.get(&place(at))?;
+        self.buffers.get(buffer)?.get(start..start + at.sealed_len as usize)
+    }
+}
+
+impl StoreReader {
+    /// Reads `len` bytes of a pack from where a block starts.
+    pub(super) fn read_run(
+        &self,
+        first: &Location,
+        len: u64,
+        to: &mut Vec<u8>,
+    ) -> Result<(), StoreError> {
+        let key = Key::new(name::pack(&first.pack))?;
+        // A run is bounded, and so is a block.
+        let len = usize::try_from(len).unwrap_or(usize::MAX);
+        let read = self.storage().get_range(&key, u64::from(first.offset), len, to);
+        read.map_err(|error| self.gone_or(error))
+    }
+}
+
+fn end_of(at: &Location) -> u64 {
+    u64::from(at.offset) + u64::from(at.sealed_len)
+}
+
+/// Bytes from the start of the first block to the end of the last.
+pub(super) fn len_of<'l>(run: impl Iterator<Item = &'l Location> + Clone) -> Option<u64> {
+    let end = run.clone().map(end_of).max()?;
+    Some(end - run.map(|at| u64::from(at.offset)).min()?)
+}
+
+/// Splits what is sorted by place where the pack changes, a gap is too wide, a read grows too long, or the
+/// chunks come to more than `raw_max` bytes.
+pub(super) fn runs<T>(mut placed: &[T], raw_max: u64, at: impl Fn(&T) -> &Location) -> Vec<&[T]> {
+    let mut runs = Vec::new();
+    while let Some(first) = placed.first().map(&at) {
+        let start = u64::from(first.offset);
+        let (mut end, mut raw, mut ordinal) = (end_of(first), 0, first.ordinal);
+        let joins = |next: &T| {
+            let next = at(next);
+            raw += u64::from(next.chunk_len);
+            let joins = next.pack == first.pack
+                && u64::from(next.offset) <= end + GAP_MAX
+                && (end_of(next) - start <= RUN_MAX || end_of(next) <= end)
+                && (raw <= raw_max || next.ordinal == ordinal);
+            if joins {
+                (end, ordinal) = (end.max(end_of(next)), next.ordinal);
+            }
+            joins
+        };
+        let count = placed.iter().map(joins).take_while(|joins| *joins).count().max(1);
+        let (run, rest) = placed.split_at_checked(count).unwrap_or((placed, &[]));
+        runs.push(run);
+        placed = rest;
+    }
+    runs
+}

@@ -1,0 +1,360 @@
+//! The bases of a delta block, decoded: without recursion, and within bounds of memory and of work that no
+//! stored bytes can exceed. Depths fall from a block to its bases, so that every chain ends.
+
+use std::cell::Cell;
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::format::Codec;
+use crate::id::ChunkId;
+use crate::index::{Base, Location};
+use crate::limits::{BLOCK_RAW_MAX, CHAIN_HELD_MAX, CHAIN_STEP_WORK, CHAIN_WORK_MAX};
+
+use super::ahead::{Ahead, place};
+use super::{StoreError, StoreReader};
+
+/// A decoded block: authenticated, but whether its chunks are what they are called nobody has looked.
+#[derive(Clone)]
+pub(super) struct Decoded {
+    pub bytes: Arc<Vec<u8>>,
+    pub effort: Effort,
+}
+
+/// What it takes to decode a block when nothing of its chain is in a cache.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Effort {
+    /// In the measure of [`CHAIN_WORK_MAX`].
+    pub work: u64,
+    /// In that of [`CHAIN_HELD_MAX`].
+    pub held: u64,
+}
+
+/// Bases, one after the other.
+#[derive(Default)]
+pub(super) enum Prefix {
+    #[default]
+    None,
+    /// Part of a block, where it lies: mostly a block has one base.
+    Part(Arc<Vec<u8>>, Range<usize>),
+    Joined(Vec<u8>),
+}
+
+impl Prefix {
+    pub fn bytes(&self) -> &[u8] {
+        match self {
+            Self::None => &[],
+            Self::Part(block, range) => block.get(range.clone()).unwrap_or_default(),
+            Self::Joined(bytes) => bytes,
+        }
+    }
+
+    fn held(&self) -> u64 {
+        match self {
+            Self::None => 0,
+            Self::Part(block, _) => block.len() as u64,
+            Self::Joined(bytes) => bytes.len() as u64,
+        }
+    }
+
+    fn push(&mut self, block: Arc<Vec<u8>>, range: Range<usize>) {
+        match self {
+            Self::None => *self = Self::Part(block, range),
+            Self::Part(same, before) if Arc::ptr_eq(same, &block) && before.end == range.start => {
+                before.end = range.end;
+            }
+            _ => {
+                let part = block.get(range).unwrap_or_default();
+                let mut bytes = match std::mem::take(self) {
+                    Self::Joined(bytes) => bytes,
+                    other => Vec::from(other.bytes()),
+                };
+                bytes.extend_from_slice(part);
+                *self = Self::Joined(bytes);
+            }
+        }
+    }
+}
+
+/// A delta block whose bases are gathered.
+struct Open {
+    at: Location,
+    bases: std::vec::IntoIter<Base>,
+    prefix: Prefix,
+    effort: Effort,
+}
+
+impl Open {
+    fn new(at: Location, bases: Vec<Base>) -> Self {
+        let (prefix, effort) = (Prefix::default(), Effort::default());
+        Self { at, bases: bases.into_iter(), prefix, effort }
+    }
+
+    /// Takes a base that was decoded.
+    fn take(&mut self, block: Decoded, range: Range<usize>) -> Result<(), StoreError> {
+        let below = block.effort.held.max(block.bytes.len() as u64);
+        self.effort.held = self.effort.held.max(self.prefix.held() + below);
+        self.effort.work = self.effort.work.saturating_add(block.effort.work);
+        self.prefix.push(block.bytes, range);
+        let found = self.prefix.bytes().len();
+        if found > BLOCK_RAW_MAX {
+            let expected = format!("bases of at most {BLOCK_RAW_MAX} bytes");
+            return Err(StoreError::damaged(self.at.pack, "block", expected, found));
+        }
+        Ok(())
+    }
+}
+
+/// A base that is wanted: the copy that is being decoded, and those to try after it.
+struct Frame {
+    base: Base,
+    copies: std::vec::IntoIter<Location>,
+    open: Option<Open>,
+}
+
+/// What comes of the frame on top.
+enum Step {
+    /// A delta block, whose bases are gathered next.
+    Open(Open),
+    /// A base of the block that is open.
+    Want(Base, u8),
+    Whole(Location, Decoded),
+}
+
+thread_local! {
+    /// A sealed block; and a buffer to decode into, when the cache gave one back.
+    static SEALED: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+    static SPARE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// Decodes what one chunk, or one run's block, needs.
+pub(super) struct Chain<'r> {
+    reader: &'r StoreReader,
+    ahead: Option<&'r Ahead>,
+    /// For errors.
+    chunk: ChunkId,
+    spent: u64,
+    /// Trusts no cache, and holds every base against its id.
+    pub strict: bool,
+}
+
+impl<'r> Chain<'r> {
+    pub fn new(reader: &'r StoreReader, ahead: Option<&'r Ahead>, chunk: ChunkId) -> Self {
+        Self { reader, ahead, chunk, spent: 0, strict: false }
+    }
+
+    /// Whether no other copy need be tried after this error.
+    pub fn ends_with(&self, error: &StoreError) -> bool {
+        error.is_general() || self.spent > CHAIN_WORK_MAX
+    }
+
+    /// The block, from the cache or decoded with all that it takes, and kept.
+    pub fn block(&mut self, at: &Location) -> Result<Decoded, StoreError> {
+        if let Some(known) = self.cached(at) {
+            return Ok(known);
+        }
+        let (prefix, effort) = self.prefix(at)?;
+        self.decode(at, &prefix, effort)
+    }
+
+    /// What the block is coded against: nothing for a plain one.
+    pub fn prefix(&mut self, at: &Location) -> Result<(Prefix, Effort), StoreError> {
+        if at.codec != Codec::ZstdDelta {
+            return Ok(Default::default());
+        }
+        let mut bottom = Open::new(*at, self.bases(at)?);
+        let mut stack: Vec<Frame> = Vec::new();
+        loop {
+            let step = match stack.last_mut() {
+                Some(frame) => self.step(frame),
+                None => match bottom.bases.next() {
+                    Some(base) => Ok(Step::Want(base, bottom.at.depth)),
+                    None => return Ok((bottom.prefix, bottom.effort)),
+                },
+            };
+            let done = match step {
+                Ok(step) => self.take(step, &mut stack, &mut bottom),
+                Err(error) => Err(error),
+            };
+            if let Err(error) = done {
+                self.fail(&mut stack, error)?;
+            }
+        }
+    }
+
+    fn step(&mut self, frame: &mut Frame) -> Result<Step, StoreError> {
+        if let Some(open) = &mut frame.open {
+            return match open.bases.next() {
+                Some(base) => Ok(Step::Want(base, open.at.depth)),
+                None => {
+                    let block = self.decode(&open.at, &open.prefix, open.effort)?;
+                    Ok(Step::Whole(open.at, block))
+                }
+            };
+        }
+        let missing = StoreError::MissingChunk { chunk: frame.base.id };
+        let at = frame.copies.next().ok_or(missing)?;
+        self.spend(CHAIN_STEP_WORK)?;
+        if let Some(block) = self.cached(&at) {
+            return Ok(Step::Whole(at, block));
+        }
+        if at.codec == Codec::ZstdDelta {
+            return Ok(Step::Open(Open::new(at, self.bases(&at)?)));
+        }
+        let block = self.decode(&at, &Prefix::None, Effort::default())?;
+        Ok(Step::Whole(at, block))
+    }
+
+    /// An error means that the copy open on top of the stack, or the bottom, cannot be decoded.
+    fn take(
+        &self,
+        step: Step,
+        stack: &mut Vec<Frame>,
+        bottom: &mut Open,
+    ) -> Result<(), StoreError> {
+        match step {
+            Step::Open(open) => {
+                if let Some(frame) = stack.last_mut() {
+                    frame.open = Some(open);
+                }
+            }
+            Step::Want(base, depth) => {
+                let copies = self.shallower(&base.id, depth)?.into_iter();
+                stack.push(Frame { base, copies, open: None });
+            }
+            Step::Whole(at, block) => {
+                let Some(frame) = stack.last() else { return Ok(()) };
+                let range = self.part(&frame.base, &at, &block)?;
+                stack.pop();
+                let above = stack.last_mut().and_then(|frame| frame.open.as_mut());
+                above.unwrap_or(bottom).take(block, range)?;
+                self.check_held(stack, bottom)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives up the copy that is being decoded, and those above it that have no other to try.
+    fn fail(&self, stack: &mut Vec<Frame>, error: StoreError) -> Result<(), StoreError> {
+        if self.ends_with(&error) {
+            return Err(error);
+        }
+        while let Some(frame) = stack.last_mut() {
+            frame.open = None;
+            if frame.copies.len() > 0 {
+                return Ok(());
+            }
+            self.reader.lost().note(&frame.base.id);
+            stack.pop();
+        }
+        Err(error)
+    }
+
+    fn check_held(&self, stack: &[Frame], bottom: &Open) -> Result<(), StoreError> {
+        let open = stack.iter().filter_map(|frame| frame.open.as_ref());
+        let held: u64 = open.chain([bottom]).map(|open| open.prefix.held()).sum();
+        if held <= CHAIN_HELD_MAX {
+            return Ok(());
+        }
+        Err(StoreError::CostlyChain { chunk: self.chunk, what: "memory", limit: CHAIN_HELD_MAX })
+    }
+
+    fn spend(&mut self, work: u64) -> Result<(), StoreError> {
+        self.spent = self.spent.saturating_add(work);
+        if self.spent <= CHAIN_WORK_MAX {
+            return Ok(());
+        }
+        Err(StoreError::CostlyChain { chunk: self.chunk, what: "work", limit: CHAIN_WORK_MAX })
+    }
+
+    /// Where the base lies in the decoded block of one of its copies.
+    fn part(
+        &self,
+        base: &Base,
+        at: &Location,
+        block: &Decoded,
+    ) -> Result<Range<usize>, StoreError> {
+        if self.strict {
+            self.reader.verified(at, &base.id, &block.bytes)?;
+        }
+        let end = u64::from(base.skip) + u64::from(base.len);
+        let start = at.chunk_offset as usize + base.skip as usize;
+        let range = start..start + base.len as usize;
+        if end <= u64::from(at.chunk_len) && range.end <= block.bytes.len() {
+            return Ok(range);
+        }
+        let found = u64::from(at.chunk_len);
+        Err(StoreError::WrongLength { chunk: base.id, expected: end, found })
+    }
+
+    fn cached(&self, at: &Location) -> Option<Decoded> {
+        if self.strict { None } else { self.reader.blocks.get(&place(at)) }
+    }
+
+    fn bases(&self, at: &Location) -> Result<Vec<Base>, StoreError> {
+        match self.ahead.and_then(|ahead| ahead.bases(at)) {
+            Some(bases) => Ok(bases.to_vec()),
+            None => self.reader.bases(at),
+        }
+    }
+
+    /// The copies that a block of this depth may be coded against. Never empty.
+    fn shallower(&self, id: &ChunkId, depth: u8) -> Result<Vec<Location>, StoreError> {
+        let mut copies = match self.ahead.and_then(|ahead| ahead.copies(id)) {
+            Some(copies) => copies.to_vec(),
+            None => self.reader.locate(id)?,
+        };
+        copies.retain(|copy| copy.depth < depth);
+        if copies.is_empty() {
+            self.reader.lost().note(id);
+            return Err(StoreError::NoShallowerCopy { chunk: *id, depth });
+        }
+        Ok(copies)
+    }
+
+    fn decode(
+        &mut self,
+        at: &Location,
+        prefix: &Prefix,
+        below: Effort,
+    ) -> Result<Decoded, StoreError> {
+        let raw_len = u64::from(at.raw_len);
+        self.spend(raw_len)?;
+        let mut sealed = SEALED.take();
+        let block = self.decode_with(at, prefix, &mut sealed);
+        SEALED.set(sealed);
+        let work = below.work.saturating_add(raw_len + CHAIN_STEP_WORK);
+        let effort = Effort { work, held: below.held.max(prefix.held()) };
+        let bytes = Arc::new(block?);
+        let (block, kept) = (Decoded { bytes: Arc::clone(&bytes), effort }, bytes.capacity());
+        if let Some(gone) = self.reader.blocks.keep(place(at), block.clone(), kept)
+            && let Some(spare) = Arc::into_inner(gone.bytes)
+        {
+            SPARE.set(spare);
+        }
+        Ok(block)
+    }
+
+    fn decode_with(
+        &self,
+        at: &Location,
+        prefix: &Prefix,
+        sealed: &mut Vec<u8>,
+    ) -> Result<Vec<u8>, StoreError> {
+        match self.ahead.and_then(|ahead| ahead.sealed(at)) {
+            Some(read) => {
+                sealed.clear();
+                sealed.extend_from_slice(read);
+            }
+            None => self.reader.read_run(at, u64::from(at.sealed_len), sealed)?,
+        }
+        let mut decoded = SPARE.take();
+        // What the cache counts is what a buffer takes.
+        if decoded.capacity() > 2 * at.raw_len as usize {
+            decoded = Vec::new();
+        }
+        let key = self.reader.pack_key(at)?;
+        let block = self.reader.decode_block(&key, at, prefix.bytes(), sealed, &mut decoded)?;
+        let raw = (at.codec == Codec::Raw).then(|| block.to_vec());
+        Ok(raw.unwrap_or(decoded))
+    }
+}
