@@ -20,8 +20,6 @@ pub const FINGERPRINT_WINDOW: usize = 64;
 
 /// Consecutive small new chunks share a block up to this many raw bytes.
 pub const BLOCK_RAW_TARGET: usize = 128 * KIB;
-/// Likewise chunks coded against what they were.
-pub const DELTA_RAW_TARGET: usize = 512 * KIB;
 /// No block decodes to more than this.
 pub const BLOCK_RAW_MAX: usize = 8 * MIB;
 /// No block names more bases than this.

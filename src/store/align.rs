@@ -87,9 +87,11 @@ impl Aligner {
 
     /// Old ranges that the bytes of a changed chunk may come from.
     fn places(&mut self, chunk: &ChunkRef, new: &Range<i64>) -> Vec<Range<i64>> {
-        let slack = if self.exact { 0 } else { SLACK };
-        let start = new.start - self.shift - slack;
-        let expected = start..new.end - self.shift + SLACK;
+        let start = match self.exact {
+            true => new.start - self.shift,
+            false => self.old.snapped(new.start - self.shift, -SLACK),
+        };
+        let expected = start..self.old.snapped(new.end - self.shift, SLACK);
         let ends = match chunk.cut {
             CutKind::Forced => &[],
             CutKind::Content | CutKind::End => self.old.ends_like(chunk),
@@ -112,7 +114,7 @@ impl Aligner {
         match rival {
             // A second anchor for it: it takes over.
             Some((rival, place)) => {
-                let there = new.start - rival.shift - SLACK..place;
+                let there = self.old.snapped(new.start - rival.shift, -SLACK)..place;
                 self.rival = Some(Rival { shift: self.shift, chunks_left: DOUBT });
                 self.shift = new.end - place;
                 self.exact = true;
@@ -121,7 +123,7 @@ impl Aligner {
             None => {
                 self.rival = Some(Rival { shift: new.end - end, chunks_left: DOUBT });
                 self.exact = false;
-                vec![expected, end - len - SLACK..end]
+                vec![expected, self.old.snapped(end - len, -SLACK)..end]
             }
         }
     }
@@ -133,7 +135,8 @@ impl Aligner {
             rival.chunks_left -= 1;
             self.rival = Some(rival);
         }
-        let there = new.start - rival.shift - SLACK..new.end - rival.shift + SLACK;
+        let there = self.old.snapped(new.start - rival.shift, -SLACK)
+            ..self.old.snapped(new.end - rival.shift, SLACK);
         vec![there, expected]
     }
 

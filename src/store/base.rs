@@ -62,7 +62,20 @@ impl Bases {
                 None => return Ok(None),
             };
         }
-        self.read(&found)
+        match self.read(&found) {
+            // Chains may also be too wide.
+            Err(StoreError::CostlyChain { .. }) => {
+                let depth = depth_of(&found);
+                let shallower = self.further_back(found, depth)?;
+                shallower.map_or(Ok(None), |found| {
+                    self.read(&found).or_else(|error| match error {
+                        StoreError::CostlyChain { .. } => Ok(None),
+                        error => Err(error),
+                    })
+                })
+            }
+            read => read,
+        }
     }
 
     /// Chains are not allowed the same depth everywhere, or all would have to be begun anew on the same night.
@@ -129,6 +142,7 @@ impl Bases {
         for Found { base, at } in found {
             let chunk = match self.known.reader().chunk_with_depth(&base.id) {
                 Ok((chunk, _)) => chunk,
+                Err(error @ StoreError::CostlyChain { .. }) => return Err(error),
                 Err(error) if error.is_general() => return Err(error),
                 Err(error) => {
                     tracing::warn!("chunk {} is no base: {error}", base.id);

@@ -9,7 +9,7 @@ use crate::codec;
 use crate::cut::CutKind;
 use crate::format::{ChunkRef, Codec};
 use crate::index::Base;
-use crate::limits::{BLOCK_RAW_TARGET, DELTA_RAW_TARGET};
+use crate::limits::BLOCK_RAW_TARGET;
 
 use super::base::Bases;
 use super::{Aligned, Known, Piece, StoreError, Vault};
@@ -127,22 +127,28 @@ impl Encoder {
             let is_old = aligned.is_some_and(|aligned| aligned.is_old);
             let is_new = !(is_old && self.known.still_has(&reference.id))
                 && self.known.claim(&reference.id)?;
-            let base = aligned.map_or(&[][..], |aligned| &aligned.base);
             // A run is coded as soon as it ends: its bytes are still in the core's cache.
+            if let Some(ended) = run.take_if(|run| !(is_new && run.takes(number, chunk))) {
+                self.code_plain(&ended, &mut to)?;
+            }
+            if !is_new {
+                continue;
+            }
+            if let Some(old) = aligned.filter(|aligned| !aligned.base.is_empty()) {
+                if let Some(ended) = run.take() {
+                    self.code_plain(&ended, &mut to)?;
+                }
+                if self.code_delta(number, chunk, &old.base, &mut to)? {
+                    continue;
+                }
+            }
             match &mut run {
-                Some(run) if is_new && run.takes(number, chunk, base) => {
-                    run.extend(number, chunk, &reference, base);
-                }
-                _ => {
-                    if let Some(ended) = run.take() {
-                        self.code_run(&ended, &mut to)?;
-                    }
-                    run = is_new.then(|| Run::of(number, chunk, &reference, base));
-                }
+                Some(run) => run.extend(number, chunk),
+                None => run = Some(Run::of(number, chunk)),
             }
         }
         if let Some(ended) = run {
-            self.code_run(&ended, &mut to)?;
+            self.code_plain(&ended, &mut to)?;
         }
         Ok(to)
     }
@@ -177,38 +183,20 @@ impl Encoder {
         codec::compress(self.level, raw, scratch)
     }
 
-    fn code_run(&self, run: &Run, to: &mut CodedSegment) -> Result<(), StoreError> {
-        if self.code_delta(run, to)? {
-            return Ok(());
-        }
-        // By themselves chunks share blocks up to a smaller size.
-        let lens = to.refs.get(run.chunks.clone()).unwrap_or_default();
-        let lens: Vec<usize> = lens.iter().map(|chunk| chunk.len as usize).collect();
-        let mut part = Part {
-            chunks: run.chunks.start..run.chunks.start,
-            bytes: run.bytes.start..run.bytes.start,
-        };
-        for len in lens {
-            if !part.bytes.is_empty() && part.bytes.len() + len > BLOCK_RAW_TARGET {
-                self.code_plain(&part, to)?;
-                part.chunks.start = part.chunks.end;
-                part.bytes.start = part.bytes.end;
-            }
-            part.chunks.end += 1;
-            part.bytes.end += len;
-        }
-        self.code_plain(&part, to)
-    }
-
-    /// Codes chunks against what they were. `false`: they are better coded by themselves, or have no old selves.
-    fn code_delta(&self, run: &Run, to: &mut CodedSegment) -> Result<bool, StoreError> {
-        if run.base.is_empty() {
-            return Ok(false);
-        }
-        let Some(base) = self.bases.gather(&run.base, run.lineage)? else { return Ok(false) };
+    /// Codes a chunk against what it was, in a block of its own: so a chain is one of chunks, and never widens
+    /// to what their neighbours once were. `false`: it is better coded by itself.
+    fn code_delta(
+        &self,
+        number: usize,
+        chunk: &SegmentChunk,
+        old: &[Piece],
+        to: &mut CodedSegment,
+    ) -> Result<bool, StoreError> {
+        let lineage = to.refs.get(number).map(|reference| reference.end).unwrap_or_default();
+        let Some(base) = self.bases.gather(old, lineage)? else { return Ok(false) };
         let wrong = |e| StoreError::codec("new block", e);
         SCRATCH.with_borrow_mut(|scratch| {
-            let raw = to.bytes.get(run.bytes.clone()).unwrap_or_default();
+            let raw = to.bytes.get(chunk.range()).unwrap_or_default();
             codec::compress_against(self.level, &base.bytes, raw, scratch).map_err(wrong)?;
             let cost = scratch.len() + BASE_COST * base.bases.len();
             if cost > raw.len() / DISAPPOINTING {
@@ -223,7 +211,7 @@ impl Encoder {
             to.coded.extend_from_slice(scratch);
             to.blocks.push(CodedBlock {
                 codec: Codec::ZstdDelta,
-                chunks: run.chunks.clone(),
+                chunks: number..number + 1,
                 place: start..to.coded.len(),
                 depth: base.depth,
                 bases: base.bases,
@@ -232,7 +220,7 @@ impl Encoder {
         })
     }
 
-    fn code_plain(&self, run: &Part, to: &mut CodedSegment) -> Result<(), StoreError> {
+    fn code_plain(&self, run: &Run, to: &mut CodedSegment) -> Result<(), StoreError> {
         SCRATCH.with_borrow_mut(|scratch| {
             let raw = to.bytes.get(run.bytes.clone()).unwrap_or_default();
             let shrank =
@@ -255,8 +243,6 @@ impl Encoder {
 const BASE_COST: usize = 80;
 /// A delta above this part of the chunk is weighed against coding it by itself: rows shrink to a quarter.
 const DISAPPOINTING: usize = 8;
-/// One chunk in this many ends a run of deltas.
-const DELTA_RUN_ENDS_ONE_IN: u8 = 4;
 /// Bytes of each of the three pieces of a sample.
 const SAMPLE: usize = 2048;
 
@@ -265,75 +251,26 @@ thread_local! {
     static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Consecutive chunks that share a block.
-struct Part {
-    chunks: Range<usize>,
-    bytes: Range<usize>,
-}
-
-/// Consecutive new chunks that are coded together: all with old selves, or all without.
+/// Consecutive new chunks that share a block.
 struct Run {
     chunks: Range<usize>,
     bytes: Range<usize>,
-    /// What stood in their place.
-    base: Vec<Piece>,
-    /// How the first chunk ends: outlives most edits, so it tells from night to night that it is the same run.
-    lineage: [u8; 4],
-    /// Whether the next chunk belongs to the next run, whatever it is.
-    is_full: bool,
 }
 
 impl Run {
-    fn of(number: usize, chunk: &SegmentChunk, reference: &ChunkRef, base: &[Piece]) -> Self {
-        let mut run = Self {
-            chunks: number..number,
-            bytes: chunk.start..chunk.start,
-            base: Vec::new(),
-            lineage: reference.end,
-            is_full: false,
-        };
-        run.extend(number, chunk, reference, base);
-        run
+    fn of(number: usize, chunk: &SegmentChunk) -> Self {
+        Self { chunks: number..number + 1, bytes: chunk.range() }
     }
 
-    /// Whether the chunk follows the run's last, is of its kind, and there is room for it in a block.
-    fn takes(&self, number: usize, chunk: &SegmentChunk, base: &[Piece]) -> bool {
-        let room = if self.base.is_empty() { BLOCK_RAW_TARGET } else { DELTA_RAW_TARGET };
-        self.chunks.end == number
-            && !self.is_full
-            && self.base.is_empty() == base.is_empty()
-            && chunk.start + chunk.len - self.bytes.start <= room
+    /// Whether the chunk follows the run's last and there is room for it in a block.
+    fn takes(&self, number: usize, chunk: &SegmentChunk) -> bool {
+        let end = chunk.start + chunk.len;
+        self.chunks.end == number && end - self.bytes.start <= BLOCK_RAW_TARGET
     }
 
-    fn extend(
-        &mut self,
-        number: usize,
-        chunk: &SegmentChunk,
-        reference: &ChunkRef,
-        base: &[Piece],
-    ) {
+    fn extend(&mut self, number: usize, chunk: &SegmentChunk) {
         self.chunks.end = number + 1;
         self.bytes.end = chunk.start + chunk.len;
-        base.iter().for_each(|piece| append(&mut self.base, *piece));
-        // Deltas of one stream only, or reading one file would mean reading what others once were; and runs
-        // that begin at the same places every night, or a chain would widen with every link.
-        let [_, lineage, ..] = reference.end;
-        self.is_full = !base.is_empty()
-            && (chunk.cut == CutKind::End || lineage.is_multiple_of(DELTA_RUN_ENDS_ONE_IN));
-    }
-}
-
-/// Adds a piece; what continues the last one becomes part of it.
-fn append(to: &mut Vec<Piece>, piece: Piece) {
-    match to.last_mut() {
-        Some(last)
-            if last.id == piece.id
-                && piece.skip <= last.skip + last.len
-                && last.skip <= piece.skip =>
-        {
-            last.len = last.len.max(piece.skip + piece.len - last.skip);
-        }
-        _ => to.push(piece),
     }
 }
 

@@ -111,6 +111,16 @@ impl OldStream {
         self.by_end.get(&(chunk.end, chunk.cut)).map_or(&[], Vec::as_slice)
     }
 
+    /// An end of a range that may be off by `slack`: where a chunk ends, if one does so near, or else with the
+    /// slack. Fewer chunks are then touched, and every one is another link to follow.
+    pub fn snapped(&self, place: i64, slack: i64) -> i64 {
+        let after = self.window.partition_point(|(start, _)| *start < place);
+        let starts = after.checked_sub(1).into_iter().chain([after]);
+        let starts = starts.filter_map(|at| self.window.get(at).map(|(start, _)| *start));
+        let near = starts.chain([self.end]).min_by_key(|start| start.abs_diff(place));
+        near.filter(|start| start.abs_diff(place) <= slack.unsigned_abs()).unwrap_or(place + slack)
+    }
+
     /// The chunks that these ranges of the old stream consist of, in their order, without repetition, and not
     /// more than a block may have as base.
     pub fn pieces(&self, ranges: &[Range<i64>]) -> Vec<Piece> {
