@@ -1,5 +1,7 @@
 //! Catalogs of any number of entries, written and read a leaf at a time.
 
+use std::sync::Arc;
+
 use crate::format::{
     CatalogChild, CatalogLeaf, CatalogNode, Content, Entry, EntryKind, EntryPath, NodeRef, Recipe,
     TreeRoot, encode,
@@ -7,7 +9,7 @@ use crate::format::{
 use crate::limits::{NODE_MAX, NODE_MIN};
 
 use super::recipe::check_level;
-use super::tree::Levels;
+use super::tree::{Levels, OldLeaves};
 use super::{StoreError, StoreReader, StoreWriter};
 
 /// One entry in this many ends a leaf, chosen by a keyed hash of its path.
@@ -19,12 +21,24 @@ pub struct CatalogBuilder {
     entries: Vec<Entry>,
     size: usize,
     last: Option<EntryPath>,
+    /// Of the last path, keyed.
+    last_hash: [u8; 4],
     levels: Levels<CatalogChild>,
+    old: Option<OldLeaves<CatalogChild>>,
 }
 
 impl CatalogBuilder {
-    pub fn new(cut_key: &[u8; 32]) -> Self {
-        Self { cut_key: *cut_key, entries: Vec::new(), size: 0, last: None, levels: Levels::new() }
+    /// `old` is the catalog of an older snapshot of the same.
+    pub fn new(cut_key: &[u8; 32], reader: &Arc<StoreReader>, old: Option<TreeRoot>) -> Self {
+        Self {
+            cut_key: *cut_key,
+            entries: Vec::new(),
+            size: 0,
+            last: None,
+            last_hash: [0; 4],
+            levels: Levels::new(),
+            old: old.map(|root| OldLeaves::new(Arc::clone(reader), root)),
+        }
     }
 
     pub fn push(&mut self, writer: &mut StoreWriter, entry: Entry) -> Result<(), StoreError> {
@@ -39,7 +53,8 @@ impl CatalogBuilder {
             self.put_leaf(writer)?;
         }
         let hash = blake3::keyed_hash(&self.cut_key, entry.path.as_bytes());
-        let [first, ..] = *hash.as_bytes();
+        let [first, b, c, d, e, ..] = *hash.as_bytes();
+        self.last_hash = [b, c, d, e];
         self.last = Some(entry.path.clone());
         self.entries.push(entry);
         self.size += size;
@@ -64,7 +79,8 @@ impl CatalogBuilder {
         let (count, last) = (entries.len() as u64, self.last.clone().unwrap_or_default());
         let leaf = encode(&CatalogLeaf { entries, ext: Vec::new() })
             .map_err(|e| StoreError::format("new catalog leaf", e))?;
-        let node = writer.put_node(&leaf)?;
+        let old = self.old.as_mut().map(|old| old.up_to(&last)).unwrap_or_default();
+        let node = writer.put_node_after(&leaf, &old, self.last_hash)?;
         self.levels.push(writer, CatalogChild { node, entries: count, last })
     }
 }

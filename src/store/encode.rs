@@ -69,6 +69,12 @@ pub(super) struct CodedBlock {
     pub bases: Vec<Base>,
 }
 
+/// What a delta is coded against.
+pub(super) struct Against {
+    pub depth: u8,
+    pub bases: Vec<Base>,
+}
+
 impl CodedSegment {
     /// Its buffers, to be filled again. What the bytes were stays in them.
     pub fn into_spent(self) -> Segment {
@@ -193,31 +199,41 @@ impl Encoder {
         to: &mut CodedSegment,
     ) -> Result<bool, StoreError> {
         let lineage = to.refs.get(number).map(|reference| reference.end).unwrap_or_default();
-        let Some(base) = self.bases.gather(old, lineage)? else { return Ok(false) };
-        let wrong = |e| StoreError::codec("new block", e);
         SCRATCH.with_borrow_mut(|scratch| {
             let raw = to.bytes.get(chunk.range()).unwrap_or_default();
-            codec::compress_against(self.level, &base.bytes, raw, scratch).map_err(wrong)?;
-            let cost = scratch.len() + BASE_COST * base.bases.len();
-            if cost > raw.len() / DISAPPOINTING {
-                let mut plain = Vec::new();
-                let shrank = codec::compress(self.level, raw, &mut plain).map_err(wrong)?;
-                let plain = if shrank { plain.len() } else { raw.len() };
-                if plain <= cost {
-                    return Ok(false);
-                }
-            }
-            let start = to.coded.len();
+            let Some(Against { depth, bases }) = self.against(raw, old, lineage, scratch)? else {
+                return Ok(false);
+            };
+            let (codec, start) = (Codec::ZstdDelta, to.coded.len());
             to.coded.extend_from_slice(scratch);
-            to.blocks.push(CodedBlock {
-                codec: Codec::ZstdDelta,
-                chunks: number..number + 1,
-                place: start..to.coded.len(),
-                depth: base.depth,
-                bases: base.bases,
-            });
+            let place = start..to.coded.len();
+            to.blocks.push(CodedBlock { codec, chunks: number..number + 1, place, depth, bases });
             Ok(true)
         })
+    }
+
+    /// Codes bytes against these old ones into `out`. `None`: they are better coded by themselves. `lineage` is
+    /// the same for what takes the same place night by night.
+    pub(super) fn against(
+        &self,
+        raw: &[u8],
+        old: &[Piece],
+        lineage: [u8; 4],
+        out: &mut Vec<u8>,
+    ) -> Result<Option<Against>, StoreError> {
+        let Some(base) = self.bases.gather(old, lineage)? else { return Ok(None) };
+        let wrong = |e| StoreError::codec("new block", e);
+        codec::compress_against(self.level, &base.bytes, raw, out).map_err(wrong)?;
+        let cost = out.len() + BASE_COST * base.bases.len();
+        if cost > raw.len() / DISAPPOINTING {
+            let mut plain = Vec::new();
+            let shrank = codec::compress(self.level, raw, &mut plain).map_err(wrong)?;
+            let plain = if shrank { plain.len() } else { raw.len() };
+            if plain <= cost {
+                return Ok(None);
+            }
+        }
+        Ok(Some(Against { depth: base.depth, bases: base.bases }))
     }
 
     fn code_plain(&self, run: &Run, to: &mut CodedSegment) -> Result<(), StoreError> {

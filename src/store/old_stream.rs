@@ -16,8 +16,6 @@ pub struct Piece {
     pub id: ChunkId,
     pub skip: u32,
     pub len: u32,
-    /// Of the whole chunk.
-    pub chunk_len: u32,
 }
 
 /// Where the references come from.
@@ -140,7 +138,7 @@ impl OldStream {
                 room -= u64::from(len);
                 // Within the chunk, so within 4 MiB.
                 let skip = u32::try_from(from - start).unwrap_or(0);
-                pieces.push(Piece { id: chunk.id, skip, len, chunk_len: chunk.len });
+                pieces.push(Piece { id: chunk.id, skip, len });
             }
         }
         pieces

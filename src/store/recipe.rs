@@ -7,7 +7,7 @@ use crate::format::{
 };
 use crate::limits::{INLINE_REFS_MAX, NODE_MAX, NODE_MIN};
 
-use super::tree::Levels;
+use super::tree::{Levels, OldLeaves};
 use super::{StoreError, StoreReader, StoreWriter};
 
 const REF_LEN: usize = 39;
@@ -21,15 +21,19 @@ pub struct RecipeBuilder {
     refs: Vec<ChunkRef>,
     len: u64,
     levels: Levels<RecipeChild>,
-}
-
-impl Default for RecipeBuilder {
-    fn default() -> Self {
-        Self { refs: Vec::new(), len: 0, levels: Levels::new() }
-    }
+    old: Option<OldLeaves<RecipeChild>>,
 }
 
 impl RecipeBuilder {
+    /// `old` is the recipe of the stream as it was.
+    pub fn new(reader: &Arc<StoreReader>, old: Option<&Recipe>) -> Self {
+        let old = match old {
+            Some(Recipe::Tree(root)) => Some(OldLeaves::new(Arc::clone(reader), *root)),
+            _ => None,
+        };
+        Self { refs: Vec::new(), len: 0, levels: Levels::new(), old }
+    }
+
     pub fn push(&mut self, writer: &mut StoreWriter, chunk: ChunkRef) -> Result<(), StoreError> {
         self.refs.push(chunk);
         self.len += u64::from(chunk.len);
@@ -63,7 +67,9 @@ impl RecipeBuilder {
             (refs.len() as u64, refs.iter().map(|chunk| u64::from(chunk.len)).sum());
         let leaf = encode(&RecipeLeaf { refs, ext: Vec::new() })
             .map_err(|e| StoreError::format("new recipe leaf", e))?;
-        let node = writer.put_node(&leaf)?;
+        // Where it ends tells roughly which old leaves it takes the place of: they are far longer than most shifts.
+        let old = self.old.as_mut().map(|old| old.up_to(&self.len)).unwrap_or_default();
+        let node = writer.put_node_after(&leaf, &old, [0; 4])?;
         self.levels.push(writer, RecipeChild { node, refs: count, bytes })
     }
 }

@@ -1,15 +1,26 @@
 //! The levels above the leaves of a catalog or recipe, built as the leaves come.
 
+use std::collections::VecDeque;
+use std::sync::Arc;
+
 use crate::format::{
-    CatalogChild, CatalogNode, FormatError, NodeRef, RecipeChild, RecipeNode, TreeRoot, encode,
+    CatalogChild, CatalogNode, EntryPath, FormatError, NodeRef, RecipeChild, RecipeNode, TreeRoot,
+    encode,
 };
 use crate::limits::{NODE_MAX, NODE_MIN};
 
-use super::{StoreError, StoreWriter};
+use super::{StoreError, StoreReader, StoreWriter};
 
 /// A child of a node; nodes are made of consecutive ones.
 pub(super) trait Branch: Sized {
+    /// What the children are sorted by.
+    type Place: Ord + Clone;
+
     fn node(&self) -> NodeRef;
+    /// Where what is below it ends, when what is before it ends at `before`.
+    fn end(&self, before: Option<&Self::Place>) -> Self::Place;
+    /// The children of a stored node.
+    fn children(reader: &StoreReader, node: NodeRef) -> Result<Vec<Self>, StoreError>;
     /// About how many bytes it takes in its parent.
     fn size(&self) -> usize;
     /// The node's bytes, and the child that stands for it one level up (its `node` to be filled in).
@@ -113,9 +124,97 @@ fn sum(values: impl Iterator<Item = u64>) -> u64 {
     values.fold(0, u64::saturating_add)
 }
 
+/// The leaves of an older tree, walked beside a new one: what a new leaf is likely to be much like.
+pub(super) struct OldLeaves<B: Branch> {
+    reader: Arc<StoreReader>,
+    /// Children still to visit and their level, top level first.
+    pending: Vec<(u8, std::vec::IntoIter<B>)>,
+    /// The root, where it is a leaf itself.
+    only: Option<NodeRef>,
+    /// Leaves that end behind what was asked for last.
+    ahead: VecDeque<(NodeRef, B::Place)>,
+    end: Option<B::Place>,
+}
+
+/// Old leaves that one new leaf is coded against, at most: where many of them overlap it, none is like it.
+const OLD_LEAVES_MAX: usize = 4;
+
+impl<B: Branch> OldLeaves<B> {
+    pub fn new(reader: Arc<StoreReader>, root: TreeRoot) -> Self {
+        let (only, pending, ahead) = (None, Vec::new(), VecDeque::new());
+        let mut leaves = Self { reader, pending, only, ahead, end: None };
+        match root.levels {
+            0 => leaves.only = Some(root.node),
+            levels => leaves.enter(root.node, levels),
+        }
+        leaves
+    }
+
+    /// The old leaves that hold anything from where the last call left off up to and with `place`, in order.
+    pub fn up_to(&mut self, place: &B::Place) -> Vec<NodeRef> {
+        let mut found: Vec<NodeRef> = self.only.into_iter().collect();
+        while found.len() < OLD_LEAVES_MAX {
+            if self.ahead.is_empty() {
+                self.read();
+            }
+            let Some((node, end)) = self.ahead.front() else { break };
+            found.push(*node);
+            if end >= place {
+                break;
+            }
+            self.ahead.pop_front();
+        }
+        // The walk goes on where the new one is, however many were left out.
+        while self.ahead.front().is_some_and(|(_, end)| end <= place) {
+            self.ahead.pop_front();
+            if self.ahead.is_empty() {
+                self.read();
+            }
+        }
+        found
+    }
+
+    /// The next leaf, if there is one that can be found.
+    fn read(&mut self) {
+        while let Some((level, children)) = self.pending.last_mut() {
+            let level = *level;
+            let Some(child) = children.next() else {
+                self.pending.pop();
+                continue;
+            };
+            if level > 1 {
+                self.enter(child.node(), level - 1);
+                continue;
+            }
+            let end = child.end(self.end.as_ref());
+            self.end = Some(end.clone());
+            self.ahead.push_back((child.node(), end));
+            return;
+        }
+    }
+
+    fn enter(&mut self, node: NodeRef, level: u8) {
+        match B::children(&self.reader, node) {
+            Ok(children) => self.pending.push((level, children.into_iter())),
+            // A damaged parent costs space, nothing more.
+            Err(error) => tracing::warn!("part of the parent is no base: {error}"),
+        }
+    }
+}
+
 impl Branch for RecipeChild {
+    type Place = u64;
+
     fn node(&self) -> NodeRef {
         self.node
+    }
+
+    fn end(&self, before: Option<&u64>) -> u64 {
+        before.copied().unwrap_or(0).saturating_add(self.bytes)
+    }
+
+    fn children(reader: &StoreReader, node: NodeRef) -> Result<Vec<Self>, StoreError> {
+        Ok(reader.node::<RecipeNode>(node)?.children)
     }
 
     fn size(&self) -> usize {
@@ -138,8 +237,18 @@ impl Branch for RecipeChild {
 }
 
 impl Branch for CatalogChild {
+    type Place = EntryPath;
+
     fn node(&self) -> NodeRef {
         self.node
+    }
+
+    fn end(&self, _: Option<&EntryPath>) -> EntryPath {
+        self.last.clone()
+    }
+
+    fn children(reader: &StoreReader, node: NodeRef) -> Result<Vec<Self>, StoreError> {
+        Ok(reader.node::<CatalogNode>(node)?.children)
     }
 
     fn size(&self) -> usize {

@@ -9,10 +9,10 @@ use crate::cut::CutKind;
 use crate::format::{ChunkRecord, Codec, NodeRef, PackKind};
 use crate::limits::PACK_TARGET_MIN;
 
-use super::encode::CodedBlock;
+use super::encode::{Against, CodedBlock};
 use super::pack::{NewBlock, PackBuilder};
 use super::upload::{Uploaded, Uploader};
-use super::{CodedSegment, Encoder, StoreError, Uploads};
+use super::{CodedSegment, Encoder, Piece, StoreError, Uploads};
 
 /// What a writer stored.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -84,7 +84,18 @@ impl StoreWriter {
 
     /// Stores a node of a catalog or recipe, unless it is known.
     pub fn put_node(&mut self, node: &[u8]) -> Result<NodeRef, StoreError> {
-        let put = self.try_put_node(node);
+        self.put_node_after(node, &[], [0; 4])
+    }
+
+    /// Likewise, one that is likely to be much like these nodes of an older snapshot. `lineage` is the same for
+    /// the nodes that take its place night by night.
+    pub(super) fn put_node_after(
+        &mut self,
+        node: &[u8],
+        old: &[NodeRef],
+        lineage: [u8; 4],
+    ) -> Result<NodeRef, StoreError> {
+        let put = self.try_put_node(node, old, lineage);
         self.poisoned_by(put)
     }
 
@@ -132,18 +143,34 @@ impl StoreWriter {
         Ok(())
     }
 
-    fn try_put_node(&mut self, node: &[u8]) -> Result<NodeRef, StoreError> {
+    fn try_put_node(
+        &mut self,
+        node: &[u8],
+        old: &[NodeRef],
+        lineage: [u8; 4],
+    ) -> Result<NodeRef, StoreError> {
         let reference = self.encoder.reference(node, CutKind::End);
         let stored_as = NodeRef { id: reference.id, len: reference.len };
         if !self.encoder.known.claim_node(&reference.id)? {
             return Ok(stored_as);
         }
         let mut coded = Vec::new();
-        let shrank = crate::codec::compress(self.encoder.level, node, &mut coded)
-            .map_err(|e| StoreError::codec("new node", e))?;
-        let (codec, coded) = if shrank { (Codec::Zstd, &*coded) } else { (Codec::Raw, node) };
+        let whole = |old: &NodeRef| Piece { id: old.id, skip: 0, len: old.len };
+        let old: Vec<Piece> = old.iter().map(whole).collect();
+        let against = self.encoder.against(node, &old, lineage, &mut coded)?;
+        let block = match &against {
+            Some(Against { depth, bases }) => {
+                NewBlock { codec: Codec::ZstdDelta, depth: *depth, bases, coded: &coded }
+            }
+            None => {
+                let shrank = crate::codec::compress(self.encoder.level, node, &mut coded)
+                    .map_err(|e| StoreError::codec("new node", e))?;
+                let (codec, coded) =
+                    if shrank { (Codec::Zstd, &*coded) } else { (Codec::Raw, node) };
+                NewBlock { codec, depth: 0, bases: &[], coded }
+            }
+        };
         let chunk = ChunkRecord { id: reference.id, len: reference.len };
-        let block = NewBlock { codec, depth: 0, bases: &[], coded };
         let stored = self.add(PackKind::Metadata, block, vec![chunk])?;
         self.written.metadata_bytes += node.len() as u64;
         self.written.metadata_stored += stored;

@@ -40,12 +40,13 @@ struct Follower {
 }
 
 impl Assembler {
-    pub fn new(session: &WriteSession<'_>, cut_key: &[u8; 32]) -> Self {
+    /// `old` is the catalog of the parent.
+    pub fn new(session: &WriteSession<'_>, cut_key: &[u8; 32], old: Option<TreeRoot>) -> Self {
         Self {
             writer: session.store_writer(),
             encoder: Arc::clone(session.encoder()),
             reader: Arc::clone(session.reader()),
-            catalog: CatalogBuilder::new(cut_key),
+            catalog: CatalogBuilder::new(cut_key, session.reader(), old),
             old: None,
             coding: VecDeque::new(),
             coding_max: rayon::current_num_threads().clamp(2, CODING_MAX),
@@ -79,20 +80,20 @@ impl Assembler {
 
     /// Aligns a batch with the streams it is the new version of, and has it coded.
     fn begin(&mut self, batch: Batch) -> Result<(), OpError> {
-        let Batch { segment, mut steps } = batch;
+        let Batch { segment, steps } = batch;
         let coded = match segment {
             Some(OnItsWay::Named(named)) => {
                 let mut named = named.recv().map_err(|_| OpError::Lost)?;
-                named.aligned = self.align(&named.refs, &mut steps);
+                named.aligned = self.align(&named.refs, &steps);
                 let encoder = Arc::clone(&self.encoder);
                 Some(spawned(move || encoder.code(named)))
             }
             Some(OnItsWay::Coded(coded)) => {
-                self.align(&[], &mut steps);
+                self.align(&[], &steps);
                 Some(coded)
             }
             None => {
-                self.align(&[], &mut steps);
+                self.align(&[], &steps);
                 None
             }
         };
@@ -100,15 +101,15 @@ impl Assembler {
         Ok(())
     }
 
-    fn align(&mut self, refs: &[ChunkRef], steps: &mut [Step]) -> Vec<Aligned> {
+    fn align(&mut self, refs: &[ChunkRef], steps: &[Step]) -> Vec<Aligned> {
         let (mut aligned, mut refs) = (Vec::with_capacity(refs.len()), refs.iter());
         for step in steps {
             match step {
                 Step::Begin(_, old) => {
-                    self.old = old.take().map(|OldContent { content, whole }| {
-                        let recipe = RecipeCursor::new(Arc::clone(&self.reader), &content);
+                    self.old = old.as_ref().map(|OldContent { content, whole }| {
+                        let recipe = RecipeCursor::new(Arc::clone(&self.reader), content);
                         let aligner = Aligner::new(OldStream::new(Box::new(recipe)));
-                        Follower { aligner, whole }
+                        Follower { aligner, whole: *whole }
                     });
                 }
                 Step::Chunks(count) => {
@@ -156,7 +157,10 @@ impl Assembler {
     ) -> Result<(), OpError> {
         match step {
             Step::Whole(entry) => self.catalog.push(&mut self.writer, *entry)?,
-            Step::Begin(entry, _) => self.begun = Some((entry, RecipeBuilder::default())),
+            Step::Begin(entry, old) => {
+                let old = old.as_ref().map(|old| &old.content.recipe);
+                self.begun = Some((entry, RecipeBuilder::new(&self.reader, old)));
+            }
             Step::Chunks(count) => {
                 let Some((_, recipe)) = &mut self.begun else { return Err(OpError::Lost) };
                 for chunk in refs.by_ref().take(count) {

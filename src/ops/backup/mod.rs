@@ -182,7 +182,8 @@ fn run(
 ) -> Result<Done, OpError> {
     observer.on(Event::Started(Phase::Backup));
     let cutter = repository.cutter()?;
-    let mut assembler = Assembler::new(session, repository.vault().keys().node_cut());
+    let old = feeds.iter().find_map(|feed| feed.parent.as_ref()).map(ParentCursor::catalog);
+    let mut assembler = Assembler::new(session, repository.vault().keys().node_cut(), old);
     let enough = cancel.child();
     let (fed, sessions) = std::thread::scope(|scope| {
         if options.estimate {

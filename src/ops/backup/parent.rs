@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::format::{Content, Entry, EntryPath};
+use crate::format::{Content, Entry, EntryPath, TreeRoot};
 use crate::repo::{Snapshot, SnapshotView, WriteSession};
 use crate::store::{CatalogItem, Encoder, RecipePart, StoreError};
 
@@ -60,6 +60,10 @@ impl ParentCursor {
             new_prefix,
             window: Window::default(),
         }
+    }
+
+    pub fn catalog(&self) -> TreeRoot {
+        self.view.manifest.catalog
     }
 
     /// What the parent has at the entry's path.
