@@ -287,7 +287,7 @@ impl<'r> Chain<'r> {
     }
 
     fn cached(&self, at: &Location) -> Option<Decoded> {
-        if self.strict { None } else { self.reader.blocks.get(&place(at)) }
+        if self.strict { None } else { self.reader.near()?.blocks.get(&place(at)) }
     }
 
     fn bases(&self, at: &Location) -> Result<Vec<Base>, StoreError> {
@@ -326,7 +326,8 @@ impl<'r> Chain<'r> {
         let effort = Effort { work, held: below.held.max(prefix.held()) };
         let bytes = Arc::new(block?);
         let (block, kept) = (Decoded { bytes: Arc::clone(&bytes), effort }, bytes.capacity());
-        if let Some(gone) = self.reader.blocks.keep(place(at), block.clone(), kept)
+        if let Some(near) = self.reader.near()
+            && let Some(gone) = near.blocks.keep(place(at), block.clone(), kept)
             && let Some(spare) = Arc::into_inner(gone.bytes)
         {
             SPARE.set(spare);

@@ -1,4 +1,4 @@
-//! What was used last, up to a number of bytes.
+//! What was used last, up to a number of bytes; and the last of all, however long.
 
 use std::hash::Hash;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -35,7 +35,7 @@ impl<K: Hash + Eq, V: Clone> Recent<K, V> {
         kept.bytes += bytes;
         let mut gone = kept.values.push(key, (value, bytes)).map(|(_, old)| old);
         kept.bytes = kept.bytes.saturating_sub(gone.as_ref().map_or(0, |(_, bytes)| *bytes));
-        while kept.bytes > self.most {
+        while kept.bytes > self.most && kept.values.len() > 1 {
             let Some((_, old)) = kept.values.pop_lru() else { break };
             kept.bytes = kept.bytes.saturating_sub(old.1);
             gone = Some(old);
@@ -62,7 +62,8 @@ mod tests {
         assert!(recent.contains(&1) && !recent.contains(&2));
         assert_eq!(recent.keep(1, 'd', 90), Some('c'));
         assert_eq!(recent.get(&1), Some('d'));
-        assert_eq!(recent.keep(4, 'e', 101), Some('e'));
-        assert_eq!(recent.lock().bytes, 0);
+        assert_eq!(recent.keep(4, 'e', 101), Some('d'));
+        assert_eq!(recent.get(&4), Some('e'));
+        assert_eq!(recent.lock().bytes, 101);
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod binary;
 pub mod faulty;
+pub mod hand_packs;
 pub mod hooked;
 pub mod index_records;
 pub mod memory_source;

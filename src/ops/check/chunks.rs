@@ -21,14 +21,15 @@ use super::{CheckReport, Listed};
 pub(super) struct ChunkStates {
     pub reader: Arc<StoreReader>,
     missing: HashSet<PackId>,
-    bad: HashSet<(PackId, ChunkId)>,
+    /// Copies that were read and are not what they should be, and why not.
+    bad: HashMap<(PackId, ChunkId), Arc<StoreError>>,
     verdicts: RefCell<Verdicts>,
 }
 
 impl ChunkStates {
     pub fn new(reader: Arc<StoreReader>) -> Self {
         let verdicts = RefCell::new(Verdicts::new());
-        Self { reader, missing: HashSet::new(), bad: HashSet::new(), verdicts }
+        Self { reader, missing: HashSet::new(), bad: HashMap::new(), verdicts }
     }
 
     /// Whether every pack the index lists is there, with the length it should have.
@@ -125,7 +126,9 @@ impl ChunkStates {
                         let message = format!("block {}: {}", damage.ordinal, damage.error);
                         report.object(&object, message);
                     }
-                    self.bad.extend(damage.chunks.into_iter().map(|chunk| (*id, chunk)));
+                    let why = Arc::new(damage.error);
+                    let bad = damage.chunks.into_iter();
+                    self.bad.extend(bad.map(|chunk| ((*id, chunk), Arc::clone(&why))));
                 }
             }
             Err(error) if error.is_general() => return Err(error.into()),
@@ -151,8 +154,8 @@ impl Copies for ChunkStates {
     }
 
     fn needs(&self, id: &ChunkId, copy: &Location) -> Result<Vec<Base>, StoreError> {
-        if self.bad.contains(&(copy.pack, *id)) {
-            return Err(StoreError::damaged(copy.pack, "block", "the chunk it lists", "damage"));
+        if let Some(why) = self.bad.get(&(copy.pack, *id)) {
+            return Err(StoreError::Known(Arc::clone(why)));
         }
         if self.missing.contains(&copy.pack) {
             // The pack object may be unreadable as a whole and this block still sound.

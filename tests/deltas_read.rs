@@ -1,0 +1,475 @@
+//! Chunks coded against others, read back: chains of any shape, lies about them, damage in them. The packs are
+//! made by hand, block by block.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use proptest::prelude::*;
+use restow::fault::ErrorKind;
+use restow::ops::{CheckOptions, CheckReport, RestoreOptions, RestoreReport, check, restore};
+use restow::progress::{Cancel, Silent};
+use restow::repo::Repository;
+use restow::storage::Memory;
+use restow::store::{StoreError, StoreReader, Want};
+
+use crate::support::faulty::Call;
+use crate::support::hand_packs::{HandPack, Part, commit, id_of, pack_key, whole};
+use crate::support::hooked::Hooked;
+use crate::support::memory_source::MemoryTarget;
+use crate::support::model::{noise, path};
+use crate::support::{memory_repository, open, restore_to_memory, small_chunks, view};
+
+fn repository() -> (Memory, Repository) {
+    let storage = memory_repository(&small_chunks());
+    (storage.clone(), open(storage))
+}
+
+fn reader(repository: &Repository) -> Arc<StoreReader> {
+    repository.reader(&repository.load_index().unwrap())
+}
+
+fn checked(repository: &Repository, read_data: bool) -> CheckReport {
+    let options = CheckOptions { read_data, snapshot: None };
+    check(repository, &options, &Silent, &Cancel::new()).unwrap()
+}
+
+/// The same bytes with some changed: a different place for every number.
+fn edited(bytes: &[u8], number: usize) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
+    let at = number * 97 % (bytes.len() - 8);
+    bytes[at..at + 8].copy_from_slice(&(number as u64 ^ 0x5555).to_be_bytes());
+    bytes
+}
+
+/// A chunk and what becomes of it in so many nights.
+fn nights(first: Vec<u8>, count: usize) -> Vec<Vec<u8>> {
+    let mut all = vec![first];
+    for night in 1..=count {
+        all.push(edited(&all[night - 1], night));
+    }
+    all
+}
+
+/// Each night's chunk against the one of the night before, each in a pack of its own.
+fn put_chain(repository: &Repository, nights: &[Vec<u8>]) {
+    for (depth, bytes) in nights.iter().enumerate() {
+        let mut pack = HandPack::new(repository);
+        match depth.checked_sub(1) {
+            None => pack.plain(&[bytes]),
+            Some(before) => pack.delta(bytes, depth as u8, &[whole(&nights[before])]),
+        }
+        pack.put();
+    }
+}
+
+fn damage(storage: &Memory, id: &restow::id::PackId, at: usize) {
+    use restow::storage::Storage;
+    let mut bytes = storage.get(&pack_key(id), 1 << 30).unwrap();
+    bytes[at] ^= 1;
+    storage.put(&pack_key(id), &bytes).unwrap();
+}
+
+#[test]
+fn chains_of_every_depth_restore() {
+    let (_, repository) = repository();
+    let nights = nights(noise(5000, 1), 64);
+    put_chain(&repository, &nights);
+    let names: Vec<String> = (0..nights.len()).map(|night| format!("night-{night:02}")).collect();
+    let chunks: Vec<[&[u8]; 1]> = nights.iter().map(|bytes| [bytes.as_slice()]).collect();
+    let files: Vec<(&str, &[&[u8]])> =
+        names.iter().zip(&chunks).map(|(name, chunk)| (name.as_str(), chunk.as_slice())).collect();
+    let id = commit(&repository, &files);
+    let restored = restore_to_memory(&repository, id).contents();
+    for (name, bytes) in names.iter().zip(&nights) {
+        assert!(restored[&path(name)] == *bytes, "{name}");
+    }
+    assert!(checked(&repository, false).is_clean());
+    assert!(checked(&repository, true).is_clean());
+}
+
+#[test]
+fn a_chain_longer_than_it_says_or_in_a_circle_is_an_error_and_no_hang() {
+    let (_, repository) = repository();
+    let [a, b, c, d] = [1, 2, 3, 4].map(|number| edited(&noise(3000, 7), number));
+    let mut pack = HandPack::new(&repository);
+    // A circle of three.
+    pack.delta(&a, 3, &[whole(&b)]);
+    pack.delta(&b, 2, &[whole(&c)]);
+    pack.delta(&c, 1, &[whole(&a)]);
+    // Its base is as deep as itself.
+    pack.delta(&d, 1, &[whole(&c)]);
+    pack.put();
+    let id = commit(&repository, &[("a", &[&a]), ("d", &[&d])]);
+    for (bytes, base, depth) in [(&a, &a, 1), (&d, &c, 1)] {
+        let error = reader(&repository).chunk(&id_of(&repository, bytes)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Damage);
+        let said = format!(
+            "chunk {}, a base of a block of depth {depth}, is in no shallower block",
+            id_of(&repository, base)
+        );
+        assert_eq!(error.to_string(), said);
+    }
+    for read_data in [false, true] {
+        let report = checked(&repository, read_data);
+        let named: Vec<_> = report.snapshots_damaged.iter().map(|d| (d.id, d.count)).collect();
+        assert_eq!(named, [(id, 2)]);
+    }
+}
+
+#[test]
+fn of_two_copies_the_shallower_is_read_and_when_it_is_damaged_the_other() {
+    let storage = memory_repository(&small_chunks());
+    let read = Arc::new(Mutex::new(Vec::new()));
+    let heard = Arc::clone(&read);
+    let repository = open(Hooked::before(storage.clone(), move |call, key| {
+        if call == Call::GetRange {
+            heard.lock().unwrap().push(key.clone());
+        }
+        Ok(())
+    }));
+    let nights = nights(noise(4000, 3), 3);
+    put_chain(&repository, &nights);
+    let mut shallow = HandPack::new(&repository);
+    shallow.delta(&nights[2], 1, &[whole(&nights[0])]);
+    let (at, shallow) = (shallow.offset(0), shallow.put());
+
+    // The chunk of depth 3 is read over the base that is less deep.
+    let id = id_of(&repository, &nights[3]);
+    assert!(reader(&repository).chunk(&id).unwrap() == nights[3]);
+    let packs = |read: &Mutex<Vec<_>>| {
+        let mut keys = std::mem::take(&mut *read.lock().unwrap());
+        keys.sort();
+        keys.dedup();
+        keys.len()
+    };
+    assert!(read.lock().unwrap().contains(&pack_key(&shallow)));
+    assert_eq!(packs(&read), 3);
+    let base = id_of(&repository, &nights[2]);
+    assert_eq!(reader(&repository).cheapest(&base).unwrap().depth, 1);
+
+    damage(&storage, &shallow, at);
+    read.lock().unwrap().clear();
+    assert!(reader(&repository).chunk(&id).unwrap() == nights[3]);
+    assert_eq!(packs(&read), 5, "the shallow copy, and then the whole chain");
+    let snapshot = commit(&repository, &[("a", &[&nights[3]]), ("b", &[&nights[2]])]);
+    let restored = restore_to_memory(&repository, snapshot).contents();
+    assert!(restored[&path("a")] == nights[3] && restored[&path("b")] == nights[2]);
+    let report = checked(&repository, true);
+    assert!(report.snapshots_damaged.is_empty() && report.objects_damaged.len() == 2, "{report:?}");
+}
+
+/// A copy that opens and decodes, but to other bytes, is found out when the end of the chain does not match.
+#[test]
+fn a_base_that_is_not_what_it_is_called_is_replaced_by_another_copy() {
+    let (_, repository) = repository();
+    let nights = nights(noise(4000, 4), 2);
+    let mut pack = HandPack::new(&repository);
+    pack.plain(&[&noise(50, 1)]);
+    let mut wrong = Vec::new();
+    let other = edited(&nights[1], 900);
+    restow::codec::compress_against(3, &noise(50, 1), &other, &mut wrong).unwrap();
+    pack.coded(&nights[1], 1, &[(id_of(&repository, &noise(50, 1)), 0, 50)], wrong);
+    pack.put();
+    let mut pack = HandPack::new(&repository);
+    pack.plain(&[&nights[0]]);
+    pack.delta(&nights[1], 2, &[whole(&nights[0])]);
+    // Too high is no lie: its base has a copy of depth 2, and one of depth 1 that is wrong.
+    pack.delta(&nights[2], 3, &[whole(&nights[1])]);
+    pack.put();
+    let reader = reader(&repository);
+    // Twice: what is wrong may be in the cache by then.
+    for _ in 0..2 {
+        assert!(reader.chunk(&id_of(&repository, &nights[2])).unwrap() == nights[2]);
+        assert!(reader.chunk(&id_of(&repository, &nights[1])).unwrap() == nights[1]);
+    }
+    let id = commit(&repository, &[("a", &[&nights[2]])]);
+    assert!(restore_to_memory(&repository, id).contents()[&path("a")] == nights[2]);
+    assert!(checked(&repository, true).snapshots_damaged.is_empty());
+}
+
+/// 64 levels of 8 chunks, each against 1024 pieces of the level below: 2^640 ways down.
+#[test]
+fn a_wide_chain_ends_at_the_limit_of_work() {
+    let (_, repository) = repository();
+    let chunk = |level: usize, number: usize| noise(40, (level * 8 + number) as u64);
+    let mut pack = HandPack::new(&repository);
+    for level in 0..=64 {
+        for number in 0..8 {
+            let raw = chunk(level, number);
+            let Some(below) = level.checked_sub(1) else {
+                pack.plain(&[&raw]);
+                continue;
+            };
+            let bases: Vec<Vec<u8>> = (0..1024).map(|n| chunk(below, n % 8)).collect();
+            let parts: Vec<Part<'_>> =
+                bases.iter().map(|chunk| Part { chunk, skip: 7, len: 3 }).collect();
+            pack.delta(&raw, level as u8, &parts);
+        }
+    }
+    pack.put();
+    let top = chunk(64, 0);
+    let id = commit(&repository, &[("a", &[&top]), ("b", &[&chunk(1, 0)])]);
+    let error = reader(&repository).chunk(&id_of(&repository, &top)).unwrap_err();
+    let said = format!("chunk {}: its chain of bases takes more than", id_of(&repository, &top));
+    assert!(error.to_string().starts_with(&said), "{error}");
+    assert_eq!(error.kind(), ErrorKind::Damage);
+    let report = checked(&repository, false);
+    assert_eq!(report.snapshots_damaged.iter().map(|d| d.id).collect::<Vec<_>>(), [id]);
+    let (target, report) = restore_what_can_be(&repository, id);
+    assert_eq!(report.damaged_count, 1);
+    assert!(target.contents()[&path("b")] == chunk(1, 0));
+}
+
+/// At each level a long base is in hand while the next level is decoded.
+#[test]
+fn a_chain_that_would_fill_the_memory_ends_at_the_limit() {
+    let (_, repository) = repository();
+    let long = vec![0; 4 << 20];
+    let nights = nights(noise(300, 5), 30);
+    let mut pack = HandPack::new(&repository);
+    pack.plain(&[&long]);
+    pack.plain(&[&nights[0]]);
+    for depth in 1..nights.len() {
+        pack.delta(&nights[depth], depth as u8, &[whole(&long), whole(&nights[depth - 1])]);
+    }
+    pack.put();
+    let reader = reader(&repository);
+    let id = |night: usize| id_of(&repository, &nights[night]);
+    assert!(reader.chunk(&id(8)).unwrap() == nights[8]);
+    // A new reader knows nothing yet, and goes all the way down.
+    let error = self::reader(&repository).chunk(&id(30)).unwrap_err().to_string();
+    assert!(error.contains("bytes of memory"), "{error}");
+    // Whoever codes against such a chunk would make it worse, whatever is in the cache.
+    assert!(reader.chunk(&id(16)).unwrap() == nights[16]);
+    let error = reader.chunk_with_depth(&id(16)).map(|(_, depth)| depth).unwrap_err();
+    assert!(matches!(error, StoreError::CostlyChain { .. }), "{error}");
+    assert_eq!(reader.chunk_with_depth(&id(6)).unwrap().1, 6);
+}
+
+#[test]
+fn a_block_of_several_bases_takes_its_parts_of_each() {
+    let (_, repository) = repository();
+    let [a, b, c] = [1, 2, 3].map(|seed| noise(2000, seed));
+    let part = |chunk, skip, len| Part { chunk, skip, len };
+    let whole_of = |parts: &[Part<'_>]| {
+        parts.iter().flat_map(|p| &p.chunk[p.skip..p.skip + p.len]).copied().collect::<Vec<u8>>()
+    };
+    let mut pack = HandPack::new(&repository);
+    pack.plain(&[&a, &b]);
+    pack.plain(&[&c]);
+    // Neighbours in one block; the same block the other way round; of two blocks; and of one twice.
+    let lists = [
+        vec![part(&a, 500, 1500), part(&b, 0, 700)],
+        vec![part(&b, 0, 700), part(&a, 500, 1500)],
+        vec![part(&b, 1000, 1000), part(&c, 0, 10), part(&a, 0, 2000)],
+        vec![part(&c, 5, 900), part(&c, 5, 900), part(&a, 1999, 1), part(&b, 0, 0)],
+    ];
+    let raw: Vec<Vec<u8>> = lists.iter().map(|list| edited(&whole_of(list), 5)).collect();
+    for (list, raw) in lists.iter().zip(&raw) {
+        pack.delta(raw, 1, list);
+    }
+    // More of a chunk than there is.
+    let beyond = [whole(&c), part(&a, 0, 2000), part(&b, 0, 9)].map(|part| part.chunk);
+    let mut coded = Vec::new();
+    restow::codec::compress_against(3, &beyond.concat(), &noise(70, 9), &mut coded).unwrap();
+    pack.coded(&noise(70, 9), 1, &[(id_of(&repository, &c), 1, 2000)], coded);
+    pack.put();
+    let reader = reader(&repository);
+    for raw in &raw {
+        assert!(reader.chunk(&id_of(&repository, raw)).unwrap() == *raw);
+    }
+    let error = reader.chunk(&id_of(&repository, &noise(70, 9))).unwrap_err();
+    assert!(
+        matches!(error, StoreError::WrongLength { expected: 2001, found: 2000, .. }),
+        "{error}"
+    );
+}
+
+fn restore_what_can_be(
+    repository: &Repository,
+    id: restow::id::SnapshotId,
+) -> (MemoryTarget, RestoreReport) {
+    let target = MemoryTarget::default();
+    let (view, all) = (view(repository, id), RestoreOptions::default());
+    let report =
+        restore(&view, Box::new(target.importer()), &all, &Silent, &Cancel::new()).unwrap();
+    (target, report)
+}
+
+#[test]
+fn a_damaged_base_hurts_every_snapshot_above_it_and_nothing_else() {
+    let (storage, repository) = repository();
+    let (hurt, sound) = (nights(noise(5000, 1), 4), nights(noise(5000, 2), 4));
+    let mut pack = HandPack::new(&repository);
+    pack.plain(&[&hurt[0]]);
+    pack.plain(&[&sound[0]]);
+    let (at, base) = (pack.offset(0), pack.put());
+    let mut snapshots = vec![commit(&repository, &[("a", &[&hurt[0]]), ("b", &[&sound[0]])])];
+    for night in 1..5 {
+        let mut pack = HandPack::new(&repository);
+        pack.delta(&hurt[night], night as u8, &[whole(&hurt[night - 1])]);
+        pack.delta(&sound[night], night as u8, &[whole(&sound[night - 1])]);
+        pack.put();
+        let files: [(&str, &[&[u8]]); 2] = [("a", &[&hurt[night]]), ("b", &[&sound[night]])];
+        snapshots.push(commit(&repository, &files));
+    }
+    let untouched = commit(&repository, &[("b", &[&sound[4], &sound[2]])]);
+    damage(&storage, &base, at);
+
+    assert!(checked(&repository, false).is_clean(), "unread, it cannot show");
+    let report = checked(&repository, true);
+    let mut named: Vec<_> = report.snapshots_damaged.iter().map(|d| (d.id, d.count)).collect();
+    named.sort();
+    let mut expected: Vec<_> = snapshots.iter().map(|id| (*id, 1)).collect();
+    expected.sort();
+    assert_eq!(named, expected);
+    for damage in &report.snapshots_damaged {
+        assert_eq!(damage.entries[0].path.to_vec(), b"a");
+        assert!(damage.entries[0].message.contains(&base.to_hex()), "{damage:?}");
+    }
+    let objects: Vec<_> = report.objects_damaged.iter().map(|o| o.path.to_vec()).collect();
+    let pack = pack_key(&base).as_str().as_bytes().to_vec();
+    assert!(objects.iter().all(|object| *object == pack), "only the damaged pack: {report:?}");
+
+    for (night, id) in snapshots.iter().enumerate() {
+        let (target, report) = restore_what_can_be(&repository, *id);
+        assert_eq!(report.damaged_count, 1);
+        assert_eq!(report.damaged[0].path.to_vec(), b"a");
+        assert!(target.contents()[&path("b")] == sound[night]);
+    }
+    let (_, report) = restore_what_can_be(&repository, untouched);
+    assert_eq!(report.damaged_count, 0);
+
+    // A pack that is gone is seen without reading.
+    {
+        use restow::storage::Storage;
+        storage.delete(&pack_key(&base)).unwrap();
+    }
+    let report = checked(&repository, false);
+    assert_eq!(report.snapshots_damaged.len(), 6, "and now b is lost, too");
+}
+
+/// A night's chunks against the night before's, which are neighbours there, too: each block is read once, and
+/// with its neighbours.
+#[test]
+fn a_stream_of_deltas_is_read_in_few_reads() {
+    const CHUNKS: usize = 300;
+    let storage = memory_repository(&small_chunks());
+    let reads = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&reads);
+    let repository = open(Hooked::before(storage, move |call, _| {
+        counted.fetch_add(usize::from(call == Call::GetRange), Ordering::Relaxed);
+        Ok(())
+    }));
+    let streams: Vec<_> = (0..CHUNKS).map(|n| nights(noise(3000, n as u64), 8)).collect();
+    for night in 0..=8 {
+        let mut pack = HandPack::new(&repository);
+        for (number, chunk) in streams.iter().enumerate() {
+            match night {
+                0 => pack.plain(&[&chunk[0]]),
+                _ => {
+                    // A little of the neighbour besides.
+                    let next = &streams[(number + 1) % CHUNKS][night - 1];
+                    let beside = Part { chunk: next, skip: 0, len: 100 };
+                    pack.delta(&chunk[night], night as u8, &[whole(&chunk[night - 1]), beside]);
+                }
+            }
+        }
+        pack.put();
+    }
+    let wants: Vec<Want<usize>> = (0..CHUNKS)
+        .map(|tag| {
+            let chunk = &streams[tag][8];
+            Want { id: id_of(&repository, chunk), len: chunk.len() as u32, tag }
+        })
+        .collect();
+    let (reader, delivered) = (reader(&repository), AtomicUsize::new(0));
+    reads.store(0, Ordering::Relaxed);
+    reader.fetch(&wants, &|tag, result| {
+        assert!(result.unwrap() == streams[tag][8]);
+        delivered.fetch_add(1, Ordering::Relaxed);
+    });
+    assert_eq!(delivered.into_inner(), CHUNKS);
+    // 900 kB in one run: a read a night, two for the plain one, and one for each pack's key.
+    let reads = reads.load(Ordering::Relaxed);
+    assert!(reads <= 9 + 1 + 9, "{reads} reads");
+}
+
+/// Neighbours ask for the same base one after the other: it is read, decoded and hashed once.
+#[test]
+fn a_base_asked_for_again_is_at_hand() {
+    let storage = memory_repository(&small_chunks());
+    let reads = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&reads);
+    let repository = open(Hooked::before(storage, move |call, _| {
+        counted.fetch_add(usize::from(call == Call::GetRange), Ordering::Relaxed);
+        Ok(())
+    }));
+    let nights = nights(noise(5000, 1), 9);
+    put_chain(&repository, &nights);
+    let reader = reader(&repository);
+    let (bytes, depth) = reader.chunk_with_depth(&id_of(&repository, &nights[9])).unwrap();
+    assert!(*bytes == *nights[9] && depth == 9);
+    let before = reads.load(Ordering::Relaxed);
+    for night in [9, 4] {
+        let (bytes, depth) = reader.chunk_with_depth(&id_of(&repository, &nights[night])).unwrap();
+        assert!(*bytes == *nights[night] && usize::from(depth) == night);
+    }
+    assert_eq!(reads.load(Ordering::Relaxed), before);
+    assert!(reader.chunk_with_depth(&id_of(&repository, b"nowhere")).is_err());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+    /// Whatever is coded against whatever lies below it, and however often: it comes back.
+    #[test]
+    fn any_web_of_bases_restores(
+        seed in 0u64..1000,
+        limit in 1u8..=64,
+        links in prop::collection::vec((any::<u16>(), any::<u16>(), any::<u16>(), 1usize..4), 1..60),
+        packs in 1usize..5,
+    ) {
+        let (_, repository) = repository();
+        let mut made: Vec<(Vec<u8>, u8)> = vec![(noise(900, seed), 0), (noise(700, seed + 1), 0)];
+        let mut pack = HandPack::new(&repository);
+        pack.plain(&[&made[0].0, &made[1].0]);
+        for (number, (from, skip, len, bases)) in links.into_iter().enumerate() {
+            let mut parts = Vec::new();
+            let mut depth = 0;
+            for base in 0..bases {
+                let (chunk, below) = &made[(from as usize + base * 31) % made.len()];
+                if *below >= limit {
+                    continue;
+                }
+                let skip = skip as usize % chunk.len();
+                let len = (1 + len as usize % 900).min(chunk.len() - skip);
+                depth = depth.max(below + 1);
+                parts.push(Part { chunk, skip, len });
+            }
+            let mut raw: Vec<u8> = parts.iter().flat_map(|p| &p.chunk[p.skip..p.skip + p.len]).copied().collect();
+            raw.extend(noise(20, 5000 + number as u64));
+            match depth {
+                0 => pack.plain(&[&raw]),
+                _ => pack.delta(&raw, depth, &parts),
+            }
+            made.push((raw, depth));
+            if number % packs == 0 {
+                pack.put();
+                pack = HandPack::new(&repository);
+                pack.plain(&[&noise(30, 9000 + number as u64)]);
+            }
+        }
+        pack.put();
+        let names: Vec<String> = (0..made.len()).map(|number| format!("{number:03}")).collect();
+        let chunks: Vec<[&[u8]; 1]> = made.iter().map(|(bytes, _)| [bytes.as_slice()]).collect();
+        let files: Vec<(&str, &[&[u8]])> =
+            names.iter().zip(&chunks).map(|(name, chunk)| (name.as_str(), chunk.as_slice())).collect();
+        let id = commit(&repository, &files);
+        let restored = restore_to_memory(&repository, id).contents();
+        for (name, (bytes, _)) in names.iter().zip(&made) {
+            prop_assert!(restored[&path(name)] == *bytes, "{}", name);
+        }
+        prop_assert!(checked(&repository, true).is_clean());
+    }
+}
