@@ -33,6 +33,7 @@ mod manager;
 mod ops;
 mod passphrase_command;
 mod refusals;
+mod renamed;
 mod scale;
 mod several_sources;
 mod sqlite;

@@ -33,6 +33,21 @@ impl Tree {
     }
 }
 
+impl Tree {
+    fn edit(&mut self, text: &mut Vec<u8>) {
+        let added = 20 + self.numbers.below(100) as usize;
+        let added = self.text(added).into_bytes();
+        let (from, to) = match self.numbers.below(3) {
+            0 => (text.len(), text.len()),
+            _ => {
+                let from = self.numbers.below(text.len() as u64) as usize;
+                (from, (from + self.numbers.below(100) as usize).min(text.len()))
+            }
+        };
+        text.splice(from..to, added);
+    }
+}
+
 fn place_of(place: &Path, file: u64) -> PathBuf {
     place.join(format!("package-{:03}", file / 100)).join(format!("module_{file}.rs"))
 }
@@ -50,7 +65,8 @@ impl Series for Tree {
         }
     }
 
-    /// Two of three edits are somewhere inside, the third adds at the end.
+    /// One to five lines of a file are edited, as a small commit does it: two of three edits somewhere inside, the
+    /// third adds at the end.
     fn advance(&mut self, place: &Path) {
         for file in 0..self.files {
             if !self.numbers.happens(10) {
@@ -58,16 +74,9 @@ impl Series for Tree {
             }
             let path = place_of(place, file);
             let mut text = fs::read(&path).unwrap();
-            let added = 20 + self.numbers.below(100) as usize;
-            let added = self.text(added).into_bytes();
-            let (from, to) = match self.numbers.below(3) {
-                0 => (text.len(), text.len()),
-                _ => {
-                    let from = self.numbers.below(text.len() as u64) as usize;
-                    (from, (from + self.numbers.below(100) as usize).min(text.len()))
-                }
-            };
-            text.splice(from..to, added);
+            for _ in 0..=self.numbers.below(5) {
+                self.edit(&mut text);
+            }
             fs::write(&path, text).unwrap();
         }
     }

@@ -40,6 +40,8 @@ pub struct Aligner {
     /// Whether the last cut confirmed the shift: then the next chunk's old start is exact.
     exact: bool,
     rival: Option<Rival>,
+    /// Whether the old stream is what this one was, as far as is known.
+    proven: bool,
 }
 
 /// Another shift that some anchor speaks for.
@@ -51,7 +53,13 @@ struct Rival {
 
 impl Aligner {
     pub fn new(old: OldStream) -> Self {
-        Self { old, at: 0, shift: 0, exact: true, rival: None }
+        Self { old, at: 0, shift: 0, exact: true, rival: None, proven: true }
+    }
+
+    /// Likewise, where the old stream may have nothing to do with the new one: it is no base until some anchor
+    /// is where it is expected. What is coded in vain takes as long as what is not.
+    pub fn unproven(old: OldStream) -> Self {
+        Self { proven: false, ..Self::new(old) }
     }
 
     /// The next chunk of the new stream.
@@ -63,10 +71,13 @@ impl Aligner {
         if let Some(end) = nearest(ends, new.end - self.shift) {
             let is_telling = ends.len() == 1 && chunk.len >= TELLING;
             self.found_again(new.end - end, is_telling);
+            self.proven |= is_telling;
             return Aligned { is_old: true, base: Vec::new() };
         }
         let ranges = self.places(chunk, &new);
-        Aligned { is_old: false, base: self.old.pieces(&ranges) }
+        self.proven |= self.exact;
+        let base = if self.proven { self.old.pieces(&ranges) } else { Vec::new() };
+        Aligned { is_old: false, base }
     }
 
     /// The chunk stands unchanged in the old stream, `shift` away.

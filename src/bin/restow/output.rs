@@ -195,6 +195,21 @@ pub fn problem_json(problem: &Problem) -> Value {
     json!({ "path": lossy(&problem.path), "message": problem.message })
 }
 
+/// How much of a snapshot was known, and what the rest is stored in.
+pub fn cost(counts: &Statistics) -> String {
+    let known = counts.logical_bytes.saturating_sub(counts.new_bytes);
+    let plain = counts.new_bytes.saturating_sub(counts.delta_bytes);
+    format!(
+        "{} known; {} new in {}, {} changed in {} of deltas; metadata {}",
+        bytes(known),
+        bytes(plain),
+        bytes(counts.plain_stored),
+        bytes(counts.delta_bytes),
+        bytes(counts.delta_stored),
+        bytes(counts.metadata_stored),
+    )
+}
+
 pub fn statistics_json(statistics: &Statistics) -> Value {
     json!({
         "entries": statistics.entries,

@@ -106,9 +106,13 @@ impl Assembler {
         for step in steps {
             match step {
                 Step::Begin(_, old) => {
-                    self.old = old.as_ref().map(|OldContent { content, whole }| {
+                    self.old = old.as_ref().map(|OldContent { content, whole, same_name }| {
                         let recipe = RecipeCursor::new(Arc::clone(&self.reader), content);
-                        let aligner = Aligner::new(OldStream::new(Box::new(recipe)));
+                        let old = OldStream::new(Box::new(recipe));
+                        let aligner = match same_name {
+                            true => Aligner::new(old),
+                            false => Aligner::unproven(old),
+                        };
                         Follower { aligner, whole: *whole }
                     });
                 }

@@ -35,6 +35,8 @@ pub(super) struct OldContent {
     pub content: Content,
     /// Whether everything the parent refers to is known to be there.
     pub whole: bool,
+    /// Whether the parent has them under this name, or one like it.
+    pub same_name: bool,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -116,7 +118,9 @@ impl<'a> Feed<'a> {
                 self.observer.on(Event::Bytes(entry.len()));
                 return self.whole(entry);
             }
-            Some(Old::Changed { content, whole }) => Some(OldContent { content, whole }),
+            Some(Old::Changed { content, whole, same_name }) => {
+                Some(OldContent { content, whole, same_name })
+            }
             None => None,
         };
         match body.open() {

@@ -96,14 +96,10 @@ pub fn print(report: &BackupReport) {
         counts.unchanged,
         output::bytes(counts.read_bytes),
     );
+    println!("  {}", output::cost(counts));
     let stored = counts.plain_stored + counts.delta_stored + counts.metadata_stored;
-    println!(
-        "  {} new, stored in {} ({} of it metadata), {}",
-        output::bytes(counts.new_bytes),
-        output::bytes(stored),
-        output::bytes(counts.metadata_stored),
-        output::duration(Duration::from_millis(counts.duration_ms)),
-    );
+    let took = Duration::from_millis(counts.duration_ms);
+    println!("  {} added in {}", output::bytes(stored), output::duration(took));
     if manifest.problem_count > 0 {
         println!("  INCOMPLETE: {} problems, see `restow show`", manifest.problem_count);
     }

@@ -66,12 +66,11 @@ fn verbose(snapshot: &Snapshot) {
         println!("    {} {}", source.kind, output::lossy(source.url.as_bytes()));
     }
     println!(
-        "    host {}, new {} in {} chunks, stored {} and {} of metadata, {} unchanged",
+        "    host {}, {} chunks, {} of them new, {} entries unchanged",
         output::lossy(manifest.host.as_bytes()),
-        output::bytes(counts.new_bytes),
+        counts.chunks,
         counts.new_chunks,
-        output::bytes(counts.plain_stored + counts.delta_stored),
-        output::bytes(counts.metadata_stored),
         counts.unchanged,
     );
+    println!("    {}", output::cost(counts));
 }

@@ -115,12 +115,7 @@ fn summary(snapshot: &Snapshot) {
         counts.entries,
         counts.chunks
     );
-    println!(
-        "cost         {} new, stored in {}; metadata {}",
-        output::bytes(counts.new_bytes),
-        output::bytes(counts.plain_stored + counts.delta_stored),
-        output::bytes(counts.metadata_stored)
-    );
+    println!("cost         {}", output::cost(counts));
     println!("unchanged    {} entries", counts.unchanged);
     if manifest.problem_count > 0 {
         println!("problems     {}", manifest.problem_count);
