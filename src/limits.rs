@@ -7,7 +7,7 @@ pub const MIB: usize = 1024 * KIB;
 pub const FORMAT_VERSION: u8 = 1;
 
 /// Chunk sizes a new repository gets (design section 5 has the measurements).
-pub const CHUNK_MIN: u32 = 32 * 1024;
+pub const CHUNK_MIN: u32 = 64 * 1024;
 pub const CHUNK_AVG: u32 = 128 * 1024;
 pub const CHUNK_MAX: u32 = 512 * 1024;
 /// A chunk reference keeps its length in 22 bits.
@@ -25,7 +25,7 @@ pub const BLOCK_RAW_MAX: usize = 8 * MIB;
 /// No block names more bases than this.
 pub const BLOCK_BASES_MAX: usize = 1024;
 /// A writer's default delta depth, and the most a reader follows.
-pub const DELTA_DEPTH_DEFAULT: u8 = 16;
+pub const DELTA_DEPTH_DEFAULT: u8 = 24;
 pub const DELTA_DEPTH_MAX: u8 = 64;
 /// What reading one chunk may cost: the bytes of all blocks decoded on the way, and for each base that is
 /// looked for as if it had this many more. A chain as deep and with chunks as long as can be takes a quarter.

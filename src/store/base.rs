@@ -28,6 +28,10 @@ pub(super) struct Bases {
 /// Old chunks that one block may be coded against.
 const BASES_MAX: usize = 32;
 
+/// How far ahead the cost of going further back is spread. Simulated over 30, 60, 120 and 365 nights
+/// (docs/DELTAS.md): less makes too many small steps back, more pays too much too early.
+const NIGHTS: u8 = 12;
+
 /// A base, and the copy of its chunk that counts.
 #[derive(Clone, Copy)]
 struct Found {
@@ -91,8 +95,8 @@ impl Bases {
         Ok(at.filter(fits).map(|at| Found { base, at }))
     }
 
-    /// The ancestors that cost least over the nights a chain can then go on: `limit` less their depth. What a
-    /// delta against them costs is what the deltas since then cost together.
+    /// The ancestors that cost least over the nights a chain can then go on: `limit` less their depth, as far as
+    /// we look ahead. What a delta against them costs is about what the deltas since then cost together.
     fn further_back(&self, from: Vec<Found>, limit: u8) -> Result<Option<Vec<Found>>, StoreError> {
         let hop = deepest(&from).map(|found| u64::from(found.at.sealed_len)).sum::<u64>();
         let (mut current, mut cost) = (from, hop);
@@ -100,7 +104,7 @@ impl Bases {
         loop {
             let depth = depth_of(&current);
             if depth < limit {
-                let nights = f64::from(limit - depth);
+                let nights = f64::from((limit - depth).min(NIGHTS));
                 let rate = (cost as f64 + hop as f64 * (nights - 1.0)) / nights;
                 if best.as_ref().is_none_or(|(least, _)| rate < *least) {
                     best = Some((rate, current.clone()));
