@@ -28,6 +28,8 @@ pub(super) struct Bases {
 /// Old chunks that one block may be coded against.
 const BASES_MAX: usize = 32;
 
+/// Less than this part of all that a chunk may be coded against is left out.
+const SLIVER: u64 = 16;
 /// How far ahead the cost of going further back is spread. Simulated over 30, 60, 120 and 365 nights
 /// (docs/DELTAS.md): less makes too many small steps back, more pays too much too early.
 const NIGHTS: u8 = 12;
@@ -59,6 +61,7 @@ impl Bases {
             let base = Base { id: piece.id, skip: piece.skip, len: piece.len };
             found.extend(self.find(base, u8::MAX)?);
         }
+        leave_out_slivers(&mut found);
         let limit = self.limit_for(lineage);
         if depth_of(&found) >= limit {
             found = match self.further_back(found, limit)? {
@@ -131,12 +134,14 @@ impl Bases {
                 join(&mut older, *found);
                 continue;
             }
-            for base in self.known.reader().bases(&found.at)? {
+            let bases = self.known.reader().bases(&found.at)?;
+            for base in part_of(&bases, &found.base, found.at.chunk_len) {
                 if let Some(found) = self.find(base, depth)? {
                     join(&mut older, found);
                 }
             }
         }
+        leave_out_slivers(&mut older);
         Ok(older)
     }
 
@@ -173,6 +178,34 @@ fn depth_of(found: &[Found]) -> u8 {
 fn deepest(found: &[Found]) -> impl Iterator<Item = &Found> {
     let depth = depth_of(found);
     found.iter().filter(move |found| depth > 0 && found.at.depth == depth)
+}
+
+/// Of what a chunk is coded against, what a part of the chunk is likely to stand in: bases follow one another as
+/// the chunk's bytes do.
+fn part_of(bases: &[Base], part: &Base, chunk_len: u32) -> Vec<Base> {
+    let total: u64 = bases.iter().map(|base| u64::from(base.len)).sum();
+    let scaled = |at: u32| u64::from(at) * total / u64::from(chunk_len.max(1));
+    let (from, to) = (scaled(part.skip), scaled(part.skip + part.len));
+    let (mut parts, mut start) = (Vec::new(), 0);
+    for base in bases {
+        let end = start + u64::from(base.len);
+        let (first, last) = (from.max(start), to.min(end));
+        // Within the base, so within its length.
+        let within = |at: u64| u32::try_from(at - start).unwrap_or(0);
+        if first < last {
+            let (skip, len) = (base.skip + within(first), within(last) - within(first));
+            parts.push(Base { id: base.id, skip, len });
+        }
+        start = end;
+    }
+    parts
+}
+
+/// A base of a few bytes costs as many links as one of many, and so do those of its own: what it would save is
+/// not worth that.
+fn leave_out_slivers(found: &mut Vec<Found>) {
+    let total: u64 = found.iter().map(|found| u64::from(found.base.len)).sum();
+    found.retain(|found| u64::from(found.base.len) * SLIVER >= total);
 }
 
 /// Parts of one chunk become one part: neighbours share what they are coded against.
