@@ -83,6 +83,7 @@ fn make_version_1_with_deltas() {
     let found = crate::deltas::chains(&repository, 2);
     assert!(found.deltas > 50 && found.deepest == 2, "{found:?}");
     std::fs::write(golden("v1-deltas.record"), record_of(&repository)).unwrap();
+    comes_back_as_recorded("v1-deltas");
 }
 
 /// Version 1, plain blocks: two snapshots of three files.

@@ -156,27 +156,48 @@ fn many_small_edits_everywhere_are_followed() {
     assert!(found < 0.05, "{found}");
 }
 
+/// Another byte before every cut: no chunk ends as one did.
+fn blurred(bytes: &[u8]) -> Vec<u8> {
+    let mut blurred = bytes.to_vec();
+    cut(bytes).iter().skip(1).for_each(|(start, _)| blurred[start - 10] ^= 1);
+    blurred
+}
+
 /// Chunks that are like some far away, or the same as they, in the place of others: what follows them is
-/// found where it was.
+/// found where it was, whether anchors say so or not.
 #[test]
 fn a_copy_from_far_away_moves_nothing_behind_it() {
     let old = noise(600_000, 1);
     let chunks = cut(&old);
     let nth_from = |place: usize| chunks.iter().position(|(start, _)| *start > place).unwrap();
     let (here, there) = (nth_from(100_000), nth_from(400_000));
-    for (count, is_changed) in [(1, false), (1, true), (2, false), (2, true), (5, false)] {
-        let from = chunks[there].0..chunks[there + count].0;
-        let gone = chunks[here].0..chunks[here + 1].0;
-        let mut copy = old[from].to_vec();
-        let half = copy.len() / 2;
-        copy[half] ^= u8::from(is_changed);
-        let new = [&old[..gone.start], &copy, &touched(&old[gone.end..])].concat();
-        let behind = gone.start + copy.len();
-        let followed = follow(&old, &new);
-        let next = changed(&followed).filter(|it| it.new.start >= behind).take(20);
-        let found = rate(next);
-        assert!(found < 0.05, "{count}, {is_changed}: {found}");
+    let gone = chunks[here].0..chunks[here + 1].0;
+    for (tail, most) in [(touched(&old), 0.25), (blurred(&old), 0.7)] {
+        for (count, is_changed) in [(1, false), (1, true), (2, false), (2, true), (3, false)] {
+            let mut copy = old[chunks[there].0..chunks[there + count].0].to_vec();
+            let half = copy.len() / 2;
+            copy[half] ^= u8::from(is_changed);
+            let new = [&old[..gone.start], &copy, &tail[gone.end..]].concat();
+            let behind = gone.start + copy.len();
+            let followed = follow(&old, &new);
+            let next = || changed(&followed).filter(|it| it.new.start >= behind).take(6);
+            let found = rate(next());
+            assert!(found < most, "{count}, {is_changed}: {found}, {most}");
+            let bounded = |it: &Followed| it.base.len() < 2 * (it.new.len() + NEAR as usize);
+            assert!(next().all(bounded), "{count}, {is_changed}");
+        }
     }
+}
+
+#[test]
+fn a_jump_stays_believed_where_nothing_speaks_for_it_any_more() {
+    let (old, come) = (noise(600_000, 1), noise(100_000, 2));
+    let new = [&old[..200_000], &come, &touched(&old)[200_000..260_000], &blurred(&old)[260_000..]];
+    let followed = follow(&old, &new.concat());
+    let late = changed(&followed).filter(|it| it.new.start >= 360_000).skip(12);
+    let late: Vec<_> = late.collect();
+    let found = rate(late.iter().copied());
+    assert!(late.len() > 30 && found < 0.5, "{} chunks, {found}", late.len());
 }
 
 /// More than 16 KiB come in, go, or change places, and nothing behind them is as it was: from the second
