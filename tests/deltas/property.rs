@@ -63,5 +63,5 @@ fn any_edits_over_any_base_come_back_at_any_depth_limit() {
         })
         .unwrap();
     let Chains { deltas, deepest } = all.get();
-    assert!(deltas > 1000 && deepest >= 3, "{deltas} deltas, {deepest} deep at most");
+    assert!(deltas > 100 && deepest >= 2, "{deltas} deltas, {deepest} deep at most");
 }

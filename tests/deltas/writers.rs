@@ -115,5 +115,5 @@ fn any_schedule_of_writers_leaves_no_cycle_and_nothing_too_deep() {
         })
         .unwrap();
     let Chains { deltas, deepest } = all.get();
-    assert!(deltas > 1000 && deepest >= 2, "{deltas} deltas, {deepest} deep at most");
+    assert!(deltas > 100 && deepest >= 2, "{deltas} deltas, {deepest} deep at most");
 }
