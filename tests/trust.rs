@@ -9,7 +9,7 @@ use restow::format::{IndexRecord, Note, NoteFact, ObjectKind, PackKind, name};
 use restow::id::ObjectId;
 use restow::ops::{CheckOptions, CheckReport, RestoreOptions, cat, check, restore};
 use restow::progress::{Cancel, Event, Observer, Phase, Silent};
-use restow::repo::{Filter, OpenOptions, RepoError, Repository, Selector, Standing, create};
+use restow::repo::{Filter, RepoError, Repository, Selector, Standing, create};
 use restow::storage::{Key, Memory, Storage, StorageError};
 
 use crate::support::faulty::Call;

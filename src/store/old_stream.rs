@@ -168,6 +168,10 @@ mod tests {
         ChunkRef { id: ChunkId::new(id), len, cut: CutKind::Content, end }
     }
 
+    fn range(start: i64, end: i64) -> Range<i64> {
+        start..end
+    }
+
     fn stream(count: usize, len: u32) -> OldStream {
         let refs: Vec<ChunkRef> = (0..count).map(|number| chunk(number, len)).collect();
         OldStream::new(Box::new(refs.into_iter()))
@@ -183,12 +187,12 @@ mod tests {
             assert!(old.window.len() <= WINDOW && old.by_id.len() <= WINDOW, "{number}");
             assert_eq!(old.ends_of(&wanted.id), [start + 100], "{number}");
             assert_eq!(old.ends_like(&wanted), [start + 100], "{number}");
-            let pieces = old.pieces(&[start + 10..start + 90]);
+            let pieces = old.pieces(&[range(start + 10, start + 90)]);
             assert_eq!(pieces, [Piece { id: wanted.id, skip: 10, len: 80 }], "{number}");
         }
         // What it has left behind is not found, and nothing else in its place.
         assert_eq!(old.ends_of(&chunk(0, len).id), [0; 0]);
-        assert_eq!(old.pieces(&[0..1000]), []);
+        assert_eq!(old.pieces(&[range(0, 1000)]), []);
     }
 
     #[test]
@@ -208,13 +212,13 @@ mod tests {
         old.show(0);
         let all = 10 * i64::from(len);
         for ranges in [
-            vec![0..all],
-            vec![-5..all + 5],
+            vec![range(0, all)],
+            vec![range(-5, all + 5)],
             vec![0..5, 3..all],
             vec![7..i64::from(len) + 7, all - 9..all],
             vec![0..all, 100..200],
-            vec![200..100, -50..-20],
-            vec![all..all + 100],
+            vec![range(200, 100), -50..-20],
+            vec![range(all, all + 100)],
         ] {
             let pieces = old.pieces(&ranges);
             let sum: usize = pieces.iter().map(|piece| piece.len as usize).sum();
@@ -226,7 +230,7 @@ mod tests {
                 assert_eq!(pieces.iter().skip(number + 1).find(apart), None, "{ranges:?}");
             }
         }
-        assert_eq!(old.pieces(&[200..100]), []);
+        assert_eq!(old.pieces(&[range(200, 100)]), []);
     }
 
     #[test]
