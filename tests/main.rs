@@ -15,6 +15,7 @@ mod cli_signals;
 mod command;
 mod contracts;
 mod damage;
+mod deltas;
 mod deltas_read;
 mod engine;
 mod faults;

@@ -1,8 +1,6 @@
 //! What a repository says of itself is believed only as far as it was looked at: lost and rotten objects
 //! under a warm cache, and what the next backup makes of them.
 
-use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -11,7 +9,7 @@ use restow::format::{IndexRecord, Note, NoteFact, ObjectKind, PackKind, name};
 use restow::id::ObjectId;
 use restow::ops::{CheckOptions, CheckReport, RestoreOptions, cat, check, restore};
 use restow::progress::{Cancel, Event, Observer, Phase, Silent};
-use restow::repo::{Filter, OpenOptions, RepoError, Repository, Selector, Standing, create};
+use restow::repo::{Filter, RepoError, Repository, Selector, Standing, create};
 use restow::storage::{Key, Memory, Storage, StorageError};
 
 use crate::support::faulty::Call;
@@ -19,14 +17,9 @@ use crate::support::hooked::Hooked;
 use crate::support::memory_source::{MemorySource, MemoryTarget, Trouble};
 use crate::support::model::{noise, path};
 use crate::support::{
-    back_up, default_chunks, identity, memory_repository, open, passphrase, restore_to_memory,
-    small_chunks, view,
+    back_up, default_chunks, identity, memory_repository, open, open_with_cache, passphrase,
+    restore_to_memory, small_chunks, view,
 };
-
-fn open_with_cache(storage: &Memory, cache: &Path) -> Repository {
-    let options = OpenOptions { cache: Some(cache.to_owned()) };
-    Repository::open(Arc::new(storage.clone()), &passphrase(), identity(), options).unwrap()
-}
 
 fn keys_of(storage: &Memory, folder: &str) -> Vec<Key> {
     let mut keys = Vec::new();

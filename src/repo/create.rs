@@ -21,6 +21,8 @@ pub struct CreateOptions {
     pub chunk_max: u32,
     pub compression: i32,
     pub pack_target: u32,
+    /// How many decodes a new block may take before its own; 0 for no deltas.
+    pub delta_depth: u8,
     pub kdf: KdfCost,
     pub key_label: String,
 }
@@ -33,6 +35,7 @@ impl Default for CreateOptions {
             chunk_max: CHUNK_MAX,
             compression: 3,
             pack_target: PACK_TARGET,
+            delta_depth: DELTA_DEPTH_DEFAULT,
             kdf: KdfCost { memory_kib: ARGON2_MEMORY_KIB, passes: ARGON2_PASSES, lanes: 1 },
             key_label: String::new(),
         }
@@ -58,7 +61,7 @@ pub fn create(
         compression: options.compression,
         pack_target: options.pack_target,
         parity_percent: 0,
-        delta_depth: DELTA_DEPTH_DEFAULT,
+        delta_depth: options.delta_depth,
         ext: Vec::new(),
     };
     config.validate().map_err(|error| {

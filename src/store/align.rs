@@ -102,7 +102,7 @@ impl Aligner {
             true => new.start - self.shift,
             false => self.old.snapped(new.start - self.shift, -SLACK),
         };
-        let expected = start..self.old.snapped(new.end - self.shift, SLACK);
+        let expected = self.until(start, new.end - self.shift);
         let ends = match chunk.cut {
             CutKind::Forced => &[],
             CutKind::Content | CutKind::End => self.old.ends_like(chunk),
@@ -114,6 +114,9 @@ impl Aligner {
         if end.abs_diff(new.end - self.shift) <= NEAR {
             self.confirmed();
             self.shift = new.end - end;
+            // Unless the chunk before confirmed the old shift, the new one may have held from its start on.
+            let moved = self.up_to(new.start - self.shift, end).start;
+            let start = if self.exact && start < end { start } else { start.min(moved) };
             self.exact = true;
             return self.or_rival(start..end, new);
         }
@@ -125,7 +128,7 @@ impl Aligner {
         match rival {
             // A second anchor for it: it takes over.
             Some((rival, place)) => {
-                let there = self.old.snapped(new.start - rival.shift, -SLACK)..place;
+                let there = self.up_to((new.start - rival.shift).min(place - len), place);
                 self.rival = Some(Rival { shift: self.shift, chunks_left: DOUBT });
                 self.shift = new.end - place;
                 self.exact = true;
@@ -134,7 +137,7 @@ impl Aligner {
             None => {
                 self.rival = Some(Rival { shift: new.end - end, chunks_left: DOUBT });
                 self.exact = false;
-                vec![expected, self.old.snapped(end - len, -SLACK)..end]
+                vec![expected, self.up_to(end - len, end)]
             }
         }
     }
@@ -146,9 +149,21 @@ impl Aligner {
             rival.chunks_left -= 1;
             self.rival = Some(rival);
         }
-        let there = self.old.snapped(new.start - rival.shift, -SLACK)
-            ..self.old.snapped(new.end - rival.shift, SLACK);
+        let start = self.old.snapped(new.start - rival.shift, -SLACK);
+        let there = self.until(start, new.end - rival.shift);
         vec![there, expected]
+    }
+
+    /// From `start` to about `place`. Not empty: the cut nearest to a place may be that before it.
+    fn until(&self, start: i64, place: i64) -> Range<i64> {
+        let end = self.old.snapped(place, SLACK);
+        start..if start < end { end } else { place + SLACK }
+    }
+
+    /// From about `place` to `end`, likewise.
+    fn up_to(&self, place: i64, end: i64) -> Range<i64> {
+        let start = self.old.snapped(place, -SLACK);
+        (if start < end { start } else { place - SLACK })..end
     }
 
     /// Another anchor for the shift: the rival is less likely.
@@ -166,3 +181,6 @@ fn nearest(ends: &[i64], to: i64) -> Option<i64> {
     let near = before.last().into_iter().chain(after.first());
     near.copied().min_by_key(|end| end.abs_diff(to))
 }
+
+#[cfg(test)]
+mod tests;

@@ -150,7 +150,16 @@ impl Bases {
         let mut gathered = Gathered { bytes: Vec::new(), bases: Vec::new(), depth: 0 };
         for Found { base, at } in found {
             let chunk = match self.known.reader().chunk_with_depth(&base.id) {
-                Ok((chunk, _)) => chunk,
+                Ok((chunk, depth)) if depth <= at.depth => chunk,
+                // The copy that counts rots. Readers of the new block may not take one as deep as this.
+                Ok((_, depth)) => {
+                    let expected = at.depth;
+                    tracing::warn!(
+                        "chunk {} is no base: depth {expected} expected, {depth} found",
+                        base.id
+                    );
+                    continue;
+                }
                 Err(error @ StoreError::CostlyChain { .. }) => return Err(error),
                 Err(error) if error.is_general() => return Err(error),
                 Err(error) => {

@@ -155,3 +155,92 @@ fn apart(ranges: &[Range<i64>]) -> Vec<Range<i64>> {
         _ => ranges.to_vec(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::MIB;
+
+    fn chunk(number: usize, len: u32) -> ChunkRef {
+        let mut id = [0; 32];
+        id[..8].copy_from_slice(&number.to_le_bytes());
+        let end = (number as u32).to_le_bytes();
+        ChunkRef { id: ChunkId::new(id), len, cut: CutKind::Content, end }
+    }
+
+    fn range(start: i64, end: i64) -> Range<i64> {
+        start..end
+    }
+
+    fn stream(count: usize, len: u32) -> OldStream {
+        let refs: Vec<ChunkRef> = (0..count).map(|number| chunk(number, len)).collect();
+        OldStream::new(Box::new(refs.into_iter()))
+    }
+
+    #[test]
+    fn a_window_slides_over_a_recipe_longer_than_it_and_holds_no_more() {
+        let (count, len) = (4 * WINDOW + 7, 100);
+        let mut old = stream(count, len);
+        for number in 0..count {
+            let (start, wanted) = ((number as i64) * 100, chunk(number, len));
+            old.show(start + 100);
+            assert!(old.window.len() <= WINDOW && old.by_id.len() <= WINDOW, "{number}");
+            assert_eq!(old.ends_of(&wanted.id), [start + 100], "{number}");
+            assert_eq!(old.ends_like(&wanted), [start + 100], "{number}");
+            let pieces = old.pieces(&[range(start + 10, start + 90)]);
+            assert_eq!(pieces, [Piece { id: wanted.id, skip: 10, len: 80 }], "{number}");
+        }
+        // What it has left behind is not found, and nothing else in its place.
+        assert_eq!(old.ends_of(&chunk(0, len).id), [0; 0]);
+        assert_eq!(old.pieces(&[range(0, 1000)]), []);
+    }
+
+    #[test]
+    fn what_lies_half_a_window_ahead_is_in_sight() {
+        let mut old = stream(3 * WINDOW, 100);
+        for place in [0, WINDOW, 2 * WINDOW] {
+            old.show(place as i64 * 100);
+            let ahead = place + WINDOW / 2 - 1;
+            assert_eq!(old.ends_of(&chunk(ahead, 100).id), [(ahead as i64 + 1) * 100]);
+        }
+    }
+
+    #[test]
+    fn pieces_are_no_more_than_a_block_may_have_as_base_and_overlap_nowhere() {
+        let len = 3 * MIB as u32 + 1;
+        let mut old = stream(10, len);
+        old.show(0);
+        let all = 10 * i64::from(len);
+        for ranges in [
+            vec![range(0, all)],
+            vec![range(-5, all + 5)],
+            vec![0..5, 3..all],
+            vec![7..i64::from(len) + 7, all - 9..all],
+            vec![0..all, 100..200],
+            vec![range(200, 100), -50..-20],
+            vec![range(all, all + 100)],
+        ] {
+            let pieces = old.pieces(&ranges);
+            let sum: usize = pieces.iter().map(|piece| piece.len as usize).sum();
+            assert!(sum <= BLOCK_RAW_MAX, "{ranges:?}");
+            assert!(pieces.iter().all(|it| it.len > 0 && it.skip + it.len <= len), "{ranges:?}");
+            for (number, a) in pieces.iter().enumerate() {
+                let apart =
+                    |b: &&Piece| b.id == a.id && b.skip < a.skip + a.len && a.skip < b.skip + b.len;
+                assert_eq!(pieces.iter().skip(number + 1).find(apart), None, "{ranges:?}");
+            }
+        }
+        assert_eq!(old.pieces(&[range(200, 100)]), []);
+    }
+
+    #[test]
+    fn a_place_near_a_cut_is_that_cut() {
+        let mut old = stream(10, 1000);
+        old.show(0);
+        assert_eq!(old.snapped(2950, 100), 3000);
+        assert_eq!(old.snapped(3050, -100), 3000);
+        assert_eq!(old.snapped(3500, -100), 3400);
+        assert_eq!(old.snapped(3500, 100), 3600);
+        assert_eq!(old.snapped(10_020, 100), 10_000);
+    }
+}

@@ -10,6 +10,7 @@ pub mod model;
 
 pub mod tree;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -55,6 +56,12 @@ pub fn open(storage: impl Storage + 'static) -> Repository {
     try_open(Arc::new(storage)).unwrap()
 }
 
+/// With an index that is kept from one opening to the next.
+pub fn open_with_cache(storage: &Memory, cache: &Path) -> Repository {
+    let options = OpenOptions { cache: Some(cache.to_owned()) };
+    Repository::open(Arc::new(storage.clone()), &passphrase(), identity(), options).unwrap()
+}
+
 pub fn try_open(storage: Arc<dyn Storage>) -> Result<Repository, RepoError> {
     Repository::open(storage, &passphrase(), identity(), OpenOptions::default())
 }
@@ -63,7 +70,16 @@ pub fn back_up(
     repository: &Repository,
     sources: &[&dyn Exporter],
 ) -> Result<BackupReport, OpError> {
-    backup(repository, sources, &BackupOptions::default(), &Silent, &Cancel::new())
+    back_up_as(repository, sources, "")
+}
+
+pub fn back_up_as(
+    repository: &Repository,
+    sources: &[&dyn Exporter],
+    description: &str,
+) -> Result<BackupReport, OpError> {
+    let options = BackupOptions { description: description.into(), ..BackupOptions::default() };
+    backup(repository, sources, &options, &Silent, &Cancel::new())
 }
 
 pub fn view(repository: &Repository, id: SnapshotId) -> SnapshotView {
