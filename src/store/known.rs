@@ -1,7 +1,7 @@
 //! Whether a chunk needs storing: known to the index, on its way into a pack, or new.
 
-use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use crate::id::{ChunkId, PackId};
 use crate::index::{ChunkIndex, Location};
@@ -18,7 +18,12 @@ pub struct Known {
     claims: Vec<Mutex<HashSet<ChunkId>>>,
     /// Knows what the index has but nobody can read.
     reader: Arc<StoreReader>,
+    /// Delta blocks that were followed down, and whether they can be decoded from packs that count.
+    followed: Mutex<HashMap<(PackId, u32), bool>>,
 }
+
+/// Verdicts kept: some 6 MiB.
+const FOLLOWED_MAX: usize = 64 * 1024;
 
 const SHARDS: usize = 64;
 
@@ -29,7 +34,8 @@ impl Known {
         reader: Arc<StoreReader>,
     ) -> Self {
         let claims = (0..SHARDS).map(|_| Mutex::default()).collect();
-        Self { index, usable: RwLock::new(usable), claims, reader }
+        let (usable, followed) = (RwLock::new(usable), Mutex::default());
+        Self { index, usable, claims, reader, followed }
     }
 
     /// Whether the caller must store this chunk. Of several callers at once exactly one hears `true`.
@@ -67,13 +73,51 @@ impl Known {
         if self.reader.lost().contains(id) {
             return Ok(false);
         }
+        self.counts_below(id, u8::MAX)
+    }
+
+    /// Whether some copy that takes fewer decodes than `depth` counts: it is in a pack that counts, and so is all
+    /// that it is coded against. The recursion is bounded: depths fall, and none is over 64.
+    fn counts_below(&self, id: &ChunkId, depth: u8) -> Result<bool, StoreError> {
         let mut copies: Vec<Location> = Vec::new();
         self.index.look_up(id, &mut copies)?;
-        if copies.is_empty() {
+        for copy in copies.iter().filter(|copy| copy.depth < depth) {
+            if self.counts(copy)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn counts(&self, copy: &Location) -> Result<bool, StoreError> {
+        if !self.is_usable(&copy.pack) {
             return Ok(false);
         }
-        let usable = self.usable.read().unwrap_or_else(PoisonError::into_inner);
-        Ok(copies.iter().any(|copy| usable.contains(&copy.pack)))
+        if copy.depth == 0 {
+            return Ok(true);
+        }
+        let place = (copy.pack, copy.ordinal);
+        if let Some(counts) = self.followed().get(&place) {
+            return Ok(*counts);
+        }
+        let mut counts = true;
+        for base in self.index.bases(copy)? {
+            counts = counts && self.counts_below(&base.id, copy.depth)?;
+        }
+        let mut followed = self.followed();
+        if followed.len() >= FOLLOWED_MAX {
+            followed.clear();
+        }
+        followed.insert(place, counts);
+        Ok(counts)
+    }
+
+    fn followed(&self) -> MutexGuard<'_, HashMap<(PackId, u32), bool>> {
+        self.followed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_usable(&self, pack: &PackId) -> bool {
+        self.usable.read().unwrap_or_else(PoisonError::into_inner).contains(pack)
     }
 
     /// Whether what was found in a whole parent can still be relied on: nothing has shown it to be unreadable.

@@ -105,7 +105,6 @@ fn a_base_that_cannot_be_read_is_done_without() {
 
 /// What did not change since is known, but decodes no more.
 #[test]
-#[ignore = "a hit does not look whether the packs of its bases are there"]
 fn chunks_whose_bases_are_lost_are_made_good_by_the_next_backup() {
     let (storage, mut series, packs) = three_nights();
     for key in packs[0].iter().filter(|key| kind(&storage, key) == DATA) {
