@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use crate::id::{BaseId, ChunkId};
 use crate::index::{Base, Location};
 use crate::limits::BLOCK_RAW_MAX;
 
@@ -28,10 +29,12 @@ pub(super) struct Bases {
 /// Old chunks that one block may be coded against.
 const BASES_MAX: usize = 32;
 
-/// A base, and the copy of its chunk that counts.
+/// Part of a chunk, never empty, and the copy of it that counts.
 #[derive(Clone, Copy)]
 struct Found {
-    base: Base,
+    chunk: ChunkId,
+    skip: u32,
+    len: u32,
     at: Location,
 }
 
@@ -52,8 +55,12 @@ impl Bases {
         }
         let mut found = Vec::new();
         for piece in pieces.iter().take(BASES_MAX) {
-            let base = Base { id: piece.id, skip: piece.skip, len: piece.len };
-            found.extend(self.find(base, u8::MAX)?);
+            if piece.len > 0
+                && let Some(at) = self.known.shallowest(&piece.id)?
+            {
+                let base = Base { name: BaseId::of(&piece.id), skip: piece.skip, len: piece.len };
+                found.extend(Found::new(piece.id, &base, at));
+            }
         }
         let limit = self.limit_for(lineage);
         if depth_of(&found) >= limit {
@@ -81,14 +88,6 @@ impl Bases {
     /// Chains are not allowed the same depth everywhere, or all would have to be begun anew on the same night.
     fn limit_for(&self, [a, ..]: [u8; 4]) -> u8 {
         self.depth_max - a % (self.depth_max / 4 + 1)
-    }
-
-    /// The shallowest copy that counts, if it takes fewer decodes than `depth`.
-    fn find(&self, base: Base, depth: u8) -> Result<Option<Found>, StoreError> {
-        let at = self.known.shallowest(&base.id)?.filter(|at| at.depth < depth);
-        let fits =
-            |at: &Location| base.skip.checked_add(base.len).is_some_and(|end| end <= at.chunk_len);
-        Ok(at.filter(fits).map(|at| Found { base, at }))
     }
 
     /// The ancestors that cost least over the nights a chain can then go on: `limit` less their depth. What a
@@ -128,7 +127,10 @@ impl Bases {
                 continue;
             }
             for base in self.known.reader().bases(&found.at)? {
-                if let Some(found) = self.find(base, depth)? {
+                let shallowest = self.known.shallowest_base(&base.name)?;
+                if let Some((chunk, at)) = shallowest.filter(|(_, at)| at.depth < depth)
+                    && let Some(found) = Found::new(chunk, &base, at)
+                {
                     join(&mut older, found);
                 }
             }
@@ -139,26 +141,35 @@ impl Bases {
     /// A base that cannot be read is left out: what is new is then stored without it.
     fn read(&self, found: &[Found]) -> Result<Option<Gathered>, StoreError> {
         let mut gathered = Gathered { bytes: Vec::new(), bases: Vec::new(), depth: 0 };
-        for Found { base, at } in found {
-            let chunk = match self.known.reader().chunk_with_depth(&base.id) {
+        for Found { chunk: id, skip, len, at } in found {
+            let chunk = match self.known.reader().chunk_with_depth(id) {
                 Ok((chunk, _)) => chunk,
                 Err(error @ StoreError::CostlyChain { .. }) => return Err(error),
                 Err(error) if error.is_general() => return Err(error),
                 Err(error) => {
-                    tracing::warn!("chunk {} is no base: {error}", base.id);
+                    tracing::warn!("chunk {id} is no base: {error}");
                     continue;
                 }
             };
-            let end = base.skip as usize + base.len as usize;
-            let Some(part) = chunk.get(base.skip as usize..end) else { continue };
+            let (start, end) = (*skip as usize, *skip as usize + *len as usize);
+            let Some(part) = chunk.get(start..end) else { continue };
             if gathered.bytes.len() + part.len() > BLOCK_RAW_MAX {
                 break;
             }
             gathered.bytes.extend_from_slice(part);
-            gathered.bases.push(*base);
+            gathered.bases.push(Base::part_of(id, chunk.len(), *skip, *len));
             gathered.depth = gathered.depth.max(at.depth + 1);
         }
         Ok((!gathered.bases.is_empty()).then_some(gathered))
+    }
+}
+
+impl Found {
+    /// `None`: the copy has no such part.
+    fn new(chunk: ChunkId, base: &Base, at: Location) -> Option<Self> {
+        let range = base.range_in(at.chunk_len)?;
+        let (skip, len) = (range.start, range.end - range.start);
+        Some(Self { chunk, skip, len, at })
     }
 }
 
@@ -173,11 +184,11 @@ fn deepest(found: &[Found]) -> impl Iterator<Item = &Found> {
 
 /// Parts of one chunk become one part: neighbours share what they are coded against.
 fn join(to: &mut Vec<Found>, new: Found) {
-    match to.iter_mut().find(|found| found.base.id == new.base.id) {
-        Some(Found { base, .. }) => {
-            let end = (base.skip + base.len).max(new.base.skip + new.base.len);
-            base.skip = base.skip.min(new.base.skip);
-            base.len = end - base.skip;
+    match to.iter_mut().find(|found| found.chunk == new.chunk) {
+        Some(found) => {
+            let end = (found.skip + found.len).max(new.skip + new.len);
+            found.skip = found.skip.min(new.skip);
+            found.len = end - found.skip;
         }
         None => to.push(new),
     }

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use crate::id::{ChunkId, PackId};
+use crate::id::{BaseId, ChunkId, PackId};
 use crate::index::{ChunkIndex, Location};
 
 use super::{StoreError, StoreReader};
@@ -85,8 +85,22 @@ impl Known {
     pub(super) fn shallowest(&self, id: &ChunkId) -> Result<Option<Location>, StoreError> {
         let mut copies: Vec<Location> = Vec::new();
         self.index.look_up(id, &mut copies)?;
+        Ok(self.first_usable(copies))
+    }
+
+    /// Likewise, for the chunk that a base's name stands for.
+    pub(super) fn shallowest_base(
+        &self,
+        base: &BaseId,
+    ) -> Result<Option<(ChunkId, Location)>, StoreError> {
+        let mut copies: Vec<Location> = Vec::new();
+        let chunk = self.index.look_up_base(base, &mut copies)?;
+        Ok(chunk.zip(self.first_usable(copies)))
+    }
+
+    fn first_usable(&self, copies: Vec<Location>) -> Option<Location> {
         let usable = self.usable.read().unwrap_or_else(PoisonError::into_inner);
-        Ok(copies.into_iter().find(|copy| usable.contains(&copy.pack)))
+        copies.into_iter().find(|copy| usable.contains(&copy.pack))
     }
 
     pub(super) fn reader(&self) -> &StoreReader {
