@@ -310,7 +310,7 @@ fn a_block_of_several_bases_takes_its_parts_of_each() {
         vec![part(&a, 500, 1500), part(&b, 0, 700)],
         vec![part(&b, 0, 700), part(&a, 500, 1500)],
         vec![part(&b, 1000, 1000), part(&c, 0, 10), part(&a, 0, 2000)],
-        vec![part(&c, 5, 900), part(&c, 5, 900), part(&a, 1999, 1), part(&b, 0, 0)],
+        vec![part(&c, 5, 900), part(&c, 5, 900), part(&a, 1999, 1), part(&b, 0, 1)],
     ];
     let raw: Vec<Vec<u8>> = lists.iter().map(|list| edited(&whole_of(list), 5)).collect();
     for (list, raw) in lists.iter().zip(&raw) {

@@ -230,7 +230,9 @@ mod tests {
         let mut noise = blake3::Hasher::new().finalize_xof();
         for _ in 0..CHUNKS {
             let (mut new, mut old, mut dice) = ([0; 32], [0; 32], [0; 6]);
-            [new.as_mut_slice(), &mut old, &mut dice].map(|bytes| noise.fill(bytes));
+            for bytes in [new.as_mut_slice(), &mut old, &mut dice] {
+                noise.fill(bytes);
+            }
             let [a, b, c, d, e, f] = dice.map(u32::from);
             // Chunks of 16 to 144 KiB, stored in 100 to 1123 bytes.
             let (len, stored) = (16_384 + ((a << 9) | (b << 1)), 100 + ((c << 2) | (d & 3)));
