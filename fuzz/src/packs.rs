@@ -8,7 +8,7 @@ use restow::format::{
     BaseRef, BlockRecord, ChunkRecord, Codec, Footer, HEADER_LEN, Header, IndexRecord, IndexedPack,
     PackContents, PackKind, TAG_LEN, Trailer, decode, encode, name, padding_len,
 };
-use restow::id::{ActorId, BaseId, ChunkId, ObjectId, PackId};
+use restow::id::{ActorId, BaseId, ObjectId, PackId};
 use restow::index::{ChunkIndex, MemoryIndex};
 use restow::storage::{Key, Memory, Storage};
 use restow::store::{PackView, StoreReader, Vault, scan_pack};

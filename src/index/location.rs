@@ -75,3 +75,25 @@ pub struct IngestedObject {
     pub writer: ActorId,
     pub packs: Vec<PackEntry>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_base_to_the_end_has_no_length() {
+        let part = |skip, len| Base::part_of(&ChunkId::new([1; 32]), 100, skip, len);
+        assert_eq!(
+            [part(0, 100).len, part(99, 1).len, part(0, 99).len, part(1, 98).len],
+            [0, 0, 99, 98]
+        );
+        for (skip, len) in [(0, 100), (99, 1), (0, 99), (1, 98)] {
+            assert_eq!(part(skip, len).range_in(100), Some(skip..skip + len));
+        }
+        // Nothing, more than there is, and more than a number can say.
+        for (skip, len) in [(100, 0), (101, 0), (1, 100), (u32::MAX, 2)] {
+            let base = Base { skip, len, ..part(0, 1) };
+            assert_eq!(base.range_in(100), None, "{skip} {len}");
+        }
+    }
+}

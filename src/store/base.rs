@@ -157,6 +157,7 @@ impl Bases {
                 break;
             }
             gathered.bytes.extend_from_slice(part);
+            // The length of the chunk that was verified, not what some index object says of it.
             gathered.bases.push(Base::part_of(id, chunk.len(), *skip, *len));
             gathered.depth = gathered.depth.max(at.depth + 1);
         }
