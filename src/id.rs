@@ -102,6 +102,11 @@ id!(
     32
 );
 id!(
+    /// The first 16 bytes of a chunk's id: what names it where others are coded against it.
+    BaseId,
+    16
+);
+id!(
     /// BLAKE3-256 of a pack's bytes: its name in the repository.
     PackId,
     32
@@ -127,6 +132,31 @@ id!(
     16
 );
 
+impl BaseId {
+    pub fn of(chunk: &ChunkId) -> Self {
+        Self::split(chunk).0
+    }
+
+    pub fn names(&self, chunk: &ChunkId) -> bool {
+        Self::of(chunk) == *self
+    }
+
+    /// The name of a chunk, and the rest of its id.
+    pub(crate) fn split(chunk: &ChunkId) -> (Self, [u8; 16]) {
+        let (mut name, mut rest) = ([0; 16], [0; 16]);
+        let bytes = chunk.as_bytes().iter();
+        name.iter_mut().chain(&mut rest).zip(bytes).for_each(|(to, from)| *to = *from);
+        (Self(name), rest)
+    }
+
+    /// The chunk of which this is the name and that the rest.
+    pub(crate) fn with(&self, rest: &[u8; 16]) -> ChunkId {
+        let mut bytes = [0; 32];
+        bytes.iter_mut().zip(self.0.iter().chain(rest)).for_each(|(to, from)| *to = *from);
+        ChunkId(bytes)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -136,6 +166,20 @@ mod tests {
         let id = ActorId::new([0x0f; 16]);
         assert_eq!(id.to_hex().parse::<ActorId>(), Ok(id));
         assert_eq!(id.short(), "0f0f0f0f");
+    }
+
+    #[test]
+    fn a_base_is_named_by_the_front_half_of_its_id() {
+        let mut bytes = [0; 32];
+        bytes.iter_mut().zip(0..).for_each(|(byte, number)| *byte = number);
+        let chunk = ChunkId::new(bytes);
+        let (name, rest) = BaseId::split(&chunk);
+        assert_eq!(name.to_hex(), "000102030405060708090a0b0c0d0e0f");
+        assert_eq!(name.with(&rest), chunk);
+        bytes[31] = 99;
+        assert!(name.names(&chunk) && name.names(&ChunkId::new(bytes)));
+        bytes[15] = 99;
+        assert!(!name.names(&ChunkId::new(bytes)));
     }
 
     #[test]

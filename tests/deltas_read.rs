@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex};
 
 use proptest::prelude::*;
 use restow::fault::ErrorKind;
+use restow::id::{BaseId, ChunkId};
+use restow::index::Base;
 use restow::ops::{CheckOptions, CheckReport, RestoreOptions, RestoreReport, check, restore};
 use restow::progress::{Cancel, Silent};
 use restow::repo::Repository;
@@ -168,7 +170,12 @@ fn a_base_that_is_not_what_it_is_called_is_replaced_by_another_copy() {
     let mut wrong = Vec::new();
     let other = edited(&nights[1], 900);
     restow::codec::compress_against(3, &noise(50, 1), &other, &mut wrong).unwrap();
-    pack.coded(&nights[1], 1, &[(id_of(&repository, &noise(50, 1)), 0, 50)], wrong);
+    pack.coded(
+        &nights[1],
+        1,
+        &[Base::part_of(&id_of(&repository, &noise(50, 1)), 50, 0, 50)],
+        wrong,
+    );
     pack.put();
     let mut pack = HandPack::new(&repository);
     pack.plain(&[&nights[0]]);
@@ -185,6 +192,47 @@ fn a_base_that_is_not_what_it_is_called_is_replaced_by_another_copy() {
     let id = commit(&repository, &[("a", &[&nights[2]])]);
     assert!(restore_to_memory(&repository, id).contents()[&path("a")] == nights[2]);
     assert!(checked(&repository, true).snapshots_damaged.is_empty());
+}
+
+/// Nobody without the key can make one; whoever has it gets no wrong bytes for it.
+#[test]
+fn a_base_whose_name_means_two_chunks_is_refused_by_name() {
+    let (_, repository) = repository();
+    let nights = nights(noise(3000, 1), 2);
+    put_chain(&repository, &nights);
+    let one = id_of(&repository, &nights[0]);
+    let mut other = *one.as_bytes();
+    other[31] ^= 1;
+    let other = ChunkId::new(other);
+    let mut pack = HandPack::new(&repository);
+    pack.called(other, &noise(50, 2));
+    pack.put();
+    let reader = reader(&repository);
+    assert!(reader.chunk(&one).unwrap() == nights[0]);
+    let error = reader.chunk(&id_of(&repository, &nights[1])).unwrap_err();
+    let said = error.to_string();
+    assert!(said.contains(&one.to_hex()) && said.contains(&other.to_hex()), "{said}");
+    assert_eq!((error.kind(), error.is_general()), (ErrorKind::Damage, false));
+    let id = commit(&repository, &[("a", &[&nights[2]]), ("b", &[&nights[0]])]);
+    let report = checked(&repository, false);
+    assert_eq!(report.snapshots_damaged.iter().map(|d| d.id).collect::<Vec<_>>(), [id]);
+    assert!(report.snapshots_damaged[0].entries[0].message.contains(&other.to_hex()));
+    let (target, report) = restore_what_can_be(&repository, id);
+    assert_eq!(report.damaged_count, 1);
+    assert!(target.contents()[&path("b")] == nights[0]);
+}
+
+#[test]
+fn a_base_that_is_nowhere_is_named() {
+    let (_, repository) = repository();
+    let nights = nights(noise(3000, 1), 1);
+    let mut pack = HandPack::new(&repository);
+    pack.delta(&nights[1], 1, &[whole(&nights[0])]);
+    pack.put();
+    let error = reader(&repository).chunk(&id_of(&repository, &nights[1])).unwrap_err();
+    let base = BaseId::of(&id_of(&repository, &nights[0]));
+    assert!(matches!(error, StoreError::MissingBase { base: found } if found == base), "{error}");
+    assert_eq!(error.kind(), ErrorKind::Damage);
 }
 
 /// 64 levels of 8 chunks, each against 1024 pieces of the level below: 2^640 ways down.
@@ -262,7 +310,7 @@ fn a_block_of_several_bases_takes_its_parts_of_each() {
         vec![part(&a, 500, 1500), part(&b, 0, 700)],
         vec![part(&b, 0, 700), part(&a, 500, 1500)],
         vec![part(&b, 1000, 1000), part(&c, 0, 10), part(&a, 0, 2000)],
-        vec![part(&c, 5, 900), part(&c, 5, 900), part(&a, 1999, 1), part(&b, 0, 0)],
+        vec![part(&c, 5, 900), part(&c, 5, 900), part(&a, 1999, 1), part(&b, 0, 1)],
     ];
     let raw: Vec<Vec<u8>> = lists.iter().map(|list| edited(&whole_of(list), 5)).collect();
     for (list, raw) in lists.iter().zip(&raw) {
@@ -272,7 +320,8 @@ fn a_block_of_several_bases_takes_its_parts_of_each() {
     let beyond = [whole(&c), part(&a, 0, 2000), part(&b, 0, 9)].map(|part| part.chunk);
     let mut coded = Vec::new();
     restow::codec::compress_against(3, &beyond.concat(), &noise(70, 9), &mut coded).unwrap();
-    pack.coded(&noise(70, 9), 1, &[(id_of(&repository, &c), 1, 2000)], coded);
+    let past = Base { name: BaseId::of(&id_of(&repository, &c)), skip: 1, len: 2000 };
+    pack.coded(&noise(70, 9), 1, &[past], coded);
     pack.put();
     let reader = reader(&repository);
     for raw in &raw {

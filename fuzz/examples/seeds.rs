@@ -59,7 +59,7 @@ fn contents() -> PackContents {
     };
     let bases = vec![BaseRef { base: 0, skip: 3, len: 90 }];
     let delta = BlockRecord { sealed_len: 40, codec: Codec::ZstdDelta, depth: 1, bases, chunks };
-    PackContents { bases: vec![ChunkId::new([5; 32])], blocks: vec![plain, delta] }
+    PackContents { bases: vec![BaseId::new([5; 16])], blocks: vec![plain, delta] }
 }
 
 fn trees() {

@@ -8,7 +8,7 @@ use restow::format::{
     BaseRef, BlockRecord, ChunkRecord, Codec, Footer, HEADER_LEN, Header, IndexRecord, IndexedPack,
     PackContents, PackKind, TAG_LEN, Trailer, decode, encode, name, padding_len,
 };
-use restow::id::{ActorId, ChunkId, ObjectId, PackId};
+use restow::id::{ActorId, BaseId, ObjectId, PackId};
 use restow::index::{ChunkIndex, MemoryIndex};
 use restow::storage::{Key, Memory, Storage};
 use restow::store::{PackView, StoreReader, Vault, scan_pack};
@@ -118,7 +118,7 @@ pub fn blocks(data: &[u8]) {
 fn block<'a>(
     vault: &Vault,
     input: &mut Input<'a>,
-    bases: &mut Vec<ChunkId>,
+    bases: &mut Vec<BaseId>,
 ) -> (BlockRecord, &'a [u8]) {
     let codec = [Codec::Raw, Codec::Zstd, Codec::ZstdDelta][usize::from(input.u8() % 3)];
     let (depth, count) = (input.u8() % 66, input.u8() % 4);
@@ -127,7 +127,8 @@ fn block<'a>(
     if codec == Codec::ZstdDelta {
         // A base is named after the chunk that a raw block of these bytes would hold.
         let (skip, len, name_len) = (input.u8(), input.u16(), usize::from(input.u8()));
-        bases.push(chunk_id(vault.keys().chunk_id(), input.0.get(..name_len).unwrap_or(b"")));
+        let id = chunk_id(vault.keys().chunk_id(), input.0.get(..name_len).unwrap_or(b""));
+        bases.push(BaseId::of(&id));
         let base = bases.len() as u32 - 1;
         refs.push(BaseRef { base, skip: u32::from(skip), len: u32::from(len) });
     }

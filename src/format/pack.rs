@@ -6,7 +6,7 @@ use super::bounded::bounded;
 use super::envelope::{HEADER_LEN, ObjectKind, TAG_LEN};
 use super::record::{Extension, Record};
 use super::{FormatError, SealedPart};
-use crate::id::ChunkId;
+use crate::id::{BaseId, ChunkId};
 use crate::limits::{
     BLOCK_BASES_MAX, BLOCK_RAW_MAX, DELTA_DEPTH_MAX, PACK_CHUNKS_MAX, PACK_LEN_MAX, TRAILER_MAX,
 };
@@ -47,6 +47,7 @@ pub struct BaseRef {
     /// Index into [`PackContents::bases`].
     pub base: u32,
     pub skip: u32,
+    /// 0: all from `skip` to the end of the chunk.
     pub len: u32,
 }
 
@@ -90,8 +91,8 @@ impl BlockRecord {
 /// What a pack's trailer and the index both say of a pack.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PackContents {
-    /// Chunks that delta blocks of this pack are coded against, each once.
-    pub bases: Vec<ChunkId>,
+    /// Names of the chunks that delta blocks of this pack are coded against, each once.
+    pub bases: Vec<BaseId>,
     #[serde(deserialize_with = "bounded::<_, _, 0, PACK_CHUNKS_MAX>")]
     pub blocks: Vec<BlockRecord>,
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::fault::ErrorKind;
+use crate::id::{BaseId, ChunkId};
 
 #[derive(Debug, thiserror::Error)]
 pub enum IndexError {
@@ -11,10 +12,16 @@ pub enum IndexError {
     /// The cache contradicts itself; it is thrown away and rebuilt.
     #[error("index cache {path} is damaged: {message}")]
     Damaged { path: PathBuf, message: String },
+    /// No matter of the cache: the repository has both.
+    #[error("base {base} may be chunk {one} or chunk {other}")]
+    AmbiguousBase { base: BaseId, one: ChunkId, other: ChunkId },
 }
 
 impl IndexError {
     pub fn kind(&self) -> ErrorKind {
-        ErrorKind::Failed
+        match self {
+            Self::Cache { .. } | Self::Damaged { .. } => ErrorKind::Failed,
+            Self::AmbiguousBase { .. } => ErrorKind::Damage,
+        }
     }
 }

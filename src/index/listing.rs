@@ -76,8 +76,8 @@ pub(super) fn delta_blocks(
     blocks(&pack.contents).filter(|(_, _, block)| !block.bases.is_empty()).map(
         move |(ordinal, offset, block)| {
             let named = block.bases.iter().filter_map(|base| {
-                let id = *table.get(base.base as usize)?;
-                Some(super::Base { id, skip: base.skip, len: base.len })
+                let name = *table.get(base.base as usize)?;
+                Some(super::Base { name, skip: base.skip, len: base.len })
             });
             (ordinal, offset, named.collect())
         },

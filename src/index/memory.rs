@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::format::{Codec, IndexRecord};
-use crate::id::{ChunkId, ObjectId, SnapshotId};
+use crate::id::{BaseId, ChunkId, ObjectId, SnapshotId};
 
 use super::listing::{ChunkCopy, Listing, copies, delta_blocks};
 use super::{Base, ChunkIndex, IndexError, IngestedObject, Location};
@@ -19,10 +19,17 @@ pub struct MemoryIndex {
 #[derive(Default)]
 struct Tables {
     listing: Listing,
-    chunks: HashMap<ChunkId, Vec<ChunkCopy>>,
+    /// By the front half of a chunk's id, with the other half.
+    chunks: HashMap<BaseId, Vec<([u8; 16], ChunkCopy)>>,
     /// Bases of delta blocks by pack number and ordinal, with the block's offset.
     bases: HashMap<(u32, u32), (u32, Vec<Base>)>,
     vouched: HashSet<SnapshotId>,
+}
+
+impl Tables {
+    fn named(&self, name: &BaseId) -> impl Iterator<Item = (&[u8; 16], &ChunkCopy)> {
+        self.chunks.get(name).into_iter().flatten().map(|(rest, copy)| (rest, copy))
+    }
 }
 
 impl MemoryIndex {
@@ -60,7 +67,8 @@ impl ChunkIndex for MemoryIndex {
         for new in numbered.iter().filter(|pack| !pack.has_rows) {
             let Some(pack) = record.packs.get(new.position) else { continue };
             for (id, copy) in copies(pack, new.number) {
-                chunks.entry(id).or_default().push(copy);
+                let (name, rest) = BaseId::split(&id);
+                chunks.entry(name).or_default().push((rest, copy));
             }
             for (ordinal, offset, block_bases) in delta_blocks(pack) {
                 bases.insert((new.number, ordinal), (offset, block_bases));
@@ -79,7 +87,7 @@ impl ChunkIndex for MemoryIndex {
         }
         if !gone.is_empty() {
             tables.chunks.retain(|_, copies| {
-                copies.retain(|copy| !gone.contains(&copy.pack));
+                copies.retain(|(_, copy)| !gone.contains(&copy.pack));
                 !copies.is_empty()
             });
             tables.bases.retain(|(number, _), _| !gone.contains(number));
@@ -90,11 +98,30 @@ impl ChunkIndex for MemoryIndex {
     fn look_up(&self, id: &ChunkId, found: &mut Vec<Location>) -> Result<(), IndexError> {
         let tables = self.read();
         let start = found.len();
-        for copy in tables.chunks.get(id).into_iter().flatten() {
+        let (name, rest) = BaseId::split(id);
+        for (_, copy) in tables.named(&name).filter(|(other, _)| **other == rest) {
             found.extend(tables.listing.pack(copy.pack).map(|pack| copy.location(pack)));
         }
         super::arrange(found, start);
         Ok(())
+    }
+
+    fn look_up_base(
+        &self,
+        base: &BaseId,
+        found: &mut Vec<Location>,
+    ) -> Result<Option<ChunkId>, IndexError> {
+        let tables = self.read();
+        let listed = || {
+            tables.named(base).filter_map(|(rest, copy)| {
+                tables.listing.pack(copy.pack).map(|pack| (base.with(rest), copy.location(pack)))
+            })
+        };
+        let chunk = super::the_one(base, listed().map(|(chunk, _)| chunk))?;
+        let start = found.len();
+        found.extend(listed().map(|(_, at)| at));
+        super::arrange(found, start);
+        Ok(chunk)
     }
 
     fn bases(&self, location: &Location) -> Result<Vec<Base>, IndexError> {

@@ -6,6 +6,7 @@
 //! * `ingest` is atomic: after a crash an index object is wholly in, marker and all, or not at all.
 //!   Taking in the same object twice changes nothing.
 //! * `look_up` gives every copy of a chunk whose pack some ingested, unforgotten object lists, each once.
+//! * `look_up_base` gives the same for the one chunk that has this name, and an error where several have it.
 //! * After `forget`, packs that no other ingested object lists are gone from `look_up` and `packs`.
 //! * An index vouches for a snapshot only after `vouch`, and never again once anything was forgotten: a new
 //!   index vouches for none.
@@ -27,7 +28,7 @@ pub use memory::MemoryIndex;
 pub use rocks::{CacheRole, RocksIndex};
 
 use crate::format::IndexRecord;
-use crate::id::{ChunkId, ObjectId, SnapshotId};
+use crate::id::{BaseId, ChunkId, ObjectId, SnapshotId};
 
 /// The seam to the index cache. See the module's contract.
 pub trait ChunkIndex: Send + Sync {
@@ -42,6 +43,14 @@ pub trait ChunkIndex: Send + Sync {
 
     /// Appends all known copies of a chunk to `found`, shallowest first.
     fn look_up(&self, id: &ChunkId, found: &mut Vec<Location>) -> Result<(), IndexError>;
+
+    /// The chunk that a base's name stands for, its copies appended to `found` as by `look_up`. `None`, and nothing
+    /// appended: no copy is known. An error: the name stands for several chunks.
+    fn look_up_base(
+        &self,
+        base: &BaseId,
+        found: &mut Vec<Location>,
+    ) -> Result<Option<ChunkId>, IndexError>;
 
     /// The bases of the block at `location`, in order; empty for a block coded without any. A delta block of a
     /// pack that was forgotten since `location` was looked up is an error.
@@ -73,6 +82,21 @@ fn arrange(found: &mut Vec<Location>, start: usize) {
         appended.dedup();
     }
     found.append(&mut appended);
+}
+
+/// The one chunk that all copies found under a name are of.
+fn the_one(
+    base: &BaseId,
+    chunks: impl Iterator<Item = ChunkId>,
+) -> Result<Option<ChunkId>, IndexError> {
+    let mut found = None;
+    for other in chunks {
+        let one = *found.get_or_insert(other);
+        if one != other {
+            return Err(IndexError::AmbiguousBase { base: *base, one, other });
+        }
+    }
+    Ok(found)
 }
 
 fn no_such_block(location: &Location) -> String {

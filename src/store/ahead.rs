@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::format::{Codec, name};
-use crate::id::{ChunkId, PackId};
+use crate::id::{BaseId, ChunkId, PackId};
 use crate::index::{Base, Location};
 use crate::storage::Key;
 
@@ -27,7 +27,7 @@ pub(super) fn place(at: &Location) -> Place {
 /// What is known of the chains of some blocks. What is not in here is looked up and read when it is needed.
 #[derive(Default)]
 pub(super) struct Ahead {
-    copies: HashMap<ChunkId, Vec<Location>>,
+    copies: HashMap<BaseId, (ChunkId, Vec<Location>)>,
     bases: HashMap<Place, Vec<Base>>,
     /// Which buffer a sealed block is in, and where it starts there.
     sealed: HashMap<Place, (usize, usize)>,
@@ -83,7 +83,7 @@ impl Ahead {
             for at in level {
                 let bases = self.bases.get(&place(&at)).cloned().unwrap_or_default();
                 for base in bases {
-                    let Some(copy) = self.shallower(reader, &base.id, at.depth) else { continue };
+                    let Some(copy) = self.shallower(reader, &base.name, at.depth) else { continue };
                     if !seen.insert(place(&copy)) || reader.has_decoded(&copy) {
                         continue;
                     }
@@ -106,11 +106,11 @@ impl Ahead {
     }
 
     /// The copy that is tried first for a base of a block of this depth.
-    fn shallower(&mut self, reader: &StoreReader, id: &ChunkId, depth: u8) -> Option<Location> {
-        if !self.copies.contains_key(id) {
-            self.copies.insert(*id, reader.locate(id).ok()?);
+    fn shallower(&mut self, reader: &StoreReader, base: &BaseId, depth: u8) -> Option<Location> {
+        if !self.copies.contains_key(base) {
+            self.copies.insert(*base, reader.locate_base(base).ok()?);
         }
-        self.copies.get(id)?.iter().find(|copy| copy.depth < depth).copied()
+        self.copies.get(base)?.1.iter().find(|copy| copy.depth < depth).copied()
     }
 
     fn read(&mut self, reader: &StoreReader, found: &[Location], bytes_max: u64) {
@@ -130,8 +130,9 @@ impl Ahead {
         }
     }
 
-    pub fn copies(&self, id: &ChunkId) -> Option<&[Location]> {
-        self.copies.get(id).map(Vec::as_slice)
+    /// The chunk that a base's name stands for, and its copies.
+    pub fn copies(&self, base: &BaseId) -> Option<&(ChunkId, Vec<Location>)> {
+        self.copies.get(base)
     }
 
     pub fn bases(&self, at: &Location) -> Option<&[Base]> {

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use crate::id::{BaseId, ChunkId};
 use crate::index::{Base, Location};
 use crate::limits::BLOCK_RAW_MAX;
 
@@ -34,10 +35,12 @@ const SLIVER: u64 = 16;
 /// (docs/DELTAS.md): less makes too many small steps back, more pays too much too early.
 const NIGHTS: u8 = 12;
 
-/// A base, and the copy of its chunk that counts.
+/// Part of a chunk, never empty, and the copy of it that counts.
 #[derive(Clone, Copy)]
 struct Found {
-    base: Base,
+    chunk: ChunkId,
+    skip: u32,
+    len: u32,
     at: Location,
 }
 
@@ -58,8 +61,12 @@ impl Bases {
         }
         let mut found = Vec::new();
         for piece in pieces.iter().take(BASES_MAX) {
-            let base = Base { id: piece.id, skip: piece.skip, len: piece.len };
-            found.extend(self.find(base, u8::MAX)?);
+            if piece.len > 0
+                && let Some(at) = self.known.shallowest(&piece.id)?
+            {
+                let base = Base { name: BaseId::of(&piece.id), skip: piece.skip, len: piece.len };
+                found.extend(Found::new(piece.id, &base, at));
+            }
         }
         leave_out_slivers(&mut found);
         let limit = self.limit_for(lineage);
@@ -88,14 +95,6 @@ impl Bases {
     /// Chains are not allowed the same depth everywhere, or all would have to be begun anew on the same night.
     fn limit_for(&self, [a, ..]: [u8; 4]) -> u8 {
         self.depth_max - a % (self.depth_max / 4 + 1)
-    }
-
-    /// The shallowest copy that counts, if it takes fewer decodes than `depth`.
-    fn find(&self, base: Base, depth: u8) -> Result<Option<Found>, StoreError> {
-        let at = self.known.shallowest(&base.id)?.filter(|at| at.depth < depth);
-        let fits =
-            |at: &Location| base.skip.checked_add(base.len).is_some_and(|end| end <= at.chunk_len);
-        Ok(at.filter(fits).map(|at| Found { base, at }))
     }
 
     /// The ancestors that cost least over the nights a chain can then go on: `limit` less their depth, as far as
@@ -134,11 +133,15 @@ impl Bases {
                 join(&mut older, *found);
                 continue;
             }
-            let bases = self.known.reader().bases(&found.at)?;
-            for base in part_of(&bases, &found.base, found.at.chunk_len) {
-                if let Some(found) = self.find(base, depth)? {
-                    join(&mut older, found);
+            let mut bases = Vec::new();
+            for base in self.known.reader().bases(&found.at)? {
+                let shallowest = self.known.shallowest_base(&base.name)?;
+                if let Some((chunk, at)) = shallowest.filter(|(_, at)| at.depth < depth) {
+                    bases.extend(Found::new(chunk, &base, at));
                 }
+            }
+            for part in part_of(&bases, found) {
+                join(&mut older, part);
             }
         }
         leave_out_slivers(&mut older);
@@ -148,35 +151,44 @@ impl Bases {
     /// A base that cannot be read is left out: what is new is then stored without it.
     fn read(&self, found: &[Found]) -> Result<Option<Gathered>, StoreError> {
         let mut gathered = Gathered { bytes: Vec::new(), bases: Vec::new(), depth: 0 };
-        for Found { base, at } in found {
-            let chunk = match self.known.reader().chunk_with_depth(&base.id) {
+        for Found { chunk: id, skip, len, at } in found {
+            let chunk = match self.known.reader().chunk_with_depth(id) {
                 Ok((chunk, depth)) if depth <= at.depth => chunk,
                 // The copy that counts rots. Readers of the new block may not take one as deep as this.
                 Ok((_, depth)) => {
                     let expected = at.depth;
                     tracing::warn!(
-                        "chunk {} is no base: depth {expected} expected, {depth} found",
-                        base.id
+                        "chunk {id} is no base: depth {expected} expected, {depth} found"
                     );
                     continue;
                 }
                 Err(error @ StoreError::CostlyChain { .. }) => return Err(error),
                 Err(error) if error.is_general() => return Err(error),
                 Err(error) => {
-                    tracing::warn!("chunk {} is no base: {error}", base.id);
+                    tracing::warn!("chunk {id} is no base: {error}");
                     continue;
                 }
             };
-            let end = base.skip as usize + base.len as usize;
-            let Some(part) = chunk.get(base.skip as usize..end) else { continue };
+            let (start, end) = (*skip as usize, *skip as usize + *len as usize);
+            let Some(part) = chunk.get(start..end) else { continue };
             if gathered.bytes.len() + part.len() > BLOCK_RAW_MAX {
                 break;
             }
             gathered.bytes.extend_from_slice(part);
-            gathered.bases.push(*base);
+            // The length of the chunk that was verified, not what some index object says of it.
+            gathered.bases.push(Base::part_of(id, chunk.len(), *skip, *len));
             gathered.depth = gathered.depth.max(at.depth + 1);
         }
         Ok((!gathered.bases.is_empty()).then_some(gathered))
+    }
+}
+
+impl Found {
+    /// `None`: the copy has no such part.
+    fn new(chunk: ChunkId, base: &Base, at: Location) -> Option<Self> {
+        let range = base.range_in(at.chunk_len)?;
+        let (skip, len) = (range.start, range.end - range.start);
+        Some(Self { chunk, skip, len, at })
     }
 }
 
@@ -191,9 +203,9 @@ fn deepest(found: &[Found]) -> impl Iterator<Item = &Found> {
 
 /// Of what a chunk is coded against, what a part of the chunk is likely to stand in: bases follow one another as
 /// the chunk's bytes do.
-fn part_of(bases: &[Base], part: &Base, chunk_len: u32) -> Vec<Base> {
+fn part_of(bases: &[Found], part: &Found) -> Vec<Found> {
     let total: u64 = bases.iter().map(|base| u64::from(base.len)).sum();
-    let scaled = |at: u32| u64::from(at) * total / u64::from(chunk_len.max(1));
+    let scaled = |at: u32| u64::from(at) * total / u64::from(part.at.chunk_len.max(1));
     let (from, to) = (scaled(part.skip), scaled(part.skip + part.len));
     let (mut parts, mut start) = (Vec::new(), 0);
     for base in bases {
@@ -203,7 +215,7 @@ fn part_of(bases: &[Base], part: &Base, chunk_len: u32) -> Vec<Base> {
         let within = |at: u64| u32::try_from(at - start).unwrap_or(0);
         if first < last {
             let (skip, len) = (base.skip + within(first), within(last) - within(first));
-            parts.push(Base { id: base.id, skip, len });
+            parts.push(Found { skip, len, ..*base });
         }
         start = end;
     }
@@ -213,17 +225,17 @@ fn part_of(bases: &[Base], part: &Base, chunk_len: u32) -> Vec<Base> {
 /// A base of a few bytes costs as many links as one of many, and so do those of its own: what it would save is
 /// not worth that.
 fn leave_out_slivers(found: &mut Vec<Found>) {
-    let total: u64 = found.iter().map(|found| u64::from(found.base.len)).sum();
-    found.retain(|found| u64::from(found.base.len) * SLIVER >= total);
+    let total: u64 = found.iter().map(|found| u64::from(found.len)).sum();
+    found.retain(|found| u64::from(found.len) * SLIVER >= total);
 }
 
 /// Parts of one chunk become one part: neighbours share what they are coded against.
 fn join(to: &mut Vec<Found>, new: Found) {
-    match to.iter_mut().find(|found| found.base.id == new.base.id) {
-        Some(Found { base, .. }) => {
-            let end = (base.skip + base.len).max(new.base.skip + new.base.len);
-            base.skip = base.skip.min(new.base.skip);
-            base.len = end - base.skip;
+    match to.iter_mut().find(|found| found.chunk == new.chunk) {
+        Some(found) => {
+            let end = (found.skip + found.len).max(new.skip + new.len);
+            found.skip = found.skip.min(new.skip);
+            found.len = end - found.skip;
         }
         None => to.push(new),
     }

@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::format::Codec;
-use crate::id::ChunkId;
+use crate::id::{BaseId, ChunkId};
 use crate::index::{Base, Location};
 use crate::limits::{BLOCK_RAW_MAX, CHAIN_HELD_MAX, CHAIN_STEP_WORK, CHAIN_WORK_MAX};
 
@@ -107,6 +107,7 @@ impl Open {
 /// A base that is wanted: the copy that is being decoded, and those to try after it.
 struct Frame {
     base: Base,
+    chunk: ChunkId,
     copies: std::vec::IntoIter<Location>,
     open: Option<Open>,
 }
@@ -191,7 +192,7 @@ impl<'r> Chain<'r> {
                 }
             };
         }
-        let missing = StoreError::MissingChunk { chunk: frame.base.id };
+        let missing = StoreError::MissingChunk { chunk: frame.chunk };
         let at = frame.copies.next().ok_or(missing)?;
         self.spend(CHAIN_STEP_WORK)?;
         if let Some(block) = self.cached(&at) {
@@ -218,12 +219,12 @@ impl<'r> Chain<'r> {
                 }
             }
             Step::Want(base, depth) => {
-                let copies = self.shallower(&base.id, depth)?.into_iter();
-                stack.push(Frame { base, copies, open: None });
+                let (chunk, copies) = self.shallower(&base.name, depth)?;
+                stack.push(Frame { base, chunk, copies: copies.into_iter(), open: None });
             }
             Step::Whole(at, block) => {
                 let Some(frame) = stack.last() else { return Ok(()) };
-                let range = self.part(&frame.base, &at, &block)?;
+                let range = self.part(frame, &at, &block)?;
                 stack.pop();
                 let above = stack.last_mut().and_then(|frame| frame.open.as_mut());
                 above.unwrap_or(bottom).take(block, range)?;
@@ -243,7 +244,7 @@ impl<'r> Chain<'r> {
             if frame.copies.len() > 0 {
                 return Ok(());
             }
-            self.reader.lost().note(&frame.base.id);
+            self.reader.lost().note(&frame.chunk);
             stack.pop();
         }
         Err(error)
@@ -269,21 +270,22 @@ impl<'r> Chain<'r> {
     /// Where the base lies in the decoded block of one of its copies.
     fn part(
         &self,
-        base: &Base,
+        Frame { base, chunk, .. }: &Frame,
         at: &Location,
         block: &Decoded,
     ) -> Result<Range<usize>, StoreError> {
         if self.strict {
-            self.reader.verified(at, &base.id, &block.bytes)?;
+            self.reader.verified(at, chunk, &block.bytes)?;
         }
-        let end = u64::from(base.skip) + u64::from(base.len);
-        let start = at.chunk_offset as usize + base.skip as usize;
-        let range = start..start + base.len as usize;
-        if end <= u64::from(at.chunk_len) && range.end <= block.bytes.len() {
+        let first = at.chunk_offset as usize;
+        let part = base.range_in(at.chunk_len);
+        let part = part.map(|part| first + part.start as usize..first + part.end as usize);
+        if let Some(range) = part.filter(|range| range.end <= block.bytes.len()) {
             return Ok(range);
         }
+        let expected = u64::from(base.skip) + u64::from(base.len.max(1));
         let found = u64::from(at.chunk_len);
-        Err(StoreError::WrongLength { chunk: base.id, expected: end, found })
+        Err(StoreError::WrongLength { chunk: *chunk, expected, found })
     }
 
     fn cached(&self, at: &Location) -> Option<Decoded> {
@@ -298,17 +300,17 @@ impl<'r> Chain<'r> {
     }
 
     /// The copies that a block of this depth may be coded against. Never empty.
-    fn shallower(&self, id: &ChunkId, depth: u8) -> Result<Vec<Location>, StoreError> {
-        let mut copies = match self.ahead.and_then(|ahead| ahead.copies(id)) {
-            Some(copies) => copies.to_vec(),
-            None => self.reader.locate(id)?,
+    fn shallower(&self, base: &BaseId, depth: u8) -> Result<(ChunkId, Vec<Location>), StoreError> {
+        let (chunk, mut copies) = match self.ahead.and_then(|ahead| ahead.copies(base)) {
+            Some(known) => known.clone(),
+            None => self.reader.locate_base(base)?,
         };
         copies.retain(|copy| copy.depth < depth);
         if copies.is_empty() {
-            self.reader.lost().note(id);
-            return Err(StoreError::NoShallowerCopy { chunk: *id, depth });
+            self.reader.lost().note(&chunk);
+            return Err(StoreError::NoShallowerCopy { chunk, depth });
         }
-        Ok(copies)
+        Ok((chunk, copies))
     }
 
     fn decode(

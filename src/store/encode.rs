@@ -256,7 +256,7 @@ impl Encoder {
 }
 
 /// About what it takes to tell of a base: its id, in trailer and index.
-const BASE_COST: usize = 80;
+const BASE_COST: usize = 40;
 /// A delta above this part of the chunk is weighed against coding it by itself: rows shrink to a quarter.
 const DISAPPOINTING: usize = 8;
 /// Bytes of each of the three pieces of a sample.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::codec::CodecError;
 use crate::fault::ErrorKind;
 use crate::format::{FormatError, Reason};
-use crate::id::{ChunkId, PackId};
+use crate::id::{BaseId, ChunkId, PackId};
 use crate::index::IndexError;
 use crate::storage::{BadKey, StorageError};
 
@@ -37,6 +37,8 @@ pub enum StoreError {
     WrongChunk { pack: PackId, ordinal: u32, expected: ChunkId, found: ChunkId },
     #[error("chunk {chunk} is in no pack that is there")]
     MissingChunk { chunk: ChunkId },
+    #[error("the chunk named {base}, a base, is in no pack that is there")]
+    MissingBase { base: BaseId },
     /// Bases come from shallower blocks only, so no chain goes round in circles.
     #[error("chunk {chunk}, a base of a block of depth {depth}, is in no shallower block")]
     NoShallowerCopy { chunk: ChunkId, depth: u8 },
@@ -69,6 +71,7 @@ impl StoreError {
             Self::WrongName { .. }
             | Self::WrongChunk { .. }
             | Self::MissingChunk { .. }
+            | Self::MissingBase { .. }
             | Self::NoShallowerCopy { .. }
             | Self::CostlyChain { .. }
             | Self::WrongLength { .. } => ErrorKind::Damage,
@@ -85,7 +88,8 @@ impl StoreError {
         if let Self::Known(error) = self {
             return error.is_general();
         }
-        matches!(self, Self::Index(_)) || general.contains(&self.kind())
+        let is_cache = matches!(self, Self::Index(error) if error.kind() != ErrorKind::Damage);
+        is_cache || general.contains(&self.kind())
     }
 
     pub(crate) fn format(object: impl ToString, source: FormatError) -> Self {

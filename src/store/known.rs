@@ -3,8 +3,8 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
-use crate::id::{ChunkId, PackId};
-use crate::index::{ChunkIndex, Location};
+use crate::id::{BaseId, ChunkId, PackId};
+use crate::index::{ChunkIndex, IndexError, Location};
 
 use super::{StoreError, StoreReader};
 
@@ -73,14 +73,14 @@ impl Known {
         if self.reader.lost().contains(id) {
             return Ok(false);
         }
-        self.counts_below(id, u8::MAX)
+        let mut copies: Vec<Location> = Vec::new();
+        self.index.look_up(id, &mut copies)?;
+        self.any_counts(&copies, u8::MAX)
     }
 
     /// Whether some copy that takes fewer decodes than `depth` counts: it is in a pack that counts, and so is all
     /// that it is coded against. The recursion is bounded: depths fall, and none is over 64.
-    fn counts_below(&self, id: &ChunkId, depth: u8) -> Result<bool, StoreError> {
-        let mut copies: Vec<Location> = Vec::new();
-        self.index.look_up(id, &mut copies)?;
+    fn any_counts(&self, copies: &[Location], depth: u8) -> Result<bool, StoreError> {
         for copy in copies.iter().filter(|copy| copy.depth < depth) {
             if self.counts(copy)? {
                 return Ok(true);
@@ -102,7 +102,12 @@ impl Known {
         }
         let mut counts = true;
         for base in self.index.bases(copy)? {
-            counts = counts && self.counts_below(&base.id, copy.depth)?;
+            let mut copies: Vec<Location> = Vec::new();
+            match self.index.look_up_base(&base.name, &mut copies) {
+                Ok(_) => counts = counts && self.any_counts(&copies, copy.depth)?,
+                Err(IndexError::AmbiguousBase { .. }) => counts = false,
+                Err(error) => return Err(error.into()),
+            }
         }
         let mut followed = self.followed();
         if followed.len() >= FOLLOWED_MAX {
@@ -129,8 +134,25 @@ impl Known {
     pub(super) fn shallowest(&self, id: &ChunkId) -> Result<Option<Location>, StoreError> {
         let mut copies: Vec<Location> = Vec::new();
         self.index.look_up(id, &mut copies)?;
+        Ok(self.first_usable(copies))
+    }
+
+    /// Likewise, for the chunk that a base's name stands for. One that stands for two is no base.
+    pub(super) fn shallowest_base(
+        &self,
+        base: &BaseId,
+    ) -> Result<Option<(ChunkId, Location)>, StoreError> {
+        let mut copies: Vec<Location> = Vec::new();
+        match self.index.look_up_base(base, &mut copies) {
+            Ok(chunk) => Ok(chunk.zip(self.first_usable(copies))),
+            Err(IndexError::AmbiguousBase { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn first_usable(&self, copies: Vec<Location>) -> Option<Location> {
         let usable = self.usable.read().unwrap_or_else(PoisonError::into_inner);
-        Ok(copies.into_iter().find(|copy| usable.contains(&copy.pack)))
+        copies.into_iter().find(|copy| usable.contains(&copy.pack))
     }
 
     pub(super) fn reader(&self) -> &StoreReader {

@@ -7,7 +7,7 @@ use crate::format::{
     self, BaseRef, BlockRecord, ChunkRecord, Codec, FOOTER_LEN, Footer, HEADER_LEN, Header,
     PackContents, PackKind, Salt, TAG_LEN, Trailer, padding_len,
 };
-use crate::id::{ChunkId, PackId};
+use crate::id::{BaseId, PackId};
 use crate::index::Base;
 use crate::limits::{PACK_CHUNKS_MAX, PACK_LEN_MAX};
 
@@ -23,7 +23,7 @@ pub(super) struct PackBuilder {
     bytes: Vec<u8>,
     contents: PackContents,
     /// Where a base stands in the contents' table.
-    bases: HashMap<ChunkId, u32>,
+    bases: HashMap<BaseId, u32>,
     chunks: usize,
 }
 
@@ -95,8 +95,8 @@ impl PackBuilder {
 
     fn base(&mut self, base: &Base) -> BaseRef {
         let table = &mut self.contents.bases;
-        let number = *self.bases.entry(base.id).or_insert_with(|| {
-            table.push(base.id);
+        let number = *self.bases.entry(base.name).or_insert_with(|| {
+            table.push(base.name);
             // Far fewer than chunks, of which a pack has at most 65,536.
             u32::try_from(table.len() - 1).unwrap_or(u32::MAX)
         });
@@ -209,5 +209,50 @@ pub fn verify_name(object: &str, name: &str, bytes: &[u8]) -> Result<(), StoreEr
         Ok(())
     } else {
         Err(StoreError::WrongName { object: object.into(), found: found.to_string() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::{Keys, MasterKey};
+    use crate::format::{IndexRecord, IndexedPack, ObjectKind};
+    use crate::id::{ActorId, ChunkId, RepositoryId};
+
+    const CHUNKS: usize = 3800;
+
+    /// What says of a night's new chunks where they are, each coded against one whole old chunk.
+    #[test]
+    fn a_delta_takes_few_bytes_in_trailer_and_index() {
+        let keys = Keys::new(RepositoryId::new([1; 16]), MasterKey::from_bytes([2; 32]));
+        let vault = Vault::new(keys);
+        let mut builder = PackBuilder::new(&vault, PackKind::Data, Vec::new()).unwrap();
+        let mut noise = blake3::Hasher::new().finalize_xof();
+        for _ in 0..CHUNKS {
+            let (mut new, mut old, mut dice) = ([0; 32], [0; 32], [0; 6]);
+            for bytes in [new.as_mut_slice(), &mut old, &mut dice] {
+                noise.fill(bytes);
+            }
+            let [a, b, c, d, e, f] = dice.map(u32::from);
+            // Chunks of 16 to 144 KiB, stored in 100 to 1123 bytes.
+            let (len, stored) = (16_384 + ((a << 9) | (b << 1)), 100 + ((c << 2) | (d & 3)));
+            let depth = 1 + u8::try_from(e % 8).unwrap();
+            let base = Base::part_of(&ChunkId::new(old), len as usize + f as usize, 0, len + f);
+            let coded = vec![0; stored as usize];
+            let block = NewBlock { codec: Codec::ZstdDelta, depth, bases: &[base], coded: &coded };
+            builder.add(block, vec![ChunkRecord { id: ChunkId::new(new), len }]).unwrap();
+        }
+        let pack = builder.finish(&vault).unwrap();
+        let footer = &pack.bytes[pack.bytes.len() - FOOTER_LEN..];
+        let footer = Footer::decode(footer, pack.bytes.len() as u64).unwrap();
+        let (id, kind, len) = (pack.id, pack.kind, pack.bytes.len() as u64);
+        let packs = vec![IndexedPack { id, kind, len, contents: pack.contents }];
+        let writer = ActorId::new([3; 16]);
+        let record = IndexRecord { writer, packs, replaces: Vec::new(), ext: Vec::new() };
+        let index = vault.seal(ObjectKind::Index, &record).unwrap().bytes.len();
+        let each = |bytes: usize| bytes as f64 / CHUNKS as f64;
+        let (trailer, index) = (each(footer.sealed_len as usize), each(index));
+        eprintln!("{trailer:.2} bytes a chunk in the trailer, {index:.2} in the index object");
+        assert!(trailer < 60.0 && index < 60.0, "{trailer} and {index} bytes a chunk");
     }
 }

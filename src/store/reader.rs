@@ -11,7 +11,7 @@ use crate::codec::{self, SealKey};
 use crate::format::{
     self, Codec, HEADER_LEN, Header, MARKER_NAME, NodeRef, Record, SealedPart, name,
 };
-use crate::id::{ChunkId, PackId};
+use crate::id::{BaseId, ChunkId, PackId};
 use crate::index::{Base, ChunkIndex, Location};
 use crate::limits::{BLOCK_RAW_MAX, CHAIN_HELD_MAX, CHAIN_WORK_MAX, PLAIN_RECORD_MAX};
 use crate::storage::{Key, Storage, StorageError};
@@ -82,6 +82,14 @@ impl StoreReader {
             return Err(StoreError::MissingChunk { chunk: *id });
         }
         Ok(copies)
+    }
+
+    /// The chunk that a base's name stands for, with all its copies as by [`Self::locate`].
+    pub fn locate_base(&self, base: &BaseId) -> Result<(ChunkId, Vec<Location>), StoreError> {
+        let mut copies = Vec::new();
+        let chunk = self.index.look_up_base(base, &mut copies)?;
+        let chunk = chunk.ok_or(StoreError::MissingBase { base: *base })?;
+        Ok((chunk, copies))
     }
 
     /// The bases a copy is coded against; none for a plain one.

@@ -98,8 +98,8 @@ struct Block<'p> {
 /// The bases of a block, as the pack itself says.
 fn bases(contents: &PackContents, record: &BlockRecord) -> Vec<Base> {
     let named = record.bases.iter().filter_map(|base| {
-        let id = *contents.bases.get(base.base as usize)?;
-        Some(Base { id, skip: base.skip, len: base.len })
+        let name = *contents.bases.get(base.base as usize)?;
+        Some(Base { name, skip: base.skip, len: base.len })
     });
     named.collect()
 }

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use restow::fault::ErrorKind;
 use restow::format::{Codec, HEADER_LEN, PackKind};
-use restow::id::SnapshotId;
-use restow::index::{ChunkIndex, Location, MemoryIndex, PackEntry};
+use restow::id::{BaseId, ChunkId, SnapshotId};
+use restow::index::{ChunkIndex, IndexError, Location, MemoryIndex, PackEntry};
 
 use crate::support::index_records::{
-    chunk, numbered_record, object, pack, pack_id, record, writer,
+    chunk, double, numbered_record, object, pack, pack_id, record, writer,
 };
 
 pub fn look_up(index: &dyn ChunkIndex, number: u32) -> Vec<Location> {
@@ -25,6 +26,8 @@ pub fn keeps_the_contract(index: &dyn ChunkIndex) {
     a_copy_is_found_where_it_lies(index);
     copies_come_shallowest_first_and_once(index);
     bases_come_in_order(index);
+    a_base_is_found_by_its_name(index);
+    a_name_of_two_chunks_is_an_error(index);
     taking_in_twice_changes_nothing(index);
     forgetting_spares_what_others_list(index);
     contents_that_differ_are_kept_apart(index);
@@ -109,12 +112,59 @@ fn bases_come_in_order(index: &dyn ChunkIndex) {
     index.ingest(object(1), &numbered_record(1)).unwrap();
     let [delta] = look_up(index, 13)[..] else { panic!("one copy") };
     let bases = index.bases(&delta).unwrap();
-    let parts: Vec<_> = bases.iter().map(|base| (base.id, base.skip, base.len)).collect();
-    assert_eq!(parts, [(chunk(1013), 3, 50), (chunk(1013), 0, 7)]);
+    let parts: Vec<_> = bases.iter().map(|base| (base.name, base.skip, base.len)).collect();
+    let name = BaseId::of(&chunk(1013));
+    assert_eq!(parts, [(name, 3, 50), (name, 0, 7)]);
     let [plain] = look_up(index, 10)[..] else { panic!("one copy") };
     assert!(index.bases(&plain).unwrap().is_empty());
     index.forget(&[object(1)]).unwrap();
     assert!(index.bases(&delta).is_err(), "its pack is gone");
+    clear(index);
+}
+
+pub fn look_up_base(index: &dyn ChunkIndex, number: u32) -> (Option<ChunkId>, Vec<Location>) {
+    let mut found = Vec::new();
+    let id = index.look_up_base(&BaseId::of(&chunk(number)), &mut found).unwrap();
+    (id, found)
+}
+
+fn a_base_is_found_by_its_name(index: &dyn ChunkIndex) {
+    assert_eq!(look_up_base(index, 7), (None, Vec::new()));
+    let deltas = |number| pack(number, &[&[100], &[101], &[7, 8]]);
+    index.ingest(object(1), &record(1, vec![deltas(3)])).unwrap();
+    index.ingest(object(2), &record(1, vec![pack(11, &[&[7]]), deltas(1)])).unwrap();
+    let (id, found) = look_up_base(index, 7);
+    assert_eq!((id, &found), (Some(chunk(7)), &look_up(index, 7)));
+    assert_eq!(found.iter().map(|copy| copy.depth).collect::<Vec<_>>(), [0, 2, 4]);
+    // What was found before stays in front.
+    let mut both = found.clone();
+    index.look_up_base(&BaseId::of(&chunk(100)), &mut both).unwrap();
+    assert_eq!((&both[..3], both.len()), (&found[..], 5));
+    index.forget(&[object(2)]).unwrap();
+    let (id, found) = look_up_base(index, 7);
+    assert_eq!((id, found.len()), (Some(chunk(7)), 1));
+    clear(index);
+    assert_eq!(look_up_base(index, 7), (None, Vec::new()));
+}
+
+fn a_name_of_two_chunks_is_an_error(index: &dyn ChunkIndex) {
+    let mut other = pack(2, &[&[5]]);
+    other.contents.blocks[0].chunks[0].id = double(7);
+    index.ingest(object(1), &record(1, vec![pack(1, &[&[7]])])).unwrap();
+    index.ingest(object(2), &record(1, vec![other])).unwrap();
+    let before = look_up(index, 7);
+    assert_eq!(before.iter().map(|copy| copy.pack).collect::<Vec<_>>(), [pack_id(1)]);
+    let mut found = before.clone();
+    index.look_up(&double(7), &mut found).unwrap();
+    assert_eq!(found.iter().map(|copy| copy.pack).collect::<Vec<_>>(), [pack_id(1), pack_id(2)]);
+    let mut found = before.clone();
+    let error = index.look_up_base(&BaseId::of(&chunk(7)), &mut found).unwrap_err();
+    assert_eq!(found, before);
+    assert_eq!(error.kind(), ErrorKind::Damage);
+    let IndexError::AmbiguousBase { one, other, .. } = error else { panic!("{error}") };
+    assert_eq!(BTreeSet::from([one, other]), BTreeSet::from([chunk(7), double(7)]));
+    index.forget(&[object(2)]).unwrap();
+    assert_eq!(look_up_base(index, 7), (Some(chunk(7)), before));
     clear(index);
 }
 
@@ -190,7 +240,11 @@ fn threads_may_share_it(index: &dyn ChunkIndex) {
                 for copy in look_up(index, number * 10 + 3) {
                     // It may be forgotten meanwhile, but is never another's.
                     let bases = index.bases(&copy).unwrap_or_default();
-                    assert!(bases.iter().all(|base| base.id == chunk(number * 10 + 1003)));
+                    assert!(
+                        bases
+                            .iter()
+                            .all(|base| base.name == BaseId::of(&chunk(number * 10 + 1003)))
+                    );
                 }
             }
         });

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use restow::format::{HEADER_LEN, IndexRecord, IndexedPack};
 use restow::index::{ChunkIndex, Location, MemoryIndex};
 
-use super::index::look_up;
+use super::index::{look_up, look_up_base};
 use crate::support::index_records::{chunk, object, pack, record};
 
 #[derive(Debug, Clone)]
@@ -88,6 +88,8 @@ fn agrees(index: &dyn ChunkIndex, records: &BTreeMap<u32, &IndexRecord>) {
         let expected = search(records, number);
         assert_eq!(found.len(), expected.len(), "{found:?} {expected:?}");
         assert!(expected.iter().all(|copy| found.contains(copy)));
+        let id = (!found.is_empty()).then(|| chunk(number));
+        assert_eq!(look_up_base(index, number), (id, found.clone()));
         for copy in found {
             assert_eq!(index.bases(&copy).unwrap().is_empty(), copy.depth == 0);
         }

@@ -9,6 +9,7 @@ use restow::format::{
     TAG_LEN, Trailer, TreeRoot, name,
 };
 use restow::id::{ActorId, ChunkId, PackId, SnapshotId};
+use restow::index::Base;
 use restow::repo::{Repository, WriteSession};
 use restow::storage::Key;
 
@@ -64,6 +65,12 @@ impl<'r> HandPack<'r> {
         self.block(codec, 0, Vec::new(), chunks, coded);
     }
 
+    /// A block of one chunk that is called what it is not.
+    pub fn called(&mut self, id: ChunkId, raw: &[u8]) {
+        let chunks = vec![ChunkRecord { id, len: raw.len() as u32 }];
+        self.block(Codec::Raw, 0, Vec::new(), chunks, raw.to_vec());
+    }
+
     /// A block of one chunk that says it is coded against these parts, at this depth, and is.
     pub fn delta(&mut self, raw: &[u8], depth: u8, parts: &[Part<'_>]) {
         let cut = |part: &Part<'_>| part.chunk[part.skip..part.skip + part.len].to_vec();
@@ -72,18 +79,18 @@ impl<'r> HandPack<'r> {
         codec::compress_against(3, &prefix, raw, &mut coded).unwrap();
         let bases = parts.iter().map(|part| {
             let id = id_of(self.repository, part.chunk);
-            (id, part.skip as u32, part.len as u32)
+            Base::part_of(&id, part.chunk.len(), part.skip as u32, part.len as u32)
         });
         self.coded(raw, depth, &bases.collect::<Vec<_>>(), coded);
     }
 
     /// A block that holds these coded bytes, whatever it says of them.
-    pub fn coded(&mut self, raw: &[u8], depth: u8, bases: &[(ChunkId, u32, u32)], coded: Vec<u8>) {
+    pub fn coded(&mut self, raw: &[u8], depth: u8, bases: &[Base], coded: Vec<u8>) {
         let mut refs = Vec::new();
-        for (id, skip, len) in bases {
-            let known = self.contents.bases.iter().position(|base| base == id);
+        for Base { name, skip, len } in bases {
+            let known = self.contents.bases.iter().position(|base| base == name);
             let base = known.unwrap_or_else(|| {
-                self.contents.bases.push(*id);
+                self.contents.bases.push(*name);
                 self.contents.bases.len() - 1
             });
             refs.push(BaseRef { base: base as u32, skip: *skip, len: *len });

@@ -3,7 +3,7 @@
 use restow::format::{
     BaseRef, BlockRecord, ChunkRecord, Codec, IndexRecord, IndexedPack, PackContents, PackKind,
 };
-use restow::id::{ActorId, ChunkId, ObjectId, PackId};
+use restow::id::{ActorId, BaseId, ChunkId, ObjectId, PackId};
 
 #[cfg(feature = "rocksdb")]
 pub const REPOSITORY: restow::id::RepositoryId = restow::id::RepositoryId::new([7; 16]);
@@ -27,6 +27,13 @@ pub fn chunk(number: u32) -> ChunkId {
     ChunkId::new(spread(1, number))
 }
 
+/// Another chunk than `chunk(number)`, whose id begins like that one's.
+pub fn double(number: u32) -> ChunkId {
+    let mut bytes = *chunk(number).as_bytes();
+    bytes[16] ^= 1;
+    ChunkId::new(bytes)
+}
+
 pub fn pack_id(number: u32) -> PackId {
     PackId::new(spread(2, number))
 }
@@ -48,7 +55,7 @@ pub fn pack(number: u32, blocks: &[&[u32]]) -> IndexedPack {
         let mut bases = Vec::new();
         if is_delta {
             let base = contents.bases.len() as u32;
-            contents.bases.push(chunk(chunks[0] + 1000));
+            contents.bases.push(BaseId::of(&chunk(chunks[0] + 1000)));
             bases.push(BaseRef { base, skip: 3, len: 50 });
             bases.push(BaseRef { base, skip: 0, len: 7 });
         }

@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use rocksdb::{Cache, WriteBatch};
 
 use crate::format::{IndexRecord, IndexedPack};
-use crate::id::{ChunkId, ObjectId, RepositoryId, SnapshotId};
+use crate::id::{BaseId, ObjectId, RepositoryId, SnapshotId};
 use crate::index::listing::{Listing, Numbered, copies, delta_blocks};
 use crate::index::{Base, IndexError, IngestedObject, Location};
 use crate::limits::MIB;
@@ -188,7 +188,9 @@ impl IndexCache {
     ) -> Result<(), IndexError> {
         let chunks = self.family(CHUNKS)?;
         for (id, copy) in copies(pack, numbered.number) {
-            batch.merge_cf(chunks, id.as_bytes(), rows::encode_copy(&copy, &pack.id));
+            let (name, rest) = BaseId::split(&id);
+            let row = rows::encode_copy(&rest, &copy, &pack.id);
+            batch.merge_cf(chunks, name.as_bytes(), row);
             if batch.size_in_bytes() > BATCH_BYTES {
                 self.write(std::mem::take(batch))?;
             }
@@ -247,22 +249,24 @@ impl IndexCache {
         row.is_ok_and(|row| row.is_some_and(|row| row == forgets))
     }
 
+    /// Every copy of every chunk whose id begins so, with the rest of that id.
     pub(super) fn look_up(
         &self,
-        id: &ChunkId,
-        found: &mut Vec<Location>,
+        name: &BaseId,
+        mut each: impl FnMut(&[u8; 16], Location),
     ) -> Result<(), IndexError> {
-        let row = self.database.get(CHUNKS, id.as_bytes()).map_err(|error| self.damaged(error))?;
+        let row =
+            self.database.get(CHUNKS, name.as_bytes()).map_err(|error| self.damaged(error))?;
         let Some(row) = row else { return Ok(()) };
         let wrong =
-            || self.damaged(format!("the row of chunk {id} is none of copies in known packs"));
+            || self.damaged(format!("the row of chunk {name} is none of copies in known packs"));
         let (copies, rest) = row.as_chunks::<{ rows::COPY_LEN }>();
         if !rest.is_empty() {
             return Err(wrong());
         }
         let listing = self.listing();
         for copy in copies {
-            let (copy, tag) = rows::decode_copy(copy).ok_or_else(wrong)?;
+            let (rest, copy, tag) = rows::decode_copy(copy).ok_or_else(wrong)?;
             if copy.pack >= listing.next() {
                 return Err(wrong());
             }
@@ -271,7 +275,7 @@ impl IndexCache {
             if tag != rows::pack_tag(&pack.id) || end > pack.len {
                 return Err(wrong());
             }
-            found.push(copy.location(pack));
+            each(&rest, copy.location(pack));
         }
         Ok(())
     }
@@ -351,7 +355,8 @@ mod tests {
     use crate::index::listing::ChunkCopy;
 
     const REPOSITORY: RepositoryId = RepositoryId::new([1; 16]);
-    const CHUNK: ChunkId = ChunkId::new([2; 32]);
+    const CHUNK: BaseId = BaseId::new([2; 16]);
+    const REST: [u8; 16] = [7; 16];
 
     /// A cache with one empty pack, number 0, of 1000 bytes.
     fn with_one_pack(path: &Path) -> IndexCache {
@@ -396,18 +401,18 @@ mod tests {
             let mut batch = WriteBatch::default();
             batch.put_cf(cache.family(CHUNKS).unwrap(), CHUNK.as_bytes(), row);
             cache.write(batch).unwrap();
-            let mut found = Vec::new();
-            cache.look_up(&CHUNK, &mut found).map(|()| found.len())
+            let mut found = 0;
+            cache.look_up(&CHUNK, |rest, _| found += usize::from(*rest == REST)).map(|()| found)
         };
-        assert_eq!(look_up(&rows::encode_copy(&good, &tag)).unwrap(), 1);
+        assert_eq!(look_up(&rows::encode_copy(&REST, &good, &tag)).unwrap(), 1);
         let wrong = [
-            rows::encode_copy(&good, &PackId::new([9; 32])),
-            rows::encode_copy(&ChunkCopy { pack: 1, ..good }, &tag),
-            rows::encode_copy(&ChunkCopy { sealed_len: 901, ..good }, &tag),
-            rows::encode_copy(&ChunkCopy { chunk_offset: 1, ..good }, &tag),
-            rows::encode_copy(&ChunkCopy { chunk_offset: u32::MAX, ..good }, &tag),
-            rows::encode_copy(&ChunkCopy { depth: 1, ..good }, &tag),
-            rows::encode_copy(&ChunkCopy { codec: Codec::ZstdDelta, ..good }, &tag),
+            rows::encode_copy(&REST, &good, &PackId::new([9; 32])),
+            rows::encode_copy(&REST, &ChunkCopy { pack: 1, ..good }, &tag),
+            rows::encode_copy(&REST, &ChunkCopy { sealed_len: 901, ..good }, &tag),
+            rows::encode_copy(&REST, &ChunkCopy { chunk_offset: 1, ..good }, &tag),
+            rows::encode_copy(&REST, &ChunkCopy { chunk_offset: u32::MAX, ..good }, &tag),
+            rows::encode_copy(&REST, &ChunkCopy { depth: 1, ..good }, &tag),
+            rows::encode_copy(&REST, &ChunkCopy { codec: Codec::ZstdDelta, ..good }, &tag),
         ];
         for row in wrong {
             let error = look_up(&row).unwrap_err();

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use rocksdb::Cache;
 
 use crate::format::{Codec, IndexRecord};
-use crate::id::{ChunkId, ObjectId, RepositoryId, SnapshotId};
+use crate::id::{BaseId, ChunkId, ObjectId, RepositoryId, SnapshotId};
 
 use self::cache::IndexCache;
 use self::folder::{Folder, PrivateFolder};
@@ -144,8 +144,13 @@ impl RocksIndex {
         std::iter::once(&self.own).chain(&self.shared)
     }
 
-    fn look_up_all(&self, id: &ChunkId, found: &mut Vec<Location>) -> Result<(), IndexError> {
-        self.caches().try_for_each(|cache| cache.look_up(id, found))
+    /// Every copy of every chunk whose id begins so, with the rest of that id.
+    fn look_up_all(
+        &self,
+        name: &BaseId,
+        mut each: impl FnMut(&[u8; 16], Location),
+    ) -> Result<(), IndexError> {
+        self.noting_damage(self.caches().try_for_each(|cache| cache.look_up(name, &mut each)))
     }
 }
 
@@ -200,9 +205,25 @@ impl ChunkIndex for RocksIndex {
 
     fn look_up(&self, id: &ChunkId, found: &mut Vec<Location>) -> Result<(), IndexError> {
         let start = found.len();
-        self.noting_damage(self.look_up_all(id, found)).inspect_err(|_| found.truncate(start))?;
+        let (name, rest) = BaseId::split(id);
+        let own = |other: &[u8; 16], at| found.extend((*other == rest).then_some(at));
+        self.look_up_all(&name, own).inspect_err(|_| found.truncate(start))?;
         super::arrange(found, start);
         Ok(())
+    }
+
+    fn look_up_base(
+        &self,
+        base: &BaseId,
+        found: &mut Vec<Location>,
+    ) -> Result<Option<ChunkId>, IndexError> {
+        let mut copies = Vec::new();
+        self.look_up_all(base, |rest, at| copies.push((base.with(rest), at)))?;
+        let chunk = super::the_one(base, copies.iter().map(|(chunk, _)| *chunk))?;
+        let start = found.len();
+        found.extend(copies.into_iter().map(|(_, at)| at));
+        super::arrange(found, start);
+        Ok(chunk)
     }
 
     fn bases(&self, location: &Location) -> Result<Vec<Base>, IndexError> {

@@ -4,22 +4,22 @@
 //! |---|---|---|
 //! | default | `cache` | schema, repository id, next pack number, how often something was forgotten |
 //! | default | snapshot id | the last of these numbers when the cache began to vouch for the snapshot |
-//! | chunks | chunk id | copies of 34 bytes, sorted, each once |
-//! | bases | pack number, ordinal | offset of the block, then chunk id, skip and length of each base |
+//! | chunks | front half of a chunk id | copies of 50 bytes, the other half first, sorted, each once |
+//! | bases | pack number, ordinal | offset of the block, then name, skip and length of each base |
 //! | packs | pack number | pack id, kind, length, fingerprint of its contents |
 //! | objects | object id | writer, pack numbers |
 
 use crate::format::{Codec, PackKind};
-use crate::id::{ActorId, ChunkId, PackId, RepositoryId};
+use crate::id::{ActorId, BaseId, PackId, RepositoryId};
 use crate::index::listing::ChunkCopy;
 use crate::index::{Base, PackEntry};
 use crate::limits::{BLOCK_RAW_MAX, DELTA_DEPTH_MAX};
 
 /// Goes up with every change of the rows. A cache of another schema is thrown away.
-pub(super) const SCHEMA: u32 = 2;
+pub(super) const SCHEMA: u32 = 3;
 
-pub(super) const COPY_LEN: usize = 34;
-const BASE_LEN: usize = 40;
+pub(super) const COPY_LEN: usize = 50;
+const BASE_LEN: usize = 24;
 
 /// Reads fixed-size fields off the front of a row.
 struct Fields<'a>(&'a [u8]);
@@ -66,14 +66,15 @@ impl Marker {
         let repository = RepositoryId::new(fields.take()?);
         let next = fields.u32()?;
         // Schema 1 had no more. Its cache is refused by its schema, not as damaged.
-        let forgets = if schema == SCHEMA { fields.take().map(u64::from_be_bytes)? } else { 0 };
+        let forgets = if schema > 1 { fields.take().map(u64::from_be_bytes)? } else { 0 };
         fields.end()?;
         Some(Self { schema, repository, next, forgets })
     }
 }
 
-/// A copy, and the first bytes of its pack's id: a row whose number has come to mean another pack shows.
-pub(super) fn encode_copy(copy: &ChunkCopy, pack: &PackId) -> [u8; COPY_LEN] {
+/// A copy, and the first bytes of its pack's id: a row whose number has come to mean another pack shows. `rest`
+/// is what of the chunk's id is not in the row's key.
+pub(super) fn encode_copy(rest: &[u8; 16], copy: &ChunkCopy, pack: &PackId) -> [u8; COPY_LEN] {
     let numbers = [
         copy.pack,
         pack_tag(pack),
@@ -85,17 +86,16 @@ pub(super) fn encode_copy(copy: &ChunkCopy, pack: &PackId) -> [u8; COPY_LEN] {
         copy.chunk_len,
     ];
     let mut row = [0; COPY_LEN];
-    let (fields, rest) = row.as_chunks_mut::<4>();
-    for (field, number) in fields.iter_mut().zip(numbers) {
-        *field = number.to_be_bytes();
-    }
-    rest.copy_from_slice(&[copy.codec as u8, copy.depth]);
+    let numbers = numbers.iter().flat_map(|number| number.to_be_bytes());
+    let fields = rest.iter().copied().chain(numbers).chain([copy.codec as u8, copy.depth]);
+    row.iter_mut().zip(fields).for_each(|(to, from)| *to = from);
     row
 }
 
-/// A copy with its pack's tag, if it is one that can be: a codec, a depth and a place that fit each other.
-pub(super) fn decode_copy(row: &[u8; COPY_LEN]) -> Option<(ChunkCopy, u32)> {
+/// The rest of the chunk's id, a copy and its pack's tag, if it is one that can be: a codec, a depth and a place that fit each other.
+pub(super) fn decode_copy(row: &[u8; COPY_LEN]) -> Option<([u8; 16], ChunkCopy, u32)> {
     let mut fields = Fields(row);
+    let rest = fields.take()?;
     let (pack, tag) = (fields.u32()?, fields.u32()?);
     let (ordinal, offset, sealed_len) = (fields.u32()?, fields.u32()?, fields.u32()?);
     let (raw_len, chunk_offset, chunk_len) = (fields.u32()?, fields.u32()?, fields.u32()?);
@@ -118,7 +118,7 @@ pub(super) fn decode_copy(row: &[u8; COPY_LEN]) -> Option<(ChunkCopy, u32)> {
         raw_len,
         codec,
     };
-    is_possible.then_some((copy, tag))
+    is_possible.then_some((rest, copy, tag))
 }
 
 pub(super) fn pack_tag(pack: &PackId) -> u32 {
@@ -150,7 +150,7 @@ pub(super) fn encode_bases(offset: u32, bases: &[Base]) -> Vec<u8> {
     let mut row = Vec::with_capacity(4 + bases.len() * BASE_LEN);
     row.extend(offset.to_be_bytes());
     for base in bases {
-        row.extend(base.id.as_bytes());
+        row.extend(base.name.as_bytes());
         row.extend(base.skip.to_be_bytes());
         row.extend(base.len.to_be_bytes());
     }
@@ -162,8 +162,8 @@ pub(super) fn decode_bases(row: &[u8]) -> Option<(u32, Vec<Base>)> {
     let offset = fields.u32()?;
     let mut bases = Vec::with_capacity(fields.0.len() / BASE_LEN);
     while fields.end().is_none() {
-        let id = ChunkId::new(fields.take()?);
-        bases.push(Base { id, skip: fields.u32()?, len: fields.u32()? });
+        let name = BaseId::new(fields.take()?);
+        bases.push(Base { name, skip: fields.u32()?, len: fields.u32()? });
     }
     Some((offset, bases))
 }

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::format::name;
-use crate::id::{ChunkId, PackId};
+use crate::id::{BaseId, ChunkId, PackId};
 use crate::index::{Base, Location, PackEntry};
 use crate::limits::PACK_LEN_MAX;
 use crate::progress::{Cancel, Event, Observer, Phase};
@@ -151,6 +151,10 @@ impl ChunkStates {
 impl Copies for ChunkStates {
     fn locate(&self, id: &ChunkId) -> Result<Vec<Location>, StoreError> {
         self.reader.locate(id)
+    }
+
+    fn locate_base(&self, base: &BaseId) -> Result<(ChunkId, Vec<Location>), StoreError> {
+        self.reader.locate_base(base)
     }
 
     fn needs(&self, id: &ChunkId, copy: &Location) -> Result<Vec<Base>, StoreError> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use lru::LruCache;
 
-use crate::id::ChunkId;
+use crate::id::{BaseId, ChunkId};
 use crate::index::{Base, Location};
 use crate::limits::{CHAIN_STEP_WORK, CHAIN_WORK_MAX, DELTA_DEPTH_MAX};
 use crate::store::StoreError;
@@ -20,12 +20,23 @@ pub(super) trait Copies {
     /// All copies of a chunk, the shallowest first.
     fn locate(&self, id: &ChunkId) -> Result<Vec<Location>, StoreError>;
 
+    /// The chunk that a base's name stands for, likewise.
+    fn locate_base(&self, base: &BaseId) -> Result<(ChunkId, Vec<Location>), StoreError>;
+
     /// What else must be readable for this copy to be: none for a plain one that is whole.
     fn needs(&self, id: &ChunkId, copy: &Location) -> Result<Vec<Base>, StoreError>;
 }
 
+/// What is asked for: a chunk, or what a base's name stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Asked {
+    Chunk(ChunkId),
+    Base(BaseId),
+}
+
 /// What is known of a chunk. One verdict serves every depth it may be asked for.
 struct Verdict {
+    chunk: ChunkId,
     /// Of the shallowest copy that can be decoded.
     readable: Option<u8>,
     /// No copy of a lower depth than this can.
@@ -34,11 +45,12 @@ struct Verdict {
 }
 
 /// The verdicts so far.
-pub(super) struct Verdicts(LruCache<ChunkId, Verdict>);
+pub(super) struct Verdicts(LruCache<Asked, Verdict>);
 
 /// A chunk in question.
 struct Frame {
-    id: ChunkId,
+    asked: Asked,
+    chunk: ChunkId,
     /// Only copies of a lower depth count.
     below: u8,
     copies: std::vec::IntoIter<Location>,
@@ -57,7 +69,7 @@ impl Verdicts {
     /// Whether some copy of a chunk can be decoded, as far as is known; else what is wrong.
     pub fn of(&mut self, id: &ChunkId, copies: &impl Copies) -> Result<(), StoreError> {
         let (mut stack, mut steps) = (Vec::new(), 0u64);
-        let mut answer = self.ask(id, DELTA_DEPTH_MAX + 1, copies, &mut stack)?;
+        let mut answer = self.ask(Asked::Chunk(*id), DELTA_DEPTH_MAX + 1, copies, &mut stack)?;
         while let Some(frame) = stack.last_mut() {
             if let Some(Err(why)) = answer.take() {
                 (frame.open, frame.why) = (None, Some(why));
@@ -74,7 +86,7 @@ impl Verdicts {
                         let (chunk, limit) = (*id, CHAIN_WORK_MAX);
                         return Err(StoreError::CostlyChain { chunk, what: "work", limit });
                     }
-                    self.ask(&base.id, depth, copies, &mut stack)?
+                    self.ask(Asked::Base(base.name), depth, copies, &mut stack)?
                 }
                 None => {
                     let depth = *depth;
@@ -91,30 +103,34 @@ impl Verdicts {
     /// Answers at once, or puts the question on the stack.
     fn ask(
         &mut self,
-        id: &ChunkId,
+        asked: Asked,
         below: u8,
         copies: &impl Copies,
         stack: &mut Vec<Frame>,
     ) -> Result<Option<Answer>, StoreError> {
         let mut from = 0;
-        if let Some(known) = self.0.get(id) {
+        if let Some(known) = self.0.get(&asked) {
             let is_readable = known.readable.is_some_and(|depth| depth < below);
             if is_readable {
                 return Ok(Some(Ok(())));
             }
             if known.readable.is_some() || known.broken_below >= below {
                 let why = known.why.clone();
-                return Ok(Some(Err(why.unwrap_or_else(|| none_below(id, below)))));
+                return Ok(Some(Err(why.unwrap_or_else(|| none_below(&known.chunk, below)))));
             }
             from = known.broken_below;
         }
-        let mut found = match copies.locate(id) {
+        let located = match &asked {
+            Asked::Chunk(id) => copies.locate(id).map(|found| (*id, found)),
+            Asked::Base(base) => copies.locate_base(base),
+        };
+        let (chunk, mut found) = match located {
             Ok(found) => found,
             Err(error) => return refused(error).map(|why| Some(Err(why))),
         };
         found.retain(|copy| (from..below).contains(&copy.depth));
-        let (id, copies) = (*id, found.into_iter());
-        stack.push(Frame { id, below, copies, open: None, why: None });
+        let copies = found.into_iter();
+        stack.push(Frame { asked, chunk, below, copies, open: None, why: None });
         Ok(None)
     }
 
@@ -128,7 +144,7 @@ impl Verdicts {
         let Some(copy) = frame.copies.next() else {
             return Ok(stack.pop().map(|frame| self.broken(frame)));
         };
-        match copies.needs(&frame.id, &copy) {
+        match copies.needs(&frame.chunk, &copy) {
             Ok(bases) => frame.open = Some((copy.depth, bases.into_iter())),
             Err(error) => frame.why = Some(refused(error)?),
         }
@@ -137,17 +153,18 @@ impl Verdicts {
 
     fn readable(&mut self, frame: Frame, depth: u8) -> Answer {
         if depth > 0 || frame.why.is_some() {
-            let why = frame.why;
-            self.0.put(frame.id, Verdict { readable: Some(depth), broken_below: depth, why });
+            let Frame { asked, chunk, why, .. } = frame;
+            let (readable, broken_below) = (Some(depth), depth);
+            self.0.put(asked, Verdict { chunk, readable, broken_below, why });
         }
         Ok(())
     }
 
     fn broken(&mut self, frame: Frame) -> Answer {
-        let Frame { id, below, why, .. } = frame;
-        let why = why.unwrap_or_else(|| none_below(&id, below));
+        let Frame { asked, chunk, below, why, .. } = frame;
+        let why = why.unwrap_or_else(|| none_below(&chunk, below));
         let kept = Some(Arc::clone(&why));
-        self.0.put(id, Verdict { readable: None, broken_below: below, why: kept });
+        self.0.put(asked, Verdict { chunk, readable: None, broken_below: below, why: kept });
         Err(why)
     }
 }
