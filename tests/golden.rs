@@ -154,3 +154,9 @@ fn the_example_in_the_formats_description() {
     let record = restow::format::encode(&config).unwrap();
     assert_eq!(record, bytes_after("The record, 60 bytes"));
 }
+
+/// Version 1, chains of deltas up to two links deep: four nights of an edited table.
+#[test]
+fn version_1_with_deltas() {
+    comes_back_as_recorded("v1-deltas");
+}
