@@ -46,6 +46,31 @@ fn sizes_and_compression_are_decided_by_init() {
 }
 
 #[test]
+fn a_repository_says_how_deep_deltas_go() {
+    let delta_bytes = |init: &[&str]| {
+        let bench = Bench::new();
+        bench.ok(init);
+        let place = bench.path("rows");
+        let rows = |edited: usize| -> String {
+            (0..60_000)
+                .map(|n| format!("row {}\n", if n == edited { n } else { n * 7919 }))
+                .collect()
+        };
+        [1, 30_000, 50_000].map(|edited| {
+            std::fs::write(&place, rows(edited)).unwrap();
+            let id = bench.back_up(&["rows"]);
+            counts(&bench, &id)["delta_bytes"].as_u64().unwrap()
+        })
+    };
+    let [first, second, third] = delta_bytes(&["init"]);
+    assert!(first == 0 && second > 0 && third > 0, "{first} {second} {third}");
+    assert_eq!(delta_bytes(&["init", "--delta-depth", "0"]), [0, 0, 0]);
+    let [_, second, third] = delta_bytes(&["init", "--delta-depth", "1"]);
+    assert!(second > 0 && third > 0, "{second} {third}");
+    Bench::new().fails(2, &["init", "--delta-depth", "65"]);
+}
+
+#[test]
 fn a_forced_backup_reads_what_looks_unchanged() {
     let bench = Bench::with_repository();
     // Old enough that its times can be trusted.

@@ -196,6 +196,9 @@ pub struct InitArgs {
     /// Least, average and most bytes of a chunk, for good
     #[arg(long, value_name = "MIN,AVG,MAX", value_parser = three)]
     pub chunk_sizes: Option<[u32; 3]>,
+    /// Most decodes a chunk may take before its own; 0 stores no deltas
+    #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(u8).range(0..=64), value_name = "LINKS")]
+    pub delta_depth: u8,
     /// Size in MiB at which a pack is closed
     #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u32).range(8..=128), value_name = "MIB")]
     pub pack_size: u32,

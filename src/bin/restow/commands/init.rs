@@ -13,6 +13,7 @@ pub fn run(context: &Context, args: &InitArgs) -> Result<Outcome> {
     let place = &access.place;
     let mut options = CreateOptions {
         compression: args.compression,
+        delta_depth: args.delta_depth,
         pack_target: args.pack_size * 1024 * 1024,
         key_label: args.label.clone(),
         ..CreateOptions::default()
