@@ -38,6 +38,7 @@ impl<'r> WriteSession<'r> {
         let void = void_actors(&**storage)?;
         let (usable, all_usable) = index.usable(&listed, &condemned, &void);
         let reader = repository.reader(&index);
+        let usable = (usable, all_usable);
         let known = Arc::new(Known::new(Arc::clone(&index.index), usable, Arc::clone(&reader)));
         let config = repository.config();
         let (level, depth) = (config.compression, config.delta_depth);

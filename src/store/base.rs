@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::id::{BaseId, ChunkId};
 use crate::index::{Base, Location};
-use crate::limits::BLOCK_RAW_MAX;
+use crate::limits::{BLOCK_RAW_MAX, CHAIN_WORK_MAX};
 
 use super::{Known, Piece, StoreError};
 
@@ -61,10 +61,12 @@ impl Bases {
         }
         let mut found = Vec::new();
         for piece in pieces.iter().take(BASES_MAX) {
-            if piece.len > 0
-                && let Some(at) = self.known.shallowest(&piece.id)?
-            {
-                let base = Base { name: BaseId::of(&piece.id), skip: piece.skip, len: piece.len };
+            if piece.len == 0 {
+                continue;
+            }
+            let base = Base { name: BaseId::of(&piece.id), skip: piece.skip, len: piece.len };
+            let shallowest = self.known.shallowest_base(&base.name)?;
+            if let Some((_, at)) = shallowest.filter(|(id, _)| *id == piece.id) {
                 found.extend(Found::new(piece.id, &base, at));
             }
         }
@@ -116,7 +118,7 @@ impl Bases {
                 break;
             }
             let older = self.one_hop_back(&current, depth)?;
-            if older.len() > BASES_MAX || depth_of(&older) >= depth {
+            if older.is_empty() || older.len() > BASES_MAX || depth_of(&older) >= depth {
                 break;
             }
             cost += deepest(&current).map(|found| u64::from(found.at.sealed_len)).sum::<u64>();
@@ -151,16 +153,13 @@ impl Bases {
     /// A base that cannot be read is left out: what is new is then stored without it.
     fn read(&self, found: &[Found]) -> Result<Option<Gathered>, StoreError> {
         let mut gathered = Gathered { bytes: Vec::new(), bases: Vec::new(), depth: 0 };
+        let mut work = 0u64;
         for Found { chunk: id, skip, len, at } in found {
-            let chunk = match self.known.reader().chunk_with_depth(id) {
-                Ok((chunk, depth)) if depth <= at.depth => chunk,
-                // The copy that counts rots. Readers of the new block may not take one as deep as this.
-                Ok((_, depth)) => {
-                    let expected = at.depth;
-                    tracing::warn!(
-                        "chunk {id} is no base: depth {expected} expected, {depth} found"
-                    );
-                    continue;
+            // The copy that counts, whatever others there are: readers of the new block rely on it.
+            let chunk = match self.known.reader().base_chunk(id, at) {
+                Ok((chunk, takes)) => {
+                    work = work.saturating_add(takes);
+                    chunk
                 }
                 Err(error @ StoreError::CostlyChain { .. }) => return Err(error),
                 Err(error) if error.is_general() => return Err(error),
@@ -169,6 +168,11 @@ impl Bases {
                     continue;
                 }
             };
+            // Together, too, they must be within what a reader gives.
+            if work > CHAIN_WORK_MAX / 2 {
+                let (what, limit) = ("work", CHAIN_WORK_MAX / 2);
+                return Err(StoreError::CostlyChain { chunk: *id, what, limit });
+            }
             let (start, end) = (*skip as usize, *skip as usize + *len as usize);
             let Some(part) = chunk.get(start..end) else { continue };
             if gathered.bytes.len() + part.len() > BLOCK_RAW_MAX {

@@ -131,8 +131,8 @@ impl Encoder {
             to.refs.push(reference);
             let aligned = aligned.get(number);
             let is_old = aligned.is_some_and(|aligned| aligned.is_old);
-            let is_new = !(is_old && self.known.still_has(&reference.id))
-                && self.known.claim(&reference.id)?;
+            let is_new =
+                !(is_old && self.known.still_has_all()) && self.known.claim(&reference.id)?;
             // A run is coded as soon as it ends: its bytes are still in the core's cache.
             if let Some(ended) = run.take_if(|run| !(is_new && run.takes(number, chunk))) {
                 self.code_plain(&ended, &mut to)?;
@@ -224,6 +224,9 @@ impl Encoder {
         let Some(base) = self.bases.gather(old, lineage)? else { return Ok(None) };
         let wrong = |e| StoreError::codec("new block", e);
         codec::compress_against(self.level, &base.bytes, raw, out).map_err(wrong)?;
+        if out.len() >= raw.len() {
+            return Ok(None);
+        }
         let cost = out.len() + BASE_COST * base.bases.len();
         if cost > raw.len() / DISAPPOINTING {
             let mut plain = Vec::new();
@@ -304,7 +307,7 @@ mod tests {
         let index: Arc<dyn ChunkIndex> = Arc::new(MemoryIndex::new());
         let storage = Arc::new(crate::storage::Memory::new());
         let reader = StoreReader::new(storage, Arc::clone(&vault), Arc::clone(&index));
-        let known = Arc::new(Known::new(index, Default::default(), Arc::new(reader)));
+        let known = Arc::new(Known::new(index, (Default::default(), true), Arc::new(reader)));
         Encoder::new(vault, known, 3, 0)
     }
 

@@ -13,6 +13,8 @@ use super::{StoreError, StoreReader};
 pub struct Known {
     index: Arc<dyn ChunkIndex>,
     usable: RwLock<HashSet<PackId>>,
+    /// Whether these were all packs that the index knew.
+    all_usable: bool,
     /// Chunks this writer has taken on and the index does not have yet. Bounded: released with every
     /// index object.
     claims: Vec<Mutex<HashSet<ChunkId>>>,
@@ -30,12 +32,12 @@ const SHARDS: usize = 64;
 impl Known {
     pub fn new(
         index: Arc<dyn ChunkIndex>,
-        usable: HashSet<PackId>,
+        (usable, all_usable): (HashSet<PackId>, bool),
         reader: Arc<StoreReader>,
     ) -> Self {
         let claims = (0..SHARDS).map(|_| Mutex::default()).collect();
         let (usable, followed) = (RwLock::new(usable), Mutex::default());
-        Self { index, usable, claims, reader, followed }
+        Self { index, usable, all_usable, claims, reader, followed }
     }
 
     /// Whether the caller must store this chunk. Of several callers at once exactly one hears `true`.
@@ -97,16 +99,26 @@ impl Known {
             return Ok(true);
         }
         let place = (copy.pack, copy.ordinal);
-        if let Some(counts) = self.followed().get(&place) {
+        // Once anything turned out to be unreadable, what was said before may no longer be so.
+        let lost = self.reader.lost();
+        if lost.is_empty()
+            && let Some(counts) = self.followed().get(&place)
+        {
             return Ok(*counts);
         }
         let mut counts = true;
         for base in self.index.bases(copy)? {
             let mut copies: Vec<Location> = Vec::new();
             match self.index.look_up_base(&base.name, &mut copies) {
-                Ok(_) => counts = counts && self.any_counts(&copies, copy.depth)?,
+                Ok(chunk) => {
+                    let is_lost = chunk.is_some_and(|chunk| lost.contains(&chunk));
+                    counts = !is_lost && self.any_counts(&copies, copy.depth)?;
+                }
                 Err(IndexError::AmbiguousBase { .. }) => counts = false,
                 Err(error) => return Err(error.into()),
+            }
+            if !counts {
+                break;
             }
         }
         let mut followed = self.followed();
@@ -126,33 +138,32 @@ impl Known {
     }
 
     /// Whether what was found in a whole parent can still be relied on: nothing has shown it to be unreadable.
-    pub(super) fn still_has(&self, id: &ChunkId) -> bool {
-        !self.reader.lost().contains(id)
+    pub(super) fn still_has_all(&self) -> bool {
+        self.reader.lost().is_empty()
     }
 
-    /// The copy of a chunk in a pack that counts that takes the fewest decodes.
-    pub(super) fn shallowest(&self, id: &ChunkId) -> Result<Option<Location>, StoreError> {
-        let mut copies: Vec<Location> = Vec::new();
-        self.index.look_up(id, &mut copies)?;
-        Ok(self.first_usable(copies))
-    }
-
-    /// Likewise, for the chunk that a base's name stands for. One that stands for two is no base.
+    /// The chunk that a base's name stands for, and the copy of it that counts that takes the fewest decodes. A
+    /// name that stands for two is no base.
     pub(super) fn shallowest_base(
         &self,
         base: &BaseId,
     ) -> Result<Option<(ChunkId, Location)>, StoreError> {
         let mut copies: Vec<Location> = Vec::new();
         match self.index.look_up_base(base, &mut copies) {
-            Ok(chunk) => Ok(chunk.zip(self.first_usable(copies))),
+            Ok(chunk) => Ok(chunk.zip(self.first_that_counts(copies)?)),
             Err(IndexError::AmbiguousBase { .. }) => Ok(None),
             Err(error) => Err(error.into()),
         }
     }
 
-    fn first_usable(&self, copies: Vec<Location>) -> Option<Location> {
-        let usable = self.usable.read().unwrap_or_else(PoisonError::into_inner);
-        copies.into_iter().find(|copy| usable.contains(&copy.pack))
+    fn first_that_counts(&self, copies: Vec<Location>) -> Result<Option<Location>, StoreError> {
+        for copy in copies {
+            // Where every pack counts, whoever reads the copy finds all that it is coded against in such packs.
+            if self.is_usable(&copy.pack) && (self.all_usable || self.counts(&copy)?) {
+                return Ok(Some(copy));
+            }
+        }
+        Ok(None)
     }
 
     pub(super) fn reader(&self) -> &StoreReader {

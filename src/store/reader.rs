@@ -45,7 +45,7 @@ pub struct StoreReader {
 /// What was decoded last.
 pub(super) struct Near {
     pub blocks: Recent<Place, Decoded>,
-    base_chunks: Recent<ChunkId, (ChunkBytes, u8)>,
+    base_chunks: Recent<(ChunkId, Place), (ChunkBytes, u64)>,
 }
 
 impl Near {
@@ -109,13 +109,36 @@ impl StoreReader {
         Ok(block.bytes.get(range_of(&at)).unwrap_or_default().to_vec())
     }
 
-    /// The verified bytes of a chunk to code others against, and the depth of the copy they come from. An error
-    /// also where a block coded against it could take more than a reader gives: it may have a few such bases.
+    /// The verified bytes of a chunk to code others against, and the depth of the copy they come from.
     pub fn chunk_with_depth(&self, id: &ChunkId) -> Result<(ChunkBytes, u8), StoreError> {
-        if let Some(known) = self.near().and_then(|near| near.base_chunks.get(id)) {
+        let mut error = StoreError::MissingChunk { chunk: *id };
+        for at in self.locate(id)? {
+            match self.base_chunk(id, &at) {
+                Ok((bytes, _)) => return Ok((bytes, at.depth)),
+                Err(failed @ StoreError::CostlyChain { .. }) => return Err(failed),
+                Err(failed) if failed.is_general() => return Err(failed),
+                Err(failed) => error = failed,
+            }
+        }
+        Err(error)
+    }
+
+    /// The verified bytes of this very copy, and the work it takes to decode it (in the measure of
+    /// [`CHAIN_WORK_MAX`]). An error also where it takes more than a base may.
+    pub(super) fn base_chunk(
+        &self,
+        id: &ChunkId,
+        at: &Location,
+    ) -> Result<(ChunkBytes, u64), StoreError> {
+        let key = (*id, place(at));
+        if let Some(known) = self.near().and_then(|near| near.base_chunks.get(&key)) {
             return Ok(known);
         }
-        let (block, at) = self.first_whole(id)?;
+        let block = self.whole(id, at, &mut Chain::new(self, None, *id)).inspect_err(|error| {
+            if !error.is_general() && !matches!(error, StoreError::CostlyChain { .. }) {
+                self.lost.note(id);
+            }
+        })?;
         for (what, takes, most) in [
             ("work", block.effort.work, CHAIN_WORK_MAX / 4),
             ("memory", block.effort.held, CHAIN_HELD_MAX / 2),
@@ -124,11 +147,10 @@ impl StoreReader {
                 return Err(StoreError::CostlyChain { chunk: *id, what, limit: most });
             }
         }
-        let range = range_of(&at);
-        let len = block.bytes.capacity();
-        let known = (ChunkBytes { block: block.bytes, range }, at.depth);
+        let (range, len, work) = (range_of(at), block.bytes.capacity(), block.effort.work);
+        let known = (ChunkBytes { block: block.bytes, range }, work);
         if let Some(near) = self.near() {
-            near.base_chunks.keep(*id, known.clone(), len);
+            near.base_chunks.keep(key, known.clone(), len);
         }
         Ok(known)
     }

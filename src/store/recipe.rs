@@ -63,13 +63,14 @@ impl RecipeBuilder {
 
     fn put_leaf(&mut self, writer: &mut StoreWriter) -> Result<(), StoreError> {
         let refs = std::mem::take(&mut self.refs);
+        let lineage = refs.last().map(|chunk| chunk.end).unwrap_or_default();
         let (count, bytes) =
             (refs.len() as u64, refs.iter().map(|chunk| u64::from(chunk.len)).sum());
         let leaf = encode(&RecipeLeaf { refs, ext: Vec::new() })
             .map_err(|e| StoreError::format("new recipe leaf", e))?;
         // Where it ends tells roughly which old leaves it takes the place of: they are far longer than most shifts.
         let old = self.old.as_mut().map(|old| old.up_to(&self.len)).unwrap_or_default();
-        let node = writer.put_node_after(&leaf, &old, [0; 4])?;
+        let node = writer.put_node_after(&leaf, &old, lineage)?;
         self.levels.push(writer, RecipeChild { node, refs: count, bytes })
     }
 }

@@ -187,6 +187,11 @@ impl<B: Branch> OldLeaves<B> {
                 continue;
             }
             let end = child.end(self.end.as_ref());
+            // Leaves ascend. A tree that lies about that could be walked for ever.
+            if self.end.as_ref().is_some_and(|before| *before >= end) {
+                self.pending.clear();
+                return;
+            }
             self.end = Some(end.clone());
             self.ahead.push_back((child.node(), end));
             return;

@@ -14,7 +14,7 @@ use crate::store::{
 
 use super::super::OpError;
 use super::feed::{OldContent, Step};
-use super::segments::{Batch, Coded, OnItsWay, spawned};
+use super::segments::{Batch, Coded, OnItsWay, segments_affordable, spawned};
 
 /// Segments that are aligned and wait to be coded and stored, at most.
 const CODING_MAX: usize = 6;
@@ -41,7 +41,14 @@ struct Follower {
 
 impl Assembler {
     /// `old` is the catalog of the parent.
-    pub fn new(session: &WriteSession<'_>, cut_key: &[u8; 32], old: Option<TreeRoot>) -> Self {
+    pub fn new(
+        session: &WriteSession<'_>,
+        cut_key: &[u8; 32],
+        chunk_max: u32,
+        old: Option<TreeRoot>,
+    ) -> Self {
+        let coding_max = segments_affordable(chunk_max).min(rayon::current_num_threads());
+        let coding_max = (coding_max / 2).clamp(2, CODING_MAX);
         Self {
             writer: session.store_writer(),
             encoder: Arc::clone(session.encoder()),
@@ -49,7 +56,7 @@ impl Assembler {
             catalog: CatalogBuilder::new(cut_key, session.reader(), old),
             old: None,
             coding: VecDeque::new(),
-            coding_max: rayon::current_num_threads().clamp(2, CODING_MAX),
+            coding_max,
             begun: None,
             chunks: 0,
         }

@@ -183,7 +183,8 @@ fn run(
     observer.on(Event::Started(Phase::Backup));
     let cutter = repository.cutter()?;
     let old = feeds.iter().find_map(|feed| feed.parent.as_ref()).map(ParentCursor::catalog);
-    let mut assembler = Assembler::new(session, repository.vault().keys().node_cut(), old);
+    let mut assembler =
+        Assembler::new(session, repository.vault().keys().node_cut(), cutter.sizes().max, old);
     let enough = cancel.child();
     let (fed, sessions) = std::thread::scope(|scope| {
         if options.estimate {

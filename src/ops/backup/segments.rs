@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::io::ErrorKind as IoKind;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender};
@@ -78,6 +79,12 @@ const GUESSING_MAX: usize = 4;
 /// A segment holds this much, or four chunks of the largest size.
 const SEGMENT: usize = 2 * 1024 * 1024;
 
+/// Segments that memory is for, where chunks are at most so long.
+pub(super) fn segments_affordable(chunk_max: u32) -> usize {
+    let headroom = chunk_max as usize;
+    (SEGMENTS_MAX / (headroom + SEGMENT.max(4 * headroom))).max(2)
+}
+
 impl<'a> Segments<'a> {
     /// The segments, the batches they are sent in, and where spent ones go back.
     pub fn new(
@@ -89,8 +96,9 @@ impl<'a> Segments<'a> {
         let threads = rayon::current_num_threads();
         let headroom = cutter.sizes().max as usize;
         let capacity = headroom + SEGMENT.max(4 * headroom);
-        let affordable = (SEGMENTS_MAX / capacity).max(2);
-        let in_flight = threads.min(IN_FLIGHT_MAX).min(affordable) + 1;
+        let affordable = segments_affordable(cutter.sizes().max);
+        // Half of them wait to be aligned, where anything is, and half to be coded.
+        let in_flight = threads.min(IN_FLIGHT_MAX).min(affordable).div_ceil(2) + 1;
         let guessing_max = threads.min(GUESSING_MAX).min(affordable);
         let (batches, to_assembler) = crossbeam_channel::bounded(in_flight);
         let (give_back, spent) = crossbeam_channel::bounded(in_flight + guessing_max + 2);
@@ -272,8 +280,11 @@ impl<'a> Segments<'a> {
 pub(super) fn spawned<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Receiver<T> {
     let (done, result) = crossbeam_channel::bounded(1);
     rayon::spawn(move || {
-        // Nobody waits any more when the backup was given up.
-        let _ = done.send(work());
+        // A panic would end the process; so it ends this backup, and whoever waits hears of it.
+        if let Ok(worked) = catch_unwind(AssertUnwindSafe(work)) {
+            // Nobody waits any more when the backup was given up.
+            let _ = done.send(worked);
+        }
     });
     result
 }
