@@ -16,6 +16,7 @@ mod command;
 mod contracts;
 mod damage;
 mod deltas;
+mod deltas_near;
 mod deltas_read;
 mod engine;
 mod faults;

@@ -4,10 +4,11 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::format::{Codec, name};
-use crate::id::{BaseId, ChunkId, PackId};
+use crate::id::{BaseId, PackId};
 use crate::index::{Base, Location};
 use crate::storage::Key;
 
+use super::contents::Copies;
 use super::{StoreError, StoreReader};
 
 /// Blocks are read together when no more than this lies between them.
@@ -27,7 +28,7 @@ pub(super) fn place(at: &Location) -> Place {
 /// What is known of the chains of some blocks. What is not in here is looked up and read when it is needed.
 #[derive(Default)]
 pub(super) struct Ahead {
-    copies: HashMap<BaseId, (ChunkId, Vec<Location>)>,
+    copies: HashMap<BaseId, Copies>,
     bases: HashMap<Place, Vec<Base>>,
     /// Which buffer a sealed block is in, and where it starts there.
     sealed: HashMap<Place, (usize, usize)>,
@@ -44,7 +45,7 @@ impl Ahead {
     ) -> Self {
         let mut known = Vec::new();
         for at in blocks.filter(|at| at.codec == Codec::ZstdDelta) {
-            known.extend(reader.bases(at).ok().map(|bases| (*at, bases)));
+            known.extend(reader.bases_near(at).ok().map(|bases| (*at, bases)));
         }
         Self::of_known(reader, known, bytes_max)
     }
@@ -83,7 +84,7 @@ impl Ahead {
             for at in level {
                 let bases = self.bases.get(&place(&at)).cloned().unwrap_or_default();
                 for base in bases {
-                    let Some(copy) = self.shallower(reader, &base.name, at.depth) else { continue };
+                    let Some(copy) = self.shallower(reader, &base.name, &at) else { continue };
                     if !seen.insert(place(&copy)) || reader.has_decoded(&copy) {
                         continue;
                     }
@@ -93,7 +94,7 @@ impl Ahead {
                     }
                     found.push(copy);
                     if copy.codec == Codec::ZstdDelta
-                        && let Ok(bases) = reader.bases(&copy)
+                        && let Ok(bases) = reader.bases_near(&copy)
                     {
                         self.bases.insert(place(&copy), bases);
                         next.push(copy);
@@ -106,11 +107,20 @@ impl Ahead {
     }
 
     /// The copy that is tried first for a base of a block of this depth.
-    fn shallower(&mut self, reader: &StoreReader, base: &BaseId, depth: u8) -> Option<Location> {
-        if !self.copies.contains_key(base) {
-            self.copies.insert(*base, reader.locate_base(base).ok()?);
+    fn shallower(
+        &mut self,
+        reader: &StoreReader,
+        base: &BaseId,
+        of: &Location,
+    ) -> Option<Location> {
+        let find = |known: &Copies| known.copies.iter().find(|copy| copy.depth < of.depth).copied();
+        if let Some(known) = self.copies.get(base) {
+            return find(known);
         }
-        self.copies.get(base)?.1.iter().find(|copy| copy.depth < depth).copied()
+        let known = reader.copies_near(base, of.depth, &of.pack).ok()?;
+        let found = find(&known);
+        self.copies.insert(*base, known);
+        found
     }
 
     fn read(&mut self, reader: &StoreReader, found: &[Location], bytes_max: u64) {
@@ -131,7 +141,7 @@ impl Ahead {
     }
 
     /// The chunk that a base's name stands for, and its copies.
-    pub fn copies(&self, base: &BaseId) -> Option<&(ChunkId, Vec<Location>)> {
+    pub fn copies(&self, base: &BaseId) -> Option<&Copies> {
         self.copies.get(base)
     }
 

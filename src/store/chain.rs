@@ -6,17 +6,19 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::format::Codec;
-use crate::id::{BaseId, ChunkId};
+use crate::id::{BaseId, ChunkId, PackId};
 use crate::index::{Base, Location};
 use crate::limits::{BLOCK_RAW_MAX, CHAIN_HELD_MAX, CHAIN_STEP_WORK, CHAIN_WORK_MAX};
 
 use super::ahead::{Ahead, place};
+use super::buffer::Buffer;
+use super::contents::Copies;
 use super::{StoreError, StoreReader};
 
 /// A decoded block: authenticated, but whether its chunks are what they are called nobody has looked.
 #[derive(Clone)]
 pub(super) struct Decoded {
-    pub bytes: Arc<Vec<u8>>,
+    pub bytes: Arc<Buffer>,
     pub effort: Effort,
 }
 
@@ -35,7 +37,7 @@ pub(super) enum Prefix {
     #[default]
     None,
     /// Part of a block, where it lies: mostly a block has one base.
-    Part(Arc<Vec<u8>>, Range<usize>),
+    Part(Arc<Buffer>, Range<usize>),
     Joined(Vec<u8>),
 }
 
@@ -56,7 +58,7 @@ impl Prefix {
         }
     }
 
-    fn push(&mut self, block: Arc<Vec<u8>>, range: Range<usize>) {
+    fn push(&mut self, block: Arc<Buffer>, range: Range<usize>) {
         match self {
             Self::None => *self = Self::Part(block, range),
             Self::Part(same, before) if Arc::ptr_eq(same, &block) && before.end == range.start => {
@@ -109,7 +111,15 @@ struct Frame {
     base: Base,
     chunk: ChunkId,
     copies: std::vec::IntoIter<Location>,
+    /// Where these are not all copies: the depth that others have to be below.
+    others: Option<u8>,
     open: Option<Open>,
+}
+
+impl Frame {
+    fn may_go_on(&self) -> bool {
+        self.copies.len() > 0 || self.others.is_some()
+    }
 }
 
 /// What comes of the frame on top.
@@ -117,14 +127,13 @@ enum Step {
     /// A delta block, whose bases are gathered next.
     Open(Open),
     /// A base of the block that is open.
-    Want(Base, u8),
+    Want(Base, PackId, u8),
     Whole(Location, Decoded),
 }
 
 thread_local! {
-    /// A sealed block; and a buffer to decode into, when the cache gave one back.
+    /// A sealed block.
     static SEALED: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
-    static SPARE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
 /// Decodes what one chunk, or one run's block, needs.
@@ -154,7 +163,9 @@ impl<'r> Chain<'r> {
             return Ok(known);
         }
         let (prefix, effort) = self.prefix(at)?;
-        self.decode(at, &prefix, effort)
+        let block = self.decode(at, &prefix, effort)?;
+        self.keep(at, &block);
+        Ok(block)
     }
 
     /// What the block is coded against: nothing for a plain one.
@@ -168,7 +179,7 @@ impl<'r> Chain<'r> {
             let step = match stack.last_mut() {
                 Some(frame) => self.step(frame),
                 None => match bottom.bases.next() {
-                    Some(base) => Ok(Step::Want(base, bottom.at.depth)),
+                    Some(base) => Ok(Step::Want(base, bottom.at.pack, bottom.at.depth)),
                     None => return Ok((bottom.prefix, bottom.effort)),
                 },
             };
@@ -185,12 +196,22 @@ impl<'r> Chain<'r> {
     fn step(&mut self, frame: &mut Frame) -> Result<Step, StoreError> {
         if let Some(open) = &mut frame.open {
             return match open.bases.next() {
-                Some(base) => Ok(Step::Want(base, open.at.depth)),
+                Some(base) => Ok(Step::Want(base, open.at.pack, open.at.depth)),
                 None => {
                     let block = self.decode(&open.at, &open.prefix, open.effort)?;
                     Ok(Step::Whole(open.at, block))
                 }
             };
+        }
+        if frame.copies.len() == 0
+            && let Some(depth) = frame.others.take()
+        {
+            let (_, mut copies) = self.reader.locate_base(&frame.base.name)?;
+            copies.retain(|copy| copy.depth < depth);
+            if copies.is_empty() {
+                return Err(StoreError::NoShallowerCopy { chunk: frame.chunk, depth });
+            }
+            frame.copies = copies.into_iter();
         }
         let missing = StoreError::MissingChunk { chunk: frame.chunk };
         let at = frame.copies.next().ok_or(missing)?;
@@ -218,13 +239,18 @@ impl<'r> Chain<'r> {
                     frame.open = Some(open);
                 }
             }
-            Step::Want(base, depth) => {
-                let (chunk, copies) = self.shallower(&base.name, depth)?;
-                stack.push(Frame { base, chunk, copies: copies.into_iter(), open: None });
+            Step::Want(base, from, depth) => {
+                let Copies { chunk, copies, all } = self.shallower(&base.name, &from, depth)?;
+                let (copies, others) = (copies.into_iter(), (!all).then_some(depth));
+                stack.push(Frame { base, chunk, copies, others, open: None });
             }
             Step::Whole(at, block) => {
                 let Some(frame) = stack.last() else { return Ok(()) };
                 let range = self.part(frame, &at, &block)?;
+                // The neighbours of what is coded are likely to need the rest of it.
+                if range.len() < block.bytes.len() {
+                    self.keep(&at, &block);
+                }
                 stack.pop();
                 let above = stack.last_mut().and_then(|frame| frame.open.as_mut());
                 above.unwrap_or(bottom).take(block, range)?;
@@ -241,7 +267,7 @@ impl<'r> Chain<'r> {
         }
         while let Some(frame) = stack.last_mut() {
             frame.open = None;
-            if frame.copies.len() > 0 {
+            if frame.may_go_on() {
                 return Ok(());
             }
             self.reader.lost().note(&frame.chunk);
@@ -295,22 +321,22 @@ impl<'r> Chain<'r> {
     fn bases(&self, at: &Location) -> Result<Vec<Base>, StoreError> {
         match self.ahead.and_then(|ahead| ahead.bases(at)) {
             Some(bases) => Ok(bases.to_vec()),
-            None => self.reader.bases(at),
+            None => self.reader.bases_near(at),
         }
     }
 
-    /// The copies that a block of this depth may be coded against. Never empty.
-    fn shallower(&self, base: &BaseId, depth: u8) -> Result<(ChunkId, Vec<Location>), StoreError> {
-        let (chunk, mut copies) = match self.ahead.and_then(|ahead| ahead.copies(base)) {
+    /// The copies that a block of this depth in that pack may be coded against. Never empty.
+    fn shallower(&self, base: &BaseId, from: &PackId, depth: u8) -> Result<Copies, StoreError> {
+        let mut found = match self.ahead.and_then(|ahead| ahead.copies(base)) {
             Some(known) => known.clone(),
-            None => self.reader.locate_base(base)?,
+            None => self.reader.copies_near(base, depth, from)?,
         };
-        copies.retain(|copy| copy.depth < depth);
-        if copies.is_empty() {
-            self.reader.lost().note(&chunk);
-            return Err(StoreError::NoShallowerCopy { chunk, depth });
+        found.copies.retain(|copy| copy.depth < depth);
+        if found.copies.is_empty() && found.all {
+            self.reader.lost().note(&found.chunk);
+            return Err(StoreError::NoShallowerCopy { chunk: found.chunk, depth });
         }
-        Ok((chunk, copies))
+        Ok(found)
     }
 
     fn decode(
@@ -326,15 +352,13 @@ impl<'r> Chain<'r> {
         SEALED.set(sealed);
         let work = below.work.saturating_add(raw_len + CHAIN_STEP_WORK);
         let effort = Effort { work, held: below.held.max(prefix.held()) };
-        let bytes = Arc::new(block?);
-        let (block, kept) = (Decoded { bytes: Arc::clone(&bytes), effort }, bytes.capacity());
-        if let Some(near) = self.reader.near()
-            && let Some(gone) = near.blocks.keep(place(at), block.clone(), kept)
-            && let Some(spare) = Arc::into_inner(gone.bytes)
-        {
-            SPARE.set(spare);
+        Ok(Decoded { bytes: Arc::new(block?), effort })
+    }
+
+    fn keep(&self, at: &Location, block: &Decoded) {
+        if let Some(near) = self.reader.near() {
+            near.blocks.keep(place(at), block.clone(), block.bytes.capacity());
         }
-        Ok(block)
     }
 
     fn decode_with(
@@ -342,22 +366,22 @@ impl<'r> Chain<'r> {
         at: &Location,
         prefix: &Prefix,
         sealed: &mut Vec<u8>,
-    ) -> Result<Vec<u8>, StoreError> {
+    ) -> Result<Buffer, StoreError> {
         match self.ahead.and_then(|ahead| ahead.sealed(at)) {
             Some(read) => {
                 sealed.clear();
                 sealed.extend_from_slice(read);
             }
-            None => self.reader.read_run(at, u64::from(at.sealed_len), sealed)?,
-        }
-        let mut decoded = SPARE.take();
-        // What the cache counts is what a buffer takes.
-        if decoded.capacity() > 2 * at.raw_len as usize {
-            decoded = Vec::new();
+            None => self.reader.read_sealed(at, sealed)?,
         }
         let key = self.reader.pack_key(at)?;
-        let block = self.reader.decode_block(&key, at, prefix.bytes(), sealed, &mut decoded)?;
-        let raw = (at.codec == Codec::Raw).then(|| block.to_vec());
-        Ok(raw.unwrap_or(decoded))
+        let mut decoded = Buffer::with_room(at.raw_len as usize);
+        let to = decoded.as_mut();
+        let block = self.reader.decode_block(&key, at, prefix.bytes(), sealed, to)?;
+        if at.codec == Codec::Raw {
+            let raw = block.to_vec();
+            *to = raw;
+        }
+        Ok(decoded)
     }
 }

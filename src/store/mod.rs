@@ -7,8 +7,10 @@
 mod ahead;
 mod align;
 mod base;
+mod buffer;
 mod catalog;
 mod chain;
+mod contents;
 mod encode;
 mod error;
 mod fetch;
@@ -23,6 +25,7 @@ mod scan;
 mod tree;
 mod upload;
 mod vault;
+mod window;
 mod writer;
 
 pub use align::{Aligned, Aligner};

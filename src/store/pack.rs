@@ -172,7 +172,7 @@ impl PackView {
         let key = vault
             .object_key(kind.object(), &header.salt)
             .map_err(|e| StoreError::codec(object, e))?;
-        let trailer = open_trailer(&key, kind, &footer, sealed, object)?;
+        let trailer = open_trailer(&key, kind, &footer, sealed.to_vec(), object)?;
         if trailer.contents.blocks_end() > trailer_at as u64
             || trailer.contents.blocks_end() < HEADER_LEN as u64
             || bytes.len() as u64 > PACK_LEN_MAX
@@ -185,15 +185,14 @@ impl PackView {
     }
 }
 
-fn open_trailer(
+pub(super) fn open_trailer(
     key: &SealKey,
     kind: PackKind,
     footer: &Footer,
-    sealed: &[u8],
+    mut sealed: Vec<u8>,
     object: &str,
 ) -> Result<Trailer, StoreError> {
     let part = footer.sealed_part(kind);
-    let mut sealed = sealed.to_vec();
     let opened = key
         .open(part.nonce(), &part.associated_data(), &mut sealed)
         .map_err(|e| StoreError::codec(object, e))?;

@@ -17,9 +17,12 @@ use crate::limits::{BLOCK_RAW_MAX, CHAIN_HELD_MAX, CHAIN_WORK_MAX, PLAIN_RECORD_
 use crate::storage::{Key, Storage, StorageError};
 
 use super::ahead::{Place, place};
+use super::buffer::Buffer;
 use super::chain::{Chain, Decoded};
+use super::contents::Contents;
 use super::lost::Lost;
 use super::recent::Recent;
+use super::window::Windows;
 use super::{StoreError, Vault};
 
 /// Decoded blocks kept for reads that come back to them: nodes, bases, `cat`.
@@ -39,18 +42,21 @@ pub struct StoreReader {
     /// For threads outside of the pool, and then for each in it.
     near: Vec<Near>,
     keys: Mutex<LruCache<PackId, Arc<SealKey>>>,
+    contents: Contents,
     lost: Lost,
 }
 
 /// What was decoded last.
 pub(super) struct Near {
     pub blocks: Recent<Place, Decoded>,
+    pub windows: Windows,
     base_chunks: Recent<(ChunkId, Place), (ChunkBytes, u64)>,
 }
 
 impl Near {
     fn new(bytes: usize) -> Self {
-        Self { blocks: Recent::new(bytes), base_chunks: Recent::new(BASE_BYTES) }
+        let (blocks, base_chunks) = (Recent::new(bytes), Recent::new(BASE_BYTES));
+        Self { blocks, windows: Windows::new(), base_chunks }
     }
 }
 
@@ -59,7 +65,8 @@ impl StoreReader {
         let pool = (0..rayon::current_num_threads()).map(|_| Near::new(NEAR_BYTES));
         let near = std::iter::once(Near::new(CACHE_BYTES)).chain(pool).collect();
         let keys = Mutex::new(LruCache::new(CACHED_KEYS));
-        Self { storage, vault, index, near, keys, lost: Lost::default() }
+        let (contents, lost) = (Contents::new(), Lost::default());
+        Self { storage, vault, index, near, keys, contents, lost }
     }
 
     pub fn vault(&self) -> &Vault {
@@ -68,6 +75,10 @@ impl StoreReader {
 
     pub(super) fn lost(&self) -> &Lost {
         &self.lost
+    }
+
+    pub(super) fn contents(&self) -> &Contents {
+        &self.contents
     }
 
     pub(super) fn storage(&self) -> &dyn Storage {
@@ -320,7 +331,7 @@ fn range_of(at: &Location) -> Range<usize> {
 /// The bytes of a chunk, in the block they came in.
 #[derive(Clone)]
 pub struct ChunkBytes {
-    block: Arc<Vec<u8>>,
+    block: Arc<Buffer>,
     range: Range<usize>,
 }
 
