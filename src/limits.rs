@@ -41,6 +41,8 @@ pub const PACK_TARGET_MAX: u32 = 128 * 1024 * 1024;
 pub const PACK_LEN_MAX: u64 = 256 * 1024 * 1024;
 /// Chunks a pack may list: bounds the trailer when chunks are tiny.
 pub const PACK_CHUNKS_MAX: usize = 64 * 1024;
+/// A pack closes at so many: readers keep the trailers of packs that chains lead to, one or two a link.
+pub const PACK_CHUNKS_TARGET: usize = 8 * 1024;
 
 /// Decoded size of a pack trailer, an index object, a manifest and of small records.
 pub const TRAILER_MAX: usize = 32 * MIB;

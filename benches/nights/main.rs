@@ -14,6 +14,7 @@ mod relational;
 mod repository;
 mod seeded;
 mod series;
+mod speed;
 mod sqlite;
 mod table;
 mod tree;
@@ -124,10 +125,10 @@ fn series_of(name: &'static str, settings: &Settings) -> Result<(Plan, Box<dyn S
 
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    if let [first, home] = args.as_slice()
+    if let [first, home, source] = args.as_slice()
         && first == "child"
     {
-        return repository::serve(Path::new(home));
+        return repository::serve(Path::new(home), Path::new(source));
     }
     let settings = Settings::parse(args.into_iter()).unwrap_or_else(|error| {
         eprintln!("{error}");

@@ -50,9 +50,13 @@ pub struct Opened {
 impl Opened {
     /// `home` has the source in `source` and gets the repository in `repository`.
     pub fn start(home: &Path) -> Self {
+        Self::at(home, &home.join("source"))
+    }
+
+    /// `home` gets the repository in `repository`, unless it has one.
+    pub fn at(home: &Path, source: &Path) -> Self {
         let mut process = Command::new(std::env::current_exe().unwrap())
-            .arg("child")
-            .arg(home)
+            .args([Path::new("child"), home, source])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -85,14 +89,14 @@ impl Opened {
 }
 
 /// What runs in the other process.
-pub fn serve(home: &Path) {
-    let repository = make(home);
+pub fn serve(home: &Path, source: &Path) {
+    let repository = open(home);
     let mut ids = Vec::new();
     for line in std::io::stdin().lock().lines() {
         let order: Order = serde_json::from_str(&line.unwrap()).unwrap();
         let answer = match order {
             Order::Take => {
-                let (id, taken) = take(&repository, home);
+                let (id, taken) = take(&repository, home, source);
                 ids.push(id);
                 serde_json::to_string(&taken)
             }
@@ -107,21 +111,24 @@ pub fn serve(home: &Path) {
     }
 }
 
-fn make(home: &Path) -> Repository {
-    let storage = Arc::new(Local::create(home.join("repository")).unwrap());
+fn open(home: &Path) -> Repository {
+    let place = home.join("repository");
+    let is_new = !place.exists();
+    let storage = Arc::new(Local::create(place).unwrap());
     let secret = Secret::Passphrase("bench".into());
     let kdf = KdfCost { memory_kib: 8, passes: 1, lanes: 1 };
     let options = CreateOptions { kdf, ..CreateOptions::default() };
     let identity = Identity::of_this_process();
-    create(&*storage, &secret, &options, &identity).unwrap();
+    if is_new {
+        create(&*storage, &secret, &options, &identity).unwrap();
+    }
     let cache = OpenOptions { cache: Some(home.join("cache")) };
     Repository::open(storage, &secret, identity, cache).unwrap()
 }
 
 /// A database that stands alone in the folder is backed up as one.
-fn exporter(home: &Path) -> Box<dyn Exporter> {
-    let source = home.join("source");
-    let mut files = std::fs::read_dir(&source).unwrap().map(|file| file.unwrap().path());
+fn exporter(home: &Path, source: &Path) -> Box<dyn Exporter> {
+    let mut files = std::fs::read_dir(source).unwrap().map(|file| file.unwrap().path());
     match files.find(|file| file.extension().is_some_and(|ending| ending == "db")) {
         Some(database) => {
             let options = SqliteOptions { temp_dir: Some(home.into()), ..SqliteOptions::default() };
@@ -136,12 +143,13 @@ fn exporter(home: &Path) -> Box<dyn Exporter> {
     }
 }
 
-fn take(repository: &Repository, home: &Path) -> (SnapshotId, Taken) {
+fn take(repository: &Repository, home: &Path, source: &Path) -> (SnapshotId, Taken) {
     // What was just written is not to be written out while the clock runs.
     rustix::fs::syncfs(std::fs::File::open(home).unwrap()).unwrap();
     let started = Instant::now();
     let (options, cancel) = (BackupOptions::default(), Cancel::new());
-    let report = backup(repository, &[&*exporter(home)], &options, &Silent, &cancel).unwrap();
+    let report =
+        backup(repository, &[&*exporter(home, source)], &options, &Silent, &cancel).unwrap();
     let seconds = started.elapsed().as_secs_f64();
     let statistics = report.manifest.statistics;
     (report.id.unwrap(), Taken { seconds, peak: peak(), statistics })

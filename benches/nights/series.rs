@@ -6,6 +6,7 @@ use super::Settings;
 use super::folder::{bytes_below, fingerprint};
 use super::peers::{Peer, Restic};
 use super::repository::{Opened, Restored};
+use super::speed;
 use super::table::{self, Night, Table};
 
 /// Data that changes. Everything lies directly in `place` or below it and keeps its name.
@@ -70,13 +71,19 @@ pub fn run(plan: &Plan, series: &mut dyn Series, settings: &Settings) {
             peer.inspect(|peer| peer.keep(&source, home));
             series.advance(&source);
         }
+        let mut compared = None;
+        if number > 0 && plan.bounds.backup_speed.is_some() {
+            compared = Some((speed::first(home), speed::rehearsed(home)));
+        }
         let before = bytes_below(&home.join("repository"));
         let taken = repository.take();
+        let against_first = compared
+            .map(|(first, rehearsed)| first.min(speed::first(home)) / rehearsed.min(taken.seconds));
         let growth = bytes_below(&home.join("repository")) - before;
         let patch = peer.map(|peer| peer.patch(&source, home));
         restic = restic.filter(|_| number <= RESTIC_NIGHTS);
         let by_restic = restic.as_ref().map(|restic| restic.growth(&source));
-        table.add(Night { number, taken, growth, patch, restic: by_restic });
+        table.add(Night { number, taken, against_first, growth, patch, restic: by_restic });
     }
     drop(restic);
     let restores = restores(&mut repository, home, [(0, first), (nights, fingerprint(&source))]);

@@ -10,6 +10,8 @@ const METADATA_GOAL: f64 = 120.0;
 pub struct Night {
     pub number: u32,
     pub taken: Taken,
+    /// Its speed as a part of that of a first backup of the same data (see the module `speed`).
+    pub against_first: Option<f64>,
     /// Bytes of all objects new in the repository.
     pub growth: u64,
     pub patch: Option<u64>,
@@ -44,7 +46,7 @@ impl Table {
     pub fn new(peer: &'static str, has_restic: bool) -> Self {
         let restic = if has_restic { "    restic" } else { "" };
         println!(
-            "  MB:       raw   new chunks    plain as  delta raw        as  metadata    growth  {peer:>8}  times      MB/s{restic}"
+            "  MB:       raw   new chunks    plain as  delta raw        as  metadata    growth  {peer:>8}  times      MB/s  of first{restic}"
         );
         Self { peer, nights: Vec::new() }
     }
@@ -56,7 +58,7 @@ impl Table {
         };
         let restic = night.restic.map_or_else(String::new, |bytes| format!("{:>10.3}", mb(bytes)));
         println!(
-            "  {:<5} {:>7.1} {:>12} {:>11.3} {:>10.3} {:>9.3} {:>9.3} {:>9.3}  {:>8}  {:>5}  {:>8.0}{restic}",
+            "  {:<5} {:>7.1} {:>12} {:>11.3} {:>10.3} {:>9.3} {:>9.3} {:>9.3}  {:>8}  {:>5}  {:>8.0}  {:>8}{restic}",
             night.number,
             mb(all.logical_bytes),
             all.new_chunks,
@@ -68,6 +70,7 @@ impl Table {
             or_none(night.patch.map(mb), 3),
             or_none(night.times(night.growth), 2),
             night.rate(),
+            or_none(night.against_first, 2),
         );
         self.nights.push(night);
     }
@@ -109,7 +112,8 @@ pub fn verdict(table: &Table, restores: &[Restored; 2], bounds: &Bounds) {
     sizes(table, bounds);
     let later = table.later();
     let first = &table.nights[0];
-    let shares: Vec<_> = later.iter().map(|night| night.rate() / first.rate()).collect();
+    let share = |night: &Night| night.against_first.unwrap_or(night.rate() / first.rate());
+    let shares: Vec<_> = later.iter().map(share).collect();
     let mean = shares.iter().sum::<f64>() / shares.len() as f64;
     let slowest = shares.iter().copied().fold(f64::INFINITY, f64::min);
     let what = format!(

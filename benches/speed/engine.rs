@@ -10,7 +10,10 @@ use restow::ops::{BackupOptions, RestoreOptions, backup, restore};
 use restow::progress::{Cancel, Silent};
 use restow::repo::{CreateOptions, Identity, OpenOptions, Repository, SnapshotView, create};
 use restow::source::files::{self, FolderExporter, FolderImporter, FolderOptions};
-use restow::storage::Local;
+use restow::source::{Exporter, Importer};
+use restow::storage::{Local, Storage};
+
+use super::memory::{Arena, Nowhere, Stream};
 
 /// What something took.
 #[derive(Clone, Copy)]
@@ -32,54 +35,59 @@ pub struct Costs {
     pub restore: Cost,
 }
 
-impl Cost {
-    fn better(self, other: Self) -> Self {
-        if other.seconds < self.seconds { other } else { self }
-    }
+/// One stream of these bytes, from memory into memory, and out again to nowhere.
+pub fn in_memory(folder: &Path, bytes: &'static [u8]) -> Costs {
+    let storage = Arc::new(Arena::new(bytes.len() + bytes.len() / 8 + (64 << 20)));
+    let repository = open(storage, folder);
+    let costs = measure(&repository, &Stream(bytes), || Box::new(Nowhere));
+    std::fs::remove_dir_all(folder.join("cache")).unwrap();
+    costs
 }
 
-/// `source` into a repository in `folder` and out again, three times; the best of each.
-pub fn measure(folder: &Path, source: &Path) -> Costs {
-    let measured = (0..3).map(|_| measure_once(folder, source));
-    let better = |a: Costs, b: Costs| Costs {
-        first: a.first.better(b.first),
-        again: a.again.better(b.again),
-        restore: a.restore.better(b.restore),
-    };
-    measured.reduce(better).unwrap()
-}
-
-fn measure_once(folder: &Path, source: &Path) -> Costs {
+/// A folder into a repository in a folder, and out again into a third.
+pub fn with_files(folder: &Path, source: &Path) -> Costs {
     let storage = Arc::new(Local::create(folder.join("engine")).unwrap());
+    let repository = open(storage, folder);
+    let exporter = FolderExporter::new(source, FolderOptions::default()).unwrap();
+    let target = folder.join("target");
+    let importer = || FolderImporter::new(&target, files::RestoreOptions::default()).unwrap();
+    let costs = measure(&repository, &exporter, || Box::new(importer()));
+    super::assert_same(source, &target);
+    for place in [target, folder.join("engine"), folder.join("cache")] {
+        std::fs::remove_dir_all(place).unwrap();
+    }
+    costs
+}
+
+fn open(storage: Arc<dyn Storage>, folder: &Path) -> Repository {
     let secret = Secret::Passphrase("bench".into());
     let kdf = KdfCost { memory_kib: 8, passes: 1, lanes: 1 };
     let options = CreateOptions { kdf, ..CreateOptions::default() };
     let identity = Identity::of_this_process();
     create(&*storage, &secret, &options, &identity).unwrap();
     let cache = OpenOptions { cache: Some(folder.join("cache")) };
-    let repository = Repository::open(storage, &secret, identity, cache).unwrap();
-    let (first, _) = timed(|| take(&repository, source));
-    let (again, id) = timed(|| take(&repository, source));
-    let target = folder.join("target");
-    let (restore, ()) = timed(|| bring_back(&repository, id, &target));
-    super::assert_same(source, &target);
-    for place in [target, folder.join("engine"), folder.join("cache")] {
-        std::fs::remove_dir_all(place).unwrap();
-    }
+    Repository::open(storage, &secret, identity, cache).unwrap()
+}
+
+fn measure(
+    repository: &Repository,
+    exporter: &dyn Exporter,
+    importer: impl FnOnce() -> Box<dyn Importer>,
+) -> Costs {
+    let (first, _) = timed(|| take(repository, exporter));
+    let (again, id) = timed(|| take(repository, exporter));
+    let (restore, ()) = timed(|| bring_back(repository, id, importer()));
     Costs { first, again, restore }
 }
 
-fn take(repository: &Repository, source: &Path) -> SnapshotId {
-    let exporter = FolderExporter::new(source, FolderOptions::default()).unwrap();
+fn take(repository: &Repository, exporter: &dyn Exporter) -> SnapshotId {
     let options = BackupOptions { force_read: true, ..BackupOptions::default() };
-    backup(repository, &[&exporter], &options, &Silent, &Cancel::new()).unwrap().id.unwrap()
+    backup(repository, &[exporter], &options, &Silent, &Cancel::new()).unwrap().id.unwrap()
 }
 
-fn bring_back(repository: &Repository, id: SnapshotId, target: &Path) {
+fn bring_back(repository: &Repository, id: SnapshotId, importer: Box<dyn Importer>) {
     let index = repository.load_index().unwrap();
     let manifest = repository.manifest(&id).unwrap();
     let view = SnapshotView::new(id, manifest, repository.reader(&index));
-    let importer = FolderImporter::new(target, files::RestoreOptions::default()).unwrap();
-    let all = RestoreOptions::default();
-    restore(&view, Box::new(importer), &all, &Silent, &Cancel::new()).unwrap();
+    restore(&view, importer, &RestoreOptions::default(), &Silent, &Cancel::new()).unwrap();
 }

@@ -27,22 +27,18 @@ pub struct Kernels {
     pub share: f64,
 }
 
-/// GB/s of one core while all are at it, each on its part of the data; the best of three times: what others do
-/// on the machine only ever slows it down.
+/// GB/s of one core while all are at it, each on its part of the data.
 fn rate(data: &[u8], pass: impl Fn(usize, &[u8]) + Sync) -> f64 {
     let cores = std::thread::available_parallelism().unwrap().get();
     let part = data.len() / cores / BLOCK * BLOCK;
-    let once = || {
-        let started = Instant::now();
-        std::thread::scope(|scope| {
-            for (core, part) in data.chunks_exact(part).take(cores).enumerate() {
-                let pass = &pass;
-                scope.spawn(move || pass(core, part));
-            }
-        });
-        part as f64 / 1e9 / started.elapsed().as_secs_f64()
-    };
-    (0..3).map(|_| once()).fold(0.0, f64::max)
+    let started = Instant::now();
+    std::thread::scope(|scope| {
+        for (core, part) in data.chunks_exact(part).take(cores).enumerate() {
+            let pass = &pass;
+            scope.spawn(move || pass(core, part));
+        }
+    });
+    part as f64 / 1e9 / started.elapsed().as_secs_f64()
 }
 
 impl Kernels {
@@ -106,23 +102,42 @@ impl Kernels {
         Self { cut, hash, compress, seal, decode, read, write, share: share / data.len() as f64 }
     }
 
-    /// Processor seconds per GB of a first backup, of reading known data again, of a restore: every byte is
-    /// cut and hashed, a new one compressed, what is left of it sealed, and all of it backwards. First without,
-    /// then with the reading and writing of files that no backup can do without.
-    pub fn first(&self) -> [f64; 2] {
-        let kernels =
-            1.0 / self.cut + 1.0 / self.hash + 1.0 / self.compress + self.share / self.seal;
-        // And, with the files: the source is read; the pack is named by its hash and written.
-        [kernels, kernels + 1.0 / self.read + self.share * (1.0 / self.hash + 1.0 / self.write)]
+    /// What lies between two measurements.
+    pub fn between(&self, other: &Self) -> Self {
+        let mean = |of: fn(&Self) -> f64| 2.0 / (1.0 / of(self) + 1.0 / of(other));
+        Self {
+            cut: mean(|k| k.cut),
+            hash: mean(|k| k.hash),
+            compress: mean(|k| k.compress),
+            seal: mean(|k| k.seal),
+            decode: mean(|k| k.decode),
+            read: mean(|k| k.read),
+            write: mean(|k| k.write),
+            share: self.share,
+        }
     }
 
-    pub fn again(&self) -> [f64; 2] {
-        let kernels = 1.0 / self.cut + 1.0 / self.hash;
-        [kernels, kernels + 1.0 / self.read]
+    /// Processor seconds per GB of a first backup: every byte is cut and hashed and compressed, what is left of it
+    /// sealed, and hashed once more for the pack's name.
+    pub fn first(&self) -> f64 {
+        let left = self.share * (1.0 / self.seal + 1.0 / self.hash);
+        1.0 / self.cut + 1.0 / self.hash + 1.0 / self.compress + left
     }
 
-    pub fn restore(&self) -> [f64; 2] {
-        let kernels = self.share / self.seal + 1.0 / self.decode + 1.0 / self.hash;
-        [kernels, kernels + self.share / self.read + 1.0 / self.write]
+    /// Of reading known data again.
+    pub fn again(&self) -> f64 {
+        1.0 / self.cut + 1.0 / self.hash
+    }
+
+    /// Of a restore.
+    pub fn restore(&self) -> f64 {
+        self.share / self.seal + 1.0 / self.decode + 1.0 / self.hash
+    }
+
+    /// What files cost besides in each: reading the source, writing packs; reading it; reading packs, writing the
+    /// target.
+    pub fn files(&self) -> [f64; 3] {
+        let (read, write) = (1.0 / self.read, 1.0 / self.write);
+        [read + self.share * write, read, self.share * read + write]
     }
 }

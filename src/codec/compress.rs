@@ -18,7 +18,7 @@ pub fn compress(level: i32, raw: &[u8], out: &mut Vec<u8>) -> Result<bool, Codec
     ENCODER.with_borrow_mut(|encoder| {
         encoder.set_parameter(CParameter::CompressionLevel(level)).map_err(failed)?;
         out.clear();
-        // One byte short of the input: what does not fit does not shrink, and zstd may stop early.
+        // As much as it may take: with less zstd would copy what it makes.
         out.reserve(zstd::zstd_safe::compress_bound(raw.len()));
         let written = encoder.compress2(out, raw).map_err(failed)?;
         Ok(written < raw.len())

@@ -12,7 +12,7 @@ use crate::index::Base;
 use crate::limits::BLOCK_RAW_TARGET;
 
 use super::base::Bases;
-use super::{Aligned, Known, Piece, StoreError, Vault};
+use super::{Aligned, Claim, Known, Piece, StoreError, Vault};
 
 /// Bytes of one or several streams, already cut. Chunks lie one after the other, without gaps.
 #[derive(Default)]
@@ -131,8 +131,11 @@ impl Encoder {
             to.refs.push(reference);
             let aligned = aligned.get(number);
             let is_old = aligned.is_some_and(|aligned| aligned.is_old);
-            let is_new =
-                !(is_old && self.known.still_has_all()) && self.known.claim(&reference.id)?;
+            let claim = match is_old && self.known.still_has_all() {
+                true => Claim::Known,
+                false => self.known.claim(&reference.id)?,
+            };
+            let is_new = claim != Claim::Known;
             // A run is coded as soon as it ends: its bytes are still in the core's cache.
             if let Some(ended) = run.take_if(|run| !(is_new && run.takes(number, chunk))) {
                 self.code_plain(&ended, &mut to)?;
@@ -140,7 +143,8 @@ impl Encoder {
             if !is_new {
                 continue;
             }
-            if let Some(old) = aligned.filter(|aligned| !aligned.base.is_empty()) {
+            let has_base = |aligned: &&Aligned| claim == Claim::New && !aligned.base.is_empty();
+            if let Some(old) = aligned.filter(has_base) {
                 if let Some(ended) = run.take() {
                     self.code_plain(&ended, &mut to)?;
                 }
@@ -224,7 +228,7 @@ impl Encoder {
         let Some(base) = self.bases.gather(old, lineage)? else { return Ok(None) };
         let wrong = |e| StoreError::codec("new block", e);
         codec::compress_against(self.level, &base.bytes, raw, out).map_err(wrong)?;
-        if out.len() >= raw.len() {
+        if out.len() >= raw.len() - raw.len() / NOISE {
             return Ok(None);
         }
         let cost = out.len() + BASE_COST * base.bases.len();
@@ -262,6 +266,8 @@ impl Encoder {
 const BASE_COST: usize = 40;
 /// A delta above this part of the chunk is weighed against coding it by itself: rows shrink to a quarter.
 const DISAPPOINTING: usize = 8;
+/// A delta that saves less than this part of the chunk saves nothing: that is noise written anew.
+const NOISE: usize = 20;
 /// Bytes of each of the three pieces of a sample.
 const SAMPLE: usize = 2048;
 

@@ -1,7 +1,7 @@
 //! Whether a chunk needs storing: known to the index, on its way into a pack, or new.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use crate::id::{BaseId, ChunkId, PackId};
 use crate::index::{ChunkIndex, IndexError, Location};
@@ -21,7 +21,25 @@ pub struct Known {
     /// Knows what the index has but nobody can read.
     reader: Arc<StoreReader>,
     /// Delta blocks that were followed down, and whether they can be decoded from packs that count.
-    followed: Mutex<HashMap<(PackId, u32), bool>>,
+    followed: Mutex<Followed>,
+}
+
+#[derive(Default)]
+struct Followed {
+    verdicts: HashMap<(PackId, u32), bool>,
+    /// How often anything had turned out to be lost by then.
+    losses: u64,
+}
+
+/// What a writer has to do about a chunk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Claim {
+    /// Nothing: it is stored, or somebody is at it.
+    Known,
+    New,
+    /// It was stored but cannot be read. Stored by itself it serves whatever was coded against it, however deep
+    /// that lies.
+    Lost,
 }
 
 /// Verdicts kept: some 6 MiB.
@@ -40,32 +58,37 @@ impl Known {
         Self { index, usable, all_usable, claims, reader, followed }
     }
 
-    /// Whether the caller must store this chunk. Of several callers at once exactly one hears `true`.
-    pub fn claim(&self, id: &ChunkId) -> Result<bool, StoreError> {
+    /// Whether the caller must store this chunk. Of several callers at once exactly one is told so.
+    pub fn claim(&self, id: &ChunkId) -> Result<Claim, StoreError> {
         let [first, ..] = id.as_bytes();
         let Some(shard) = self.claims.get(usize::from(*first) % SHARDS) else {
-            return Ok(true);
+            return Ok(Claim::New);
         };
         let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
         // Claims first, index second, under one lock: a chunk moves from the one to the other in that
         // order, so it cannot be missed in both.
-        if shard.contains(id) || (!self.reader.lost().take(id) && self.is_stored(id)?) {
-            return Ok(false);
+        if shard.contains(id) {
+            return Ok(Claim::Known);
+        }
+        let is_lost = self.reader.lost().take(id);
+        if !is_lost && self.is_stored(id)? {
+            return Ok(Claim::Known);
         }
         shard.insert(*id);
-        Ok(true)
+        Ok(if is_lost { Claim::Lost } else { Claim::New })
     }
 
     /// Likewise, for a node. Once anything turned out to be unreadable, one that is known is read before it is
     /// relied on: what was damaged beside it is stored again, too.
-    pub fn claim_node(&self, id: &ChunkId) -> Result<bool, StoreError> {
-        if self.claim(id)? {
-            return Ok(true);
+    pub fn claim_node(&self, id: &ChunkId) -> Result<Claim, StoreError> {
+        let claim = self.claim(id)?;
+        if claim != Claim::Known {
+            return Ok(claim);
         }
         let lost = self.reader.lost();
         // One that is on its way into a pack cannot be read yet, and need not.
         if lost.is_empty() || self.reader.locate(id).is_err() || self.reader.chunk(id).is_ok() {
-            return Ok(false);
+            return Ok(Claim::Known);
         }
         self.claim(id)
     }
@@ -99,12 +122,10 @@ impl Known {
             return Ok(true);
         }
         let place = (copy.pack, copy.ordinal);
-        // Once anything turned out to be unreadable, what was said before may no longer be so.
         let lost = self.reader.lost();
-        if lost.is_empty()
-            && let Some(counts) = self.followed().get(&place)
-        {
-            return Ok(*counts);
+        let losses = lost.times();
+        if let Some(counts) = self.verdicts(losses, |known| known.get(&place).copied()) {
+            return Ok(counts);
         }
         let mut counts = true;
         for base in self.index.bases(copy)? {
@@ -121,16 +142,26 @@ impl Known {
                 break;
             }
         }
-        let mut followed = self.followed();
-        if followed.len() >= FOLLOWED_MAX {
-            followed.clear();
-        }
-        followed.insert(place, counts);
+        self.verdicts(losses, |known| {
+            if known.len() >= FOLLOWED_MAX {
+                known.clear();
+            }
+            known.insert(place, counts);
+        });
         Ok(counts)
     }
 
-    fn followed(&self) -> MutexGuard<'_, HashMap<(PackId, u32), bool>> {
-        self.followed.lock().unwrap_or_else(PoisonError::into_inner)
+    /// When something more turned out to be lost, what was said before may no longer be so.
+    fn verdicts<T>(
+        &self,
+        losses: u64,
+        of: impl FnOnce(&mut HashMap<(PackId, u32), bool>) -> T,
+    ) -> T {
+        let mut followed = self.followed.lock().unwrap_or_else(PoisonError::into_inner);
+        if followed.losses != losses {
+            *followed = Followed { losses, ..Followed::default() };
+        }
+        of(&mut followed.verdicts)
     }
 
     fn is_usable(&self, pack: &PackId) -> bool {

@@ -1,7 +1,7 @@
 //! Chunks that turned out to be unreadable while something else was done.
 
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use crate::id::ChunkId;
@@ -11,33 +11,35 @@ use crate::limits::LOST_MAX;
 /// every snapshot that refers to them.
 #[derive(Debug, Default)]
 pub(super) struct Lost {
-    /// Looked at first: hardly ever is anything lost.
-    any: AtomicBool,
+    /// How often something was. Looked at first: hardly ever is anything lost.
+    times: AtomicU64,
     ids: Mutex<HashSet<ChunkId>>,
 }
 
 impl Lost {
     pub fn note(&self, id: &ChunkId) {
         let mut ids = self.ids.lock().unwrap_or_else(PoisonError::into_inner);
-        if ids.len() < LOST_MAX {
-            ids.insert(*id);
-            self.any.store(true, Ordering::Release);
+        if ids.len() < LOST_MAX && ids.insert(*id) {
+            self.times.fetch_add(1, Ordering::Release);
         }
     }
 
     /// Whether the chunk is lost. It is not asked for twice: who hears of it stores it.
     pub fn take(&self, id: &ChunkId) -> bool {
-        self.any.load(Ordering::Acquire)
-            && self.ids.lock().unwrap_or_else(PoisonError::into_inner).remove(id)
+        !self.is_empty() && self.ids.lock().unwrap_or_else(PoisonError::into_inner).remove(id)
     }
 
     /// Whether nothing was ever lost.
     pub fn is_empty(&self) -> bool {
-        !self.any.load(Ordering::Acquire)
+        self.times() == 0
+    }
+
+    /// How often something turned out to be lost.
+    pub fn times(&self) -> u64 {
+        self.times.load(Ordering::Acquire)
     }
 
     pub fn contains(&self, id: &ChunkId) -> bool {
-        self.any.load(Ordering::Acquire)
-            && self.ids.lock().unwrap_or_else(PoisonError::into_inner).contains(id)
+        !self.is_empty() && self.ids.lock().unwrap_or_else(PoisonError::into_inner).contains(id)
     }
 }

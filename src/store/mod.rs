@@ -33,7 +33,7 @@ pub use catalog::{CatalogBuilder, CatalogCursor, CatalogItem, Lost, check_child}
 pub use encode::{CodedSegment, Encoder, NamedSegment, Segment, SegmentChunk};
 pub use error::StoreError;
 pub use fetch::{Deliver, Want};
-pub use known::Known;
+pub use known::{Claim, Known};
 pub use old_stream::{OldRefs, OldStream, Piece};
 pub use pack::{PackView, verify_name};
 pub use reader::{ChunkBytes, StoreReader};

@@ -9,7 +9,7 @@ use crate::format::{
 };
 use crate::id::{BaseId, PackId};
 use crate::index::Base;
-use crate::limits::{PACK_CHUNKS_MAX, PACK_LEN_MAX};
+use crate::limits::{PACK_CHUNKS_TARGET, PACK_LEN_MAX};
 
 use super::vault::decode_plain;
 use super::{StoreError, Vault};
@@ -58,9 +58,9 @@ impl PackBuilder {
         Ok(Self { kind, key, bytes: room, contents, bases: HashMap::new(), chunks: 0 })
     }
 
-    /// Whether it holds `target` bytes or as many chunks as a trailer may list.
+    /// Whether it holds `target` bytes, or as many chunks as a pack is to have.
     pub fn is_full(&self, target: usize) -> bool {
-        self.bytes.len() >= target || self.chunks >= PACK_CHUNKS_MAX / 2
+        self.bytes.len() >= target || self.chunks >= PACK_CHUNKS_TARGET
     }
 
     /// Seals a block; returns its stored length.

@@ -12,7 +12,7 @@ use crate::limits::PACK_TARGET_MIN;
 use super::encode::{Against, CodedBlock};
 use super::pack::{NewBlock, PackBuilder};
 use super::upload::{Uploaded, Uploader};
-use super::{CodedSegment, Encoder, Piece, StoreError, Uploads};
+use super::{Claim, CodedSegment, Encoder, Piece, StoreError, Uploads};
 
 /// What a writer stored.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -151,12 +151,16 @@ impl StoreWriter {
     ) -> Result<NodeRef, StoreError> {
         let reference = self.encoder.reference(node, CutKind::End);
         let stored_as = NodeRef { id: reference.id, len: reference.len };
-        if !self.encoder.known.claim_node(&reference.id)? {
+        let claim = self.encoder.known.claim_node(&reference.id)?;
+        if claim == Claim::Known {
             return Ok(stored_as);
         }
         let mut coded = Vec::new();
         let whole = |old: &NodeRef| Piece { id: old.id, skip: 0, len: old.len };
-        let old: Vec<Piece> = old.iter().map(whole).collect();
+        let mut old: Vec<Piece> = old.iter().map(whole).collect();
+        if claim == Claim::Lost {
+            old.clear();
+        }
         let against = self.encoder.against(node, &old, lineage, &mut coded)?;
         let block = match &against {
             Some(Against { depth, bases }) => {
