@@ -1,7 +1,6 @@
 //! Chunks coded against others, read back: chains of any shape, lies about them, damage in them. The packs are
 //! made by hand, block by block.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use proptest::prelude::*;
@@ -12,7 +11,7 @@ use restow::ops::{CheckOptions, CheckReport, RestoreOptions, RestoreReport, chec
 use restow::progress::{Cancel, Silent};
 use restow::repo::Repository;
 use restow::storage::Memory;
-use restow::store::{StoreError, StoreReader, Want};
+use restow::store::{StoreError, StoreReader};
 
 use crate::support::faulty::Call;
 use crate::support::hand_packs::{HandPack, Part, commit, id_of, pack_key, whole};
@@ -36,7 +35,7 @@ fn checked(repository: &Repository, read_data: bool) -> CheckReport {
 }
 
 /// The same bytes with some changed: a different place for every number.
-fn edited(bytes: &[u8], number: usize) -> Vec<u8> {
+pub fn edited(bytes: &[u8], number: usize) -> Vec<u8> {
     let mut bytes = bytes.to_vec();
     let at = number * 97 % (bytes.len() - 8);
     bytes[at..at + 8].copy_from_slice(&(number as u64 ^ 0x5555).to_be_bytes());
@@ -44,7 +43,7 @@ fn edited(bytes: &[u8], number: usize) -> Vec<u8> {
 }
 
 /// A chunk and what becomes of it in so many nights.
-fn nights(first: Vec<u8>, count: usize) -> Vec<Vec<u8>> {
+pub fn nights(first: Vec<u8>, count: usize) -> Vec<Vec<u8>> {
     let mut all = vec![first];
     for night in 1..=count {
         all.push(edited(&all[night - 1], night));
@@ -53,7 +52,7 @@ fn nights(first: Vec<u8>, count: usize) -> Vec<Vec<u8>> {
 }
 
 /// Each night's chunk against the one of the night before, each in a pack of its own.
-fn put_chain(repository: &Repository, nights: &[Vec<u8>]) {
+pub fn put_chain(repository: &Repository, nights: &[Vec<u8>]) {
     for (depth, bytes) in nights.iter().enumerate() {
         let mut pack = HandPack::new(repository);
         match depth.checked_sub(1) {
@@ -396,74 +395,6 @@ fn a_damaged_base_hurts_every_snapshot_above_it_and_nothing_else() {
     }
     let report = checked(&repository, false);
     assert_eq!(report.snapshots_damaged.len(), 6, "and now b is lost, too");
-}
-
-/// A night's chunks against the night before's, which are neighbours there, too: each block is read once, and
-/// with its neighbours.
-#[test]
-fn a_stream_of_deltas_is_read_in_few_reads() {
-    const CHUNKS: usize = 300;
-    let storage = memory_repository(&small_chunks());
-    let reads = Arc::new(AtomicUsize::new(0));
-    let counted = Arc::clone(&reads);
-    let repository = open(Hooked::before(storage, move |call, _| {
-        counted.fetch_add(usize::from(call == Call::GetRange), Ordering::Relaxed);
-        Ok(())
-    }));
-    let streams: Vec<_> = (0..CHUNKS).map(|n| nights(noise(3000, n as u64), 8)).collect();
-    for night in 0..=8 {
-        let mut pack = HandPack::new(&repository);
-        for (number, chunk) in streams.iter().enumerate() {
-            match night {
-                0 => pack.plain(&[&chunk[0]]),
-                _ => {
-                    // A little of the neighbour besides.
-                    let next = &streams[(number + 1) % CHUNKS][night - 1];
-                    let beside = Part { chunk: next, skip: 0, len: 100 };
-                    pack.delta(&chunk[night], night as u8, &[whole(&chunk[night - 1]), beside]);
-                }
-            }
-        }
-        pack.put();
-    }
-    let wants: Vec<Want<usize>> = (0..CHUNKS)
-        .map(|tag| {
-            let chunk = &streams[tag][8];
-            Want { id: id_of(&repository, chunk), len: chunk.len() as u32, tag }
-        })
-        .collect();
-    let (reader, delivered) = (reader(&repository), AtomicUsize::new(0));
-    reads.store(0, Ordering::Relaxed);
-    reader.fetch(&wants, &|tag, result| {
-        assert!(result.unwrap() == streams[tag][8]);
-        delivered.fetch_add(1, Ordering::Relaxed);
-    });
-    assert_eq!(delivered.into_inner(), CHUNKS);
-    // 900 kB in one run: a read a night, two for the plain one, one for each pack's key and two for its trailer.
-    let reads = reads.load(Ordering::Relaxed);
-    assert!(reads <= 9 + 1 + 9 + 2 * 9, "{reads} reads");
-}
-
-/// Neighbours ask for the same base one after the other: it is read, decoded and hashed once.
-#[test]
-fn a_base_asked_for_again_is_at_hand() {
-    let storage = memory_repository(&small_chunks());
-    let reads = Arc::new(AtomicUsize::new(0));
-    let counted = Arc::clone(&reads);
-    let repository = open(Hooked::before(storage, move |call, _| {
-        counted.fetch_add(usize::from(call == Call::GetRange), Ordering::Relaxed);
-        Ok(())
-    }));
-    let nights = nights(noise(5000, 1), 9);
-    put_chain(&repository, &nights);
-    let reader = reader(&repository);
-    let (bytes, depth) = reader.chunk_with_depth(&id_of(&repository, &nights[9])).unwrap();
-    assert!(*bytes == *nights[9] && depth == 9);
-    let before = reads.load(Ordering::Relaxed);
-    let (bytes, depth) = reader.chunk_with_depth(&id_of(&repository, &nights[9])).unwrap();
-    assert!(*bytes == *nights[9] && depth == 9);
-    assert_eq!(reads.load(Ordering::Relaxed), before);
-    assert!(reader.chunk_with_depth(&id_of(&repository, b"nowhere")).is_err());
 }
 
 proptest! {

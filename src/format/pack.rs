@@ -256,6 +256,11 @@ impl Footer {
             let expected = format!("a trailer of 16 to {room} bytes");
             return Err(FormatError::damaged(WHAT, 5, expected, footer.sealed_len));
         }
+        // Compressed only where that makes it shorter.
+        if footer.sealed_len as usize - TAG_LEN > footer.raw_len as usize {
+            let expected = format!("a trailer of at most {} bytes, sealed", footer.raw_len);
+            return Err(FormatError::damaged(WHAT, 5, expected, footer.sealed_len));
+        }
         if footer.raw_len as usize > TRAILER_MAX {
             let expected = format!("a trailer of at most {TRAILER_MAX} bytes");
             return Err(FormatError::damaged(WHAT, 1, expected, footer.raw_len));

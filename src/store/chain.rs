@@ -111,15 +111,7 @@ struct Frame {
     base: Base,
     chunk: ChunkId,
     copies: std::vec::IntoIter<Location>,
-    /// Where these are not all copies: the depth that others have to be below.
-    others: Option<u8>,
     open: Option<Open>,
-}
-
-impl Frame {
-    fn may_go_on(&self) -> bool {
-        self.copies.len() > 0 || self.others.is_some()
-    }
 }
 
 /// What comes of the frame on top.
@@ -143,13 +135,20 @@ pub(super) struct Chain<'r> {
     /// For errors.
     chunk: ChunkId,
     spent: u64,
+    /// Whether bases are taken from where they are likely to be, without asking the index.
+    guesses: bool,
+    /// Whether one was.
+    guessed: bool,
+    /// Some copy could not be decoded. What others that were tried instead have in common is then kept.
+    troubled: bool,
     /// Trusts no cache, and holds every base against its id.
     pub strict: bool,
 }
 
 impl<'r> Chain<'r> {
     pub fn new(reader: &'r StoreReader, ahead: Option<&'r Ahead>, chunk: ChunkId) -> Self {
-        Self { reader, ahead, chunk, spent: 0, strict: false }
+        let (guessed, troubled) = (false, false);
+        Self { reader, ahead, chunk, spent: 0, guesses: true, guessed, troubled, strict: false }
     }
 
     /// Whether no other copy need be tried after this error.
@@ -170,6 +169,17 @@ impl<'r> Chain<'r> {
 
     /// What the block is coded against: nothing for a plain one.
     pub fn prefix(&mut self, at: &Location) -> Result<(Prefix, Effort), StoreError> {
+        let spent = self.spent;
+        let first = self.gather(at);
+        if first.is_ok() || !std::mem::take(&mut self.guessed) {
+            return first;
+        }
+        // Guesses save time, nothing else: whatever went wrong, the index may know better.
+        (self.guesses, self.spent) = (false, spent);
+        self.gather(at)
+    }
+
+    fn gather(&mut self, at: &Location) -> Result<(Prefix, Effort), StoreError> {
         if at.codec != Codec::ZstdDelta {
             return Ok(Default::default());
         }
@@ -203,16 +213,6 @@ impl<'r> Chain<'r> {
                 }
             };
         }
-        if frame.copies.len() == 0
-            && let Some(depth) = frame.others.take()
-        {
-            let (_, mut copies) = self.reader.locate_base(&frame.base.name)?;
-            copies.retain(|copy| copy.depth < depth);
-            if copies.is_empty() {
-                return Err(StoreError::NoShallowerCopy { chunk: frame.chunk, depth });
-            }
-            frame.copies = copies.into_iter();
-        }
         let missing = StoreError::MissingChunk { chunk: frame.chunk };
         let at = frame.copies.next().ok_or(missing)?;
         self.spend(CHAIN_STEP_WORK)?;
@@ -228,7 +228,7 @@ impl<'r> Chain<'r> {
 
     /// An error means that the copy open on top of the stack, or the bottom, cannot be decoded.
     fn take(
-        &self,
+        &mut self,
         step: Step,
         stack: &mut Vec<Frame>,
         bottom: &mut Open,
@@ -240,15 +240,14 @@ impl<'r> Chain<'r> {
                 }
             }
             Step::Want(base, from, depth) => {
-                let Copies { chunk, copies, all } = self.shallower(&base.name, &from, depth)?;
-                let (copies, others) = (copies.into_iter(), (!all).then_some(depth));
-                stack.push(Frame { base, chunk, copies, others, open: None });
+                let (chunk, copies) = self.shallower(&base.name, &from, depth)?;
+                stack.push(Frame { base, chunk, copies: copies.into_iter(), open: None });
             }
             Step::Whole(at, block) => {
                 let Some(frame) = stack.last() else { return Ok(()) };
                 let range = self.part(frame, &at, &block)?;
                 // The neighbours of what is coded are likely to need the rest of it.
-                if range.len() < block.bytes.len() {
+                if range.len() < block.bytes.len() || self.troubled {
                     self.keep(&at, &block);
                 }
                 stack.pop();
@@ -261,13 +260,14 @@ impl<'r> Chain<'r> {
     }
 
     /// Gives up the copy that is being decoded, and those above it that have no other to try.
-    fn fail(&self, stack: &mut Vec<Frame>, error: StoreError) -> Result<(), StoreError> {
-        if self.ends_with(&error) {
+    fn fail(&mut self, stack: &mut Vec<Frame>, error: StoreError) -> Result<(), StoreError> {
+        if self.guessed || self.ends_with(&error) {
             return Err(error);
         }
+        self.troubled = true;
         while let Some(frame) = stack.last_mut() {
             frame.open = None;
-            if frame.may_go_on() {
+            if frame.copies.len() > 0 {
                 return Ok(());
             }
             self.reader.lost().note(&frame.chunk);
@@ -326,17 +326,32 @@ impl<'r> Chain<'r> {
     }
 
     /// The copies that a block of this depth in that pack may be coded against. Never empty.
-    fn shallower(&self, base: &BaseId, from: &PackId, depth: u8) -> Result<Copies, StoreError> {
-        let mut found = match self.ahead.and_then(|ahead| ahead.copies(base)) {
+    fn shallower(
+        &mut self,
+        base: &BaseId,
+        from: &PackId,
+        depth: u8,
+    ) -> Result<(ChunkId, Vec<Location>), StoreError> {
+        let guesses = self.guesses && !self.strict;
+        let known = self.ahead.and_then(|ahead| ahead.copies(base));
+        let found = match known.filter(|known| known.all || guesses) {
             Some(known) => known.clone(),
-            None => self.reader.copies_near(base, depth, from)?,
+            None if guesses => self.reader.copies_near(base, depth, from)?,
+            None => {
+                let (chunk, copies) = self.reader.locate_base(base)?;
+                Copies { chunk, copies, all: true }
+            }
         };
-        found.copies.retain(|copy| copy.depth < depth);
-        if found.copies.is_empty() && found.all {
-            self.reader.lost().note(&found.chunk);
-            return Err(StoreError::NoShallowerCopy { chunk: found.chunk, depth });
+        let Copies { chunk, mut copies, all } = found;
+        self.guessed |= !all;
+        copies.retain(|copy| copy.depth < depth);
+        if copies.is_empty() {
+            if all {
+                self.reader.lost().note(&chunk);
+            }
+            return Err(StoreError::NoShallowerCopy { chunk, depth });
         }
-        Ok(found)
+        Ok((chunk, copies))
     }
 
     fn decode(
@@ -367,13 +382,29 @@ impl<'r> Chain<'r> {
         prefix: &Prefix,
         sealed: &mut Vec<u8>,
     ) -> Result<Buffer, StoreError> {
-        match self.ahead.and_then(|ahead| ahead.sealed(at)) {
-            Some(read) => {
-                sealed.clear();
-                sealed.extend_from_slice(read);
-            }
-            None => self.reader.read_sealed(at, sealed)?,
+        if let Some(read) = self.ahead.and_then(|ahead| ahead.sealed(at)) {
+            sealed.clear();
+            sealed.extend_from_slice(read);
+            return self.opened(at, prefix, sealed);
         }
+        if self.reader.read_near(at, sealed) {
+            let opened = self.opened(at, prefix, sealed);
+            if opened.is_ok() {
+                return opened;
+            }
+            // It may have been read badly, or have been mended since.
+            self.reader.forget_near(at);
+        }
+        self.reader.read_run(at, u64::from(at.sealed_len), sealed)?;
+        self.opened(at, prefix, sealed)
+    }
+
+    fn opened(
+        &self,
+        at: &Location,
+        prefix: &Prefix,
+        sealed: &mut [u8],
+    ) -> Result<Buffer, StoreError> {
         let key = self.reader.pack_key(at)?;
         let mut decoded = Buffer::with_room(at.raw_len as usize);
         let to = decoded.as_mut();

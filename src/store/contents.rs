@@ -9,6 +9,7 @@ use lru::LruCache;
 use crate::format::{Codec, FOOTER_LEN, Footer, HEADER_LEN, PackContents, PackKind, name};
 use crate::id::{BaseId, ChunkId, PackId};
 use crate::index::{Base, Location};
+use crate::limits::PACK_LEN_MAX;
 use crate::storage::Key;
 
 use super::pack::open_trailer;
@@ -28,12 +29,16 @@ const PACKS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(1023);
 pub(super) struct Copies {
     pub chunk: ChunkId,
     pub copies: Vec<Location>,
-    /// Whether the index was asked: there are no others.
+    /// Whether the index was asked: there are no others. If not, it is a guess.
     pub all: bool,
 }
 
 /// Shared by all threads.
-pub(super) struct Contents(Mutex<State>);
+pub(super) struct Contents {
+    state: Mutex<State>,
+    /// Held by the one who reads a trailer: what that takes is not wanted more than once at a time.
+    reading: Mutex<()>,
+}
 
 struct State {
     packs: LruCache<PackId, Arc<Listing>>,
@@ -78,14 +83,22 @@ struct Block {
     bases_end: u32,
 }
 
+impl Block {
+    fn is_at(&self, at: &Location) -> bool {
+        (self.offset, self.sealed_len, self.raw_len, self.codec, self.depth)
+            == (at.offset, at.sealed_len, at.raw_len, at.codec, at.depth)
+    }
+}
+
 impl Contents {
     pub fn new() -> Self {
         let (packs, asked) = (LruCache::unbounded(), LruCache::new(PACKS));
-        Self(Mutex::new(State { packs, bytes: 0, asked, followed: LruCache::new(PACKS) }))
+        let state = State { packs, bytes: 0, asked, followed: LruCache::new(PACKS) };
+        Self { state: Mutex::new(state), reading: Mutex::default() }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn listing(&self, pack: &PackId) -> Option<Arc<Listing>> {
@@ -103,11 +116,18 @@ impl Contents {
     /// Notes that the index was asked for what lies in a pack. `true`: its trailer is worth reading.
     fn ask(&self, pack: &PackId) -> bool {
         let mut state = self.lock();
-        let asked =
-            state.asked.get_or_insert_mut(*pack, || Asked { times: 0, enough: ASKED_FIRST });
-        asked.times += 1;
-        let is_enough = asked.times == asked.enough;
-        is_enough && !state.packs.contains(pack)
+        if state.packs.contains(pack) {
+            return false;
+        }
+        let never = || Asked { times: 0, enough: ASKED_FIRST };
+        let asked = state.asked.get_or_insert_mut(*pack, never);
+        asked.times = asked.times.saturating_add(1);
+        asked.times >= asked.enough
+    }
+
+    /// A trailer that cannot be read, or is too long, is not asked for again.
+    fn give_up(&self, pack: &PackId) {
+        self.lock().asked.put(*pack, Asked { times: 0, enough: u32::MAX });
     }
 
     /// Notes that a base of a block of the one pack was found in the other.
@@ -125,7 +145,7 @@ impl Contents {
     fn keep(&self, listing: Listing) {
         let (pack, bytes) = (listing.pack, listing.bytes());
         if bytes > BYTES_MAX {
-            return;
+            return self.give_up(&pack);
         }
         let again = u32::try_from(listing.chunks.len()).unwrap_or(u32::MAX) / ASKED_AGAIN;
         let mut state = self.lock();
@@ -174,6 +194,8 @@ impl Listing {
         }
         chunks.sort_unstable_by_key(|chunk| chunk.id);
         chunks.shrink_to_fit();
+        blocks.shrink_to_fit();
+        bases.shrink_to_fit();
         Self { pack, kind, chunks, blocks, bases, blocks_end: offset }
     }
 
@@ -210,7 +232,7 @@ impl Listing {
 
     fn bases(&self, at: &Location) -> Option<&[Base]> {
         let number = at.ordinal as usize;
-        let block = self.blocks.get(number).filter(|block| block.offset == at.offset)?;
+        let block = self.blocks.get(number).filter(|block| block.is_at(at))?;
         let before = number.checked_sub(1).and_then(|before| self.blocks.get(before));
         let start = before.map_or(0, |before| before.bases_end);
         self.bases.get(start as usize..block.bases_end as usize)
@@ -251,10 +273,14 @@ impl StoreReader {
         if !self.contents().ask(&at.pack) {
             return;
         }
-        // What the index says serves as well.
+        let Ok(_alone) = self.contents().reading.try_lock() else { return };
         match self.listing(at) {
             Ok(listing) => self.contents().keep(listing),
-            Err(error) => tracing::debug!("trailer of {}: {error}", at.pack),
+            // What the index says serves as well.
+            Err(error) => {
+                tracing::debug!("trailer of {}: {error}", at.pack);
+                self.contents().give_up(&at.pack);
+            }
         }
     }
 
@@ -268,6 +294,10 @@ impl StoreReader {
         })?;
         let missing = || StoreError::damaged(at.pack, "pack", "a pack", "none");
         let len = len.ok_or_else(missing)?;
+        if len > PACK_LEN_MAX {
+            let expected = format!("at most {PACK_LEN_MAX} bytes");
+            return Err(StoreError::damaged(at.pack, "pack", expected, len));
+        }
         let mut bytes = Vec::new();
         let footer_at = len.saturating_sub(FOOTER_LEN as u64);
         self.storage().get_range(&key, footer_at, FOOTER_LEN, &mut bytes)?;
@@ -278,6 +308,11 @@ impl StoreReader {
         self.storage().get_range(&key, trailer_at, sealed_len, &mut bytes)?;
         let seal = self.pack_key(at)?;
         let trailer = open_trailer(&seal, at.pack_kind, &footer, bytes, object)?;
+        if trailer.contents.blocks_end() > trailer_at {
+            let expected = format!("blocks that end before byte {trailer_at}");
+            let found = trailer.contents.blocks_end();
+            return Err(StoreError::damaged(at.pack, "pack", expected, found));
+        }
         Ok(Listing::new(at.pack, at.pack_kind, &trailer.contents))
     }
 }
@@ -339,7 +374,9 @@ mod tests {
         let named = listing.bases(&delta).unwrap();
         let part = |base, skip, len| Base { name: BaseId::of(&base), skip, len };
         assert_eq!(named, [part(id(8, 0), 5, 0), part(id(9, 0), 0, 6)]);
-        assert!(listing.bases(&Location { offset: 1, ..delta }).is_none(), "of another pack");
+        for other in [Location { offset: 1, ..delta }, Location { sealed_len: 99, ..delta }] {
+            assert!(listing.bases(&other).is_none(), "of another pack");
+        }
         assert!(listing.find(&BaseId::of(&id(1, 1)), 9).is_none(), "it means two chunks");
         assert!(listing.find(&BaseId::of(&id(2, 0)), 9).is_none());
         assert_eq!(listing.blocks_end, HEADER_LEN as u32 + 300);
@@ -348,8 +385,10 @@ mod tests {
     #[test]
     fn packs_are_followed_and_read_when_that_pays() {
         let contents = Contents::new();
-        let asked = (1..=3 * ASKED_FIRST).filter(|_| contents.ask(&pack(1))).count();
-        assert_eq!(asked, 1, "read once, also if that failed");
+        assert!((1..ASKED_FIRST).all(|_| !contents.ask(&pack(1))));
+        assert!(contents.ask(&pack(1)) && contents.ask(&pack(1)), "until somebody has read it");
+        contents.give_up(&pack(1));
+        assert!((1..3 * ASKED_FIRST).all(|_| !contents.ask(&pack(1))), "it could not be read");
         contents.keep(listing(1));
         assert!((1..=3 * ASKED_FIRST).all(|_| !contents.ask(&pack(1))), "it is there");
 

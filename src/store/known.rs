@@ -70,10 +70,12 @@ impl Known {
         if shard.contains(id) {
             return Ok(Claim::Known);
         }
-        let is_lost = self.reader.lost().take(id);
-        if !is_lost && self.is_stored(id)? {
+        let lost = self.reader.lost();
+        if !lost.contains(id) && self.is_stored(id)? {
             return Ok(Claim::Known);
         }
+        // Here, not before: it may have been noted while the index was asked.
+        let is_lost = lost.take(id);
         shard.insert(*id);
         Ok(if is_lost { Claim::Lost } else { Claim::New })
     }

@@ -11,7 +11,7 @@ use crate::limits::LOST_MAX;
 /// every snapshot that refers to them.
 #[derive(Debug, Default)]
 pub(super) struct Lost {
-    /// How often something was. Looked at first: hardly ever is anything lost.
+    /// How often something was, or was taken. Looked at first: hardly ever is anything lost.
     times: AtomicU64,
     ids: Mutex<HashSet<ChunkId>>,
 }
@@ -26,7 +26,10 @@ impl Lost {
 
     /// Whether the chunk is lost. It is not asked for twice: who hears of it stores it.
     pub fn take(&self, id: &ChunkId) -> bool {
-        !self.is_empty() && self.ids.lock().unwrap_or_else(PoisonError::into_inner).remove(id)
+        let is_lost =
+            !self.is_empty() && self.ids.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
+        self.times.fetch_add(u64::from(is_lost), Ordering::Release);
+        is_lost
     }
 
     /// Whether nothing was ever lost.
@@ -34,7 +37,7 @@ impl Lost {
         self.times() == 0
     }
 
-    /// How often something turned out to be lost.
+    /// Changes whenever what is lost does.
     pub fn times(&self) -> u64 {
         self.times.load(Ordering::Acquire)
     }

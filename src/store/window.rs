@@ -2,14 +2,14 @@
 //! many chains.
 
 use std::num::NonZeroUsize;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use lru::LruCache;
 
 use crate::id::PackId;
 use crate::index::Location;
 
-use super::{StoreError, StoreReader};
+use super::StoreReader;
 
 /// Bytes read at once, where more than this lies ahead.
 const WINDOW: u32 = 32 * 1024;
@@ -37,26 +37,40 @@ impl Windows {
     pub fn new() -> Self {
         Self(Mutex::new(LruCache::new(PACKS)))
     }
+
+    fn lock(&self) -> MutexGuard<'_, LruCache<PackId, Window>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl StoreReader {
-    /// Reads a sealed block, and what follows it where that is likely to be wanted next.
-    pub(super) fn read_sealed(&self, at: &Location, to: &mut Vec<u8>) -> Result<(), StoreError> {
+    /// A sealed block from what was read of its pack, or read with what follows it, if that is likely to be wanted
+    /// next. `false`: it has to be read by itself.
+    pub(super) fn read_near(&self, at: &Location, to: &mut Vec<u8>) -> bool {
         let ahead = self.contents().blocks_end(&at.pack).unwrap_or(0).saturating_sub(at.offset);
         let is_small = at.sealed_len <= ahead && at.sealed_len < WINDOW / SHARE;
-        let Some(near) = self.near().filter(|_| is_small) else {
-            return self.read_run(at, u64::from(at.sealed_len), to);
-        };
-        let mut windows = near.windows.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let window = windows.get_or_insert_mut(at.pack, Window::default);
+        let Some(near) = self.near().filter(|_| is_small) else { return false };
+        // Taken out while it is read: storage may be slow, and others need theirs.
+        let window = near.windows.lock().pop(&at.pack);
+        let mut window = window.unwrap_or_default();
         if window.block(at).is_none() {
-            // Nobody takes what is left of a read that failed.
-            let mut bytes = std::mem::take(&mut window.bytes);
-            self.read_run(at, u64::from(WINDOW.min(ahead)), &mut bytes)?;
-            *window = Window { start: at.offset, bytes };
+            // Anything unreadable ahead is no matter of this block.
+            let read = self.read_run(at, u64::from(WINDOW.min(ahead)), &mut window.bytes);
+            if read.is_err() {
+                return false;
+            }
+            window.start = at.offset;
         }
         to.clear();
         to.extend_from_slice(window.block(at).unwrap_or_default());
-        Ok(())
+        near.windows.lock().put(at.pack, window);
+        true
+    }
+
+    /// What was read of this block's pack is not to be used again.
+    pub(super) fn forget_near(&self, at: &Location) {
+        if let Some(near) = self.near() {
+            near.windows.lock().pop(&at.pack);
+        }
     }
 }

@@ -8,8 +8,12 @@ use restow::repo::CreateOptions;
 use restow::storage::{Key, Memory, Storage};
 
 use crate::support::faulty::{Call, Failure, Faulty};
-use crate::support::model::Files;
-use crate::support::{back_up, default_chunks, memory_repository, open, try_open};
+use crate::support::hand_packs::{HandPack, commit, id_of, pack_key, whole};
+use crate::support::memory_source::MemorySource;
+use crate::support::model::{Files, noise, path};
+use crate::support::{
+    back_up, default_chunks, memory_repository, open, restore_to_memory, try_open,
+};
 
 use super::edits::{Table, touched};
 use super::writers::at_once;
@@ -213,4 +217,46 @@ fn nothing_that_a_killed_backup_left_makes_a_later_delta_wrong() {
             assert_restores(&repository, &series);
         }
     }
+}
+
+/// Whatever was coded against it, at whatever depth, can be read again then.
+#[test]
+fn a_chunk_that_was_lost_is_stored_by_itself() {
+    let sizes = CreateOptions { chunk_min: 4096, chunk_avg: 16_384, ..default_chunks() };
+    let storage = memory_repository(&sizes);
+    let repository = open(storage.clone());
+    let edited = |bytes: &[u8], at: usize| {
+        let mut bytes = bytes.to_vec();
+        bytes[at] ^= 1;
+        bytes
+    };
+    let first = noise(3000, 1);
+    let second = edited(&first, 1000);
+    let third = edited(&second, 2000);
+    let mut others = vec![edited(&second, 100)];
+    (1..6).for_each(|n| others.push(edited(&others[n - 1], 100 + n)));
+
+    let mut pack = HandPack::new(&repository);
+    pack.plain(&[&first]);
+    pack.delta(&third, 2, &[whole(&second)]);
+    pack.plain(&[&others[0]]);
+    (1..6).for_each(|n| pack.delta(&others[n], n as u8, &[whole(&others[n - 1])]));
+    pack.put();
+    let mut lost = HandPack::new(&repository);
+    lost.delta(&second, 1, &[whole(&first)]);
+    let (at, lost) = (lost.offset(0), pack_key(&lost.put()));
+    let before = commit(&repository, &[("a", &[&third]), ("b", &[&others[5]])]);
+    let mut bytes = storage.get(&lost, 1 << 30).unwrap();
+    bytes[at] ^= 1;
+    storage.put(&lost, &bytes).unwrap();
+
+    // That `second` cannot be read is found out for the sake of a; then b turns out to be just that.
+    let files = [(path("a"), edited(&third, 5)), (path("b"), second.clone())];
+    let report = back_up(&repository, &[&MemorySource::new(files.clone().into())]).unwrap();
+    let restored = restore_to_memory(&repository, report.id.unwrap()).contents();
+    assert!(files.iter().all(|(name, bytes)| restored[name] == *bytes));
+    let reader = repository.reader(&repository.load_index().unwrap());
+    assert_eq!(reader.cheapest(&id_of(&repository, &second)).unwrap().depth, 0);
+    let restored = restore_to_memory(&repository, before).contents();
+    assert!(restored[&path("a")] == third && restored[&path("b")] == others[5]);
 }

@@ -163,6 +163,8 @@ pub fn commit(repository: &Repository, files: &[(&str, &[&[u8]])]) -> SnapshotId
     let some = MemorySource::new([(path("some"), noise(10, 1))].into());
     let honest = back_up(repository, &[&some]).unwrap().id.unwrap();
     let mut manifest = repository.manifest(&honest).unwrap();
+    // After the honest one, whose place it takes.
+    manifest.time.seconds += 1;
     let entries: Vec<Entry> = files.iter().map(|file| entry(repository, file)).collect();
     let session = WriteSession::begin(repository, false).unwrap();
     let mut writer = session.store_writer();
