@@ -161,8 +161,16 @@ impl<'r> Chain<'r> {
         if let Some(known) = self.cached(at) {
             return Ok(known);
         }
+        let spent = self.spent;
         let (prefix, effort) = self.prefix(at)?;
-        let block = self.decode(at, &prefix, effort)?;
+        let mut block = self.decode(at, &prefix, effort);
+        if block.is_err() && std::mem::take(&mut self.guessed) {
+            drop(prefix);
+            (self.guesses, self.spent) = (false, spent);
+            let (prefix, effort) = self.prefix(at)?;
+            block = self.decode(at, &prefix, effort);
+        }
+        let block = block?;
         self.keep(at, &block);
         Ok(block)
     }
@@ -170,6 +178,7 @@ impl<'r> Chain<'r> {
     /// What the block is coded against: nothing for a plain one.
     pub fn prefix(&mut self, at: &Location) -> Result<(Prefix, Effort), StoreError> {
         let spent = self.spent;
+        self.guessed = false;
         let first = self.gather(at);
         if first.is_ok() || !std::mem::take(&mut self.guessed) {
             return first;
@@ -346,7 +355,8 @@ impl<'r> Chain<'r> {
         self.guessed |= !all;
         copies.retain(|copy| copy.depth < depth);
         if copies.is_empty() {
-            if all {
+            // On account of a guess nothing is called lost.
+            if all && !self.guessed {
                 self.reader.lost().note(&chunk);
             }
             return Err(StoreError::NoShallowerCopy { chunk, depth });
@@ -385,9 +395,11 @@ impl<'r> Chain<'r> {
         if let Some(read) = self.ahead.and_then(|ahead| ahead.sealed(at)) {
             sealed.clear();
             sealed.extend_from_slice(read);
-            return self.opened(at, prefix, sealed);
-        }
-        if self.reader.read_near(at, sealed) {
+            let opened = self.opened(at, prefix, sealed);
+            if opened.is_ok() {
+                return opened;
+            }
+        } else if self.reader.read_near(at, sealed) {
             let opened = self.opened(at, prefix, sealed);
             if opened.is_ok() {
                 return opened;

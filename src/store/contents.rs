@@ -279,7 +279,9 @@ impl StoreReader {
             // What the index says serves as well.
             Err(error) => {
                 tracing::debug!("trailer of {}: {error}", at.pack);
-                self.contents().give_up(&at.pack);
+                if !error.is_general() {
+                    self.contents().give_up(&at.pack);
+                }
             }
         }
     }
