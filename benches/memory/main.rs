@@ -112,8 +112,9 @@ fn main() {
         println!("{name}:");
         let quarter = measure(quarter.0, quarter.1);
         let whole = measure(whole.0, whole.1);
-        let grown = quarter.iter().zip(&whole).map(|(a, b)| b.saturating_sub(*a)).max().unwrap();
-        let peak = *whole.iter().max().unwrap();
+        // Peaks over all steps: in which of them a cache fills up first is a matter of chance.
+        let [small, peak] = [&quarter, &whole].map(|peaks| *peaks.iter().max().unwrap());
+        let grown = peak.saturating_sub(small);
         let good = peak <= PEAK_MAX && grown <= GROWTH_MAX;
         let verdict = if good { "as promised" } else { "TOO MUCH" };
         println!("  peak {} MiB, grown by {} MiB: {verdict}", peak >> 20, grown >> 20);
