@@ -161,31 +161,32 @@ impl<'r> Chain<'r> {
         if let Some(known) = self.cached(at) {
             return Ok(known);
         }
-        let spent = self.spent;
-        let (prefix, effort) = self.prefix(at)?;
-        let mut block = self.decode(at, &prefix, effort);
-        if block.is_err() && std::mem::take(&mut self.guessed) {
-            drop(prefix);
-            (self.guesses, self.spent) = (false, spent);
-            let (prefix, effort) = self.prefix(at)?;
-            block = self.decode(at, &prefix, effort);
-        }
-        let block = block?;
+        let block = self.guessing(|chain| {
+            let (prefix, effort) = chain.gather(at)?;
+            chain.decode(at, &prefix, effort)
+        })?;
         self.keep(at, &block);
         Ok(block)
     }
 
     /// What the block is coded against: nothing for a plain one.
     pub fn prefix(&mut self, at: &Location) -> Result<(Prefix, Effort), StoreError> {
+        self.guessing(|chain| chain.gather(at))
+    }
+
+    /// Guesses save time, nothing else: whatever went wrong with one, the index may know better.
+    fn guessing<T>(
+        &mut self,
+        act: impl Fn(&mut Self) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
         let spent = self.spent;
         self.guessed = false;
-        let first = self.gather(at);
+        let first = act(self);
         if first.is_ok() || !std::mem::take(&mut self.guessed) {
             return first;
         }
-        // Guesses save time, nothing else: whatever went wrong, the index may know better.
         (self.guesses, self.spent) = (false, spent);
-        self.gather(at)
+        act(self)
     }
 
     fn gather(&mut self, at: &Location) -> Result<(Prefix, Effort), StoreError> {
