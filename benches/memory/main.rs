@@ -3,6 +3,8 @@
 //! 256 MiB or grows by more than 16 MiB. `make bench` prints it; a factor as argument makes all of it smaller.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
+#[path = "../nowhere.rs"]
+mod nowhere;
 mod source;
 
 use std::path::Path;
@@ -16,7 +18,8 @@ use restow::progress::{Cancel, Silent};
 use restow::repo::{CreateOptions, Identity, OpenOptions, Repository, SnapshotView, create};
 use restow::storage::Local;
 
-use self::source::{Made, Nowhere, restored};
+use self::nowhere::{Nowhere, restored};
+use self::source::Made;
 
 const PEAK_MAX: u64 = 256 << 20;
 const GROWTH_MAX: u64 = 16 << 20;

@@ -13,7 +13,8 @@ use restow::source::files::{self, FolderExporter, FolderImporter, FolderOptions}
 use restow::source::{Exporter, Importer};
 use restow::storage::{Local, Storage};
 
-use super::memory::{Arena, Nowhere, Stream};
+use super::memory::{Arena, Stream};
+use super::nowhere::{Nowhere, restored};
 
 /// What something took.
 #[derive(Clone, Copy)]
@@ -39,7 +40,9 @@ pub struct Costs {
 pub fn in_memory(folder: &Path, bytes: &'static [u8]) -> Costs {
     let storage = Arc::new(Arena::new(bytes.len() + bytes.len() / 8 + (64 << 20)));
     let repository = open(storage, folder);
+    let before = restored();
     let costs = measure(&repository, &Stream(bytes), || Box::new(Nowhere));
+    assert_eq!(restored() - before, bytes.len() as u64);
     std::fs::remove_dir_all(folder.join("cache")).unwrap();
     costs
 }

@@ -7,6 +7,8 @@ mod data;
 mod engine;
 mod kernels;
 mod memory;
+#[path = "../nowhere.rs"]
+mod nowhere;
 mod peers;
 
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! A source, a storage and a target that cost no more than a copy in memory: what is left is the engine.
+//! A source and a storage that cost no more than a copy in memory: what is left is the engine.
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -9,8 +9,8 @@ use std::time::SystemTime;
 use restow::format::{Bytes, Entry, EntryKind, EntryPath};
 use restow::progress::Cancel;
 use restow::source::{
-    Body, BodyStatus, Description, Exporter, Fate, Importer, Item, OpenBody, Outcome, Section,
-    Session, Sink, SourceEntry, SourceError,
+    Body, BodyStatus, Description, Exporter, Item, OpenBody, Outcome, Section, Session,
+    SourceEntry, SourceError,
 };
 use restow::storage::{Key, Listed, Storage, StorageError};
 
@@ -150,45 +150,5 @@ impl Storage for Arena {
 
     fn describe(&self) -> String {
         "memory".into()
-    }
-}
-
-/// Takes everything, keeps nothing: that the bytes are right the reader has verified.
-pub struct Nowhere;
-
-impl Importer for Nowhere {
-    fn inspect(&mut self, _: &Entry) -> Result<Fate, SourceError> {
-        Ok(Fate::New)
-    }
-
-    fn place(&mut self, _: &Entry) -> Result<Option<Box<dyn Sink>>, SourceError> {
-        Ok(Some(Box::new(Self)))
-    }
-
-    fn settle(&mut self, _: &Entry) -> Result<(), SourceError> {
-        Ok(())
-    }
-
-    fn finish(self: Box<Self>) -> Result<(), SourceError> {
-        Ok(())
-    }
-}
-
-impl Sink for Nowhere {
-    fn existing_len(&self) -> u64 {
-        0
-    }
-
-    fn read_at(&self, _: u64, _: &mut [u8]) -> Result<bool, SourceError> {
-        Ok(false)
-    }
-
-    fn write_at(&self, _: u64, bytes: &[u8]) -> Result<(), SourceError> {
-        std::hint::black_box(bytes);
-        Ok(())
-    }
-
-    fn finish(self: Box<Self>) -> Result<(), SourceError> {
-        Ok(())
     }
 }
