@@ -8,12 +8,13 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use restow::id::SnapshotId;
+use restow::repo::CreateOptions;
 use restow::storage::Memory;
 
 use crate::support::faulty::Call;
 use crate::support::hooked::Hooked;
 use crate::support::memory_source::MemorySource;
-use crate::support::{back_up, memory_repository, open};
+use crate::support::{back_up, default_chunks, memory_repository, open};
 
 use super::edits::{Change, Edit, Table, apply, edits};
 use super::property::repositories;
@@ -114,6 +115,28 @@ fn any_schedule_of_writers_leaves_no_cycle_and_nothing_too_deep() {
             Ok(())
         })
         .unwrap();
-    let Chains { deltas, deepest } = all.get();
-    assert!(deltas > 100 && deepest >= 2, "{deltas} deltas, {deepest} deep at most");
+    // How deep chance goes is nothing to rely on: see the schedule below.
+    assert!(all.get().deltas > 0);
+}
+
+#[test]
+fn writers_in_turns_build_on_each_others_deltas_up_to_the_limit() {
+    let options = CreateOptions { delta_depth: 3, ..default_chunks() };
+    let storage = memory_repository(&options);
+    let mut table = Table::new(3000, 7);
+    let mut series = Series::new();
+    for night in 0..6 {
+        let files = stream(table.bytes());
+        // One is through before the other looks for its parent.
+        let sources = vec![source("here", &files), source("there", &files)];
+        let turns = [0, 0, 1, 1, 0, 0, 0, 1].map(|turn| turn + night % 2);
+        let ids = at_once(&storage, sources, &mut turns.into_iter());
+        series.extend([files.clone(), files].into_iter().zip(ids));
+        table.night(40, night as u64);
+    }
+    let repository = open(storage);
+    let Chains { deltas, deepest } = chains(&repository, options.delta_depth);
+    assert_eq!(deepest, options.delta_depth, "of {deltas} deltas");
+    assert_restores(&repository, &series);
+    assert_clean(&repository);
 }
