@@ -267,6 +267,28 @@ fn a_wide_chain_ends_at_the_limit_of_work() {
     assert!(target.contents()[&path("b")] == chunk(1, 0));
 }
 
+/// Nodes of recipes whose cuts shifted night by night: each of two, against both of the night before.
+#[test]
+fn ways_down_that_meet_again_are_gone_once() {
+    let (_, repository) = repository();
+    let (mut left, mut right) = (noise(3000, 1), noise(3000, 2));
+    let mut pack = HandPack::new(&repository);
+    pack.plain(&[&left]);
+    pack.plain(&[&right]);
+    for depth in 1..=40 {
+        let below = (left, right);
+        let parts = [whole(&below.0), whole(&below.1)];
+        (left, right) = (edited(&below.0, depth), edited(&below.1, depth));
+        pack.delta(&left, depth as u8, &parts);
+        pack.delta(&right, depth as u8, &parts);
+    }
+    pack.put();
+    // 2^40 ways: whoever goes them all is stopped at the limit of work.
+    let reader = reader(&repository);
+    assert!(reader.chunk(&id_of(&repository, &left)).unwrap() == left);
+    assert!(reader.chunk(&id_of(&repository, &right)).unwrap() == right);
+}
+
 /// At each level a long base is in hand while the next level is decoded.
 #[test]
 fn a_chain_that_would_fill_the_memory_ends_at_the_limit() {

@@ -139,16 +139,17 @@ pub(super) struct Chain<'r> {
     guesses: bool,
     /// Whether one was.
     guessed: bool,
-    /// Some copy could not be decoded. What others that were tried instead have in common is then kept.
-    troubled: bool,
+    /// Ways down may meet again, at every level: below a block of several bases, or where another copy is tried
+    /// after one that could not be decoded. All that is decoded is then kept.
+    branches: bool,
     /// Trusts no cache, and holds every base against its id.
     pub strict: bool,
 }
 
 impl<'r> Chain<'r> {
     pub fn new(reader: &'r StoreReader, ahead: Option<&'r Ahead>, chunk: ChunkId) -> Self {
-        let (guessed, troubled) = (false, false);
-        Self { reader, ahead, chunk, spent: 0, guesses: true, guessed, troubled, strict: false }
+        let (guessed, branches) = (false, false);
+        Self { reader, ahead, chunk, spent: 0, guesses: true, guessed, branches, strict: false }
     }
 
     /// Whether no other copy need be tried after this error.
@@ -193,7 +194,7 @@ impl<'r> Chain<'r> {
         if at.codec != Codec::ZstdDelta {
             return Ok(Default::default());
         }
-        let mut bottom = Open::new(*at, self.bases(at)?);
+        let mut bottom = self.open(at)?;
         let mut stack: Vec<Frame> = Vec::new();
         loop {
             let step = match stack.last_mut() {
@@ -213,6 +214,12 @@ impl<'r> Chain<'r> {
         }
     }
 
+    fn open(&mut self, at: &Location) -> Result<Open, StoreError> {
+        let bases = self.bases(at)?;
+        self.branches |= bases.len() > 1;
+        Ok(Open::new(*at, bases))
+    }
+
     fn step(&mut self, frame: &mut Frame) -> Result<Step, StoreError> {
         if let Some(open) = &mut frame.open {
             return match open.bases.next() {
@@ -230,7 +237,7 @@ impl<'r> Chain<'r> {
             return Ok(Step::Whole(at, block));
         }
         if at.codec == Codec::ZstdDelta {
-            return Ok(Step::Open(Open::new(at, self.bases(&at)?)));
+            return self.open(&at).map(Step::Open);
         }
         let block = self.decode(&at, &Prefix::None, Effort::default())?;
         Ok(Step::Whole(at, block))
@@ -257,7 +264,7 @@ impl<'r> Chain<'r> {
                 let Some(frame) = stack.last() else { return Ok(()) };
                 let range = self.part(frame, &at, &block)?;
                 // The neighbours of what is coded are likely to need the rest of it.
-                if range.len() < block.bytes.len() || self.troubled {
+                if range.len() < block.bytes.len() || self.branches {
                     self.keep(&at, &block);
                 }
                 stack.pop();
@@ -274,7 +281,7 @@ impl<'r> Chain<'r> {
         if self.guessed || self.ends_with(&error) {
             return Err(error);
         }
-        self.troubled = true;
+        self.branches = true;
         while let Some(frame) = stack.last_mut() {
             frame.open = None;
             if frame.copies.len() > 0 {
