@@ -3,8 +3,10 @@
 mod compress;
 mod error;
 mod keys;
+mod matches;
 mod random;
 mod seal;
+mod sequences;
 mod wrap;
 
 pub use compress::{compress, compress_against, decompress, decompress_against};

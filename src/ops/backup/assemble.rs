@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crossbeam_channel::{Receiver, Sender};
+use crossbeam_channel::{Receiver, Select, Sender, TryRecvError};
 
 use crate::format::{Bytes, ChunkRef, Entry, TreeRoot};
 use crate::repo::WriteSession;
@@ -17,7 +17,7 @@ use super::feed::{OldContent, Step};
 use super::segments::{Batch, Coded, OnItsWay, segments_affordable, spawned};
 
 /// Segments that are aligned and wait to be coded and stored, at most.
-const CODING_MAX: usize = 6;
+const CODING_MAX: usize = 7;
 
 pub(super) struct Assembler {
     writer: StoreWriter,
@@ -31,6 +31,31 @@ pub(super) struct Assembler {
     coding_max: usize,
     begun: Option<(Box<Entry>, RecipeBuilder)>,
     chunks: u64,
+}
+
+/// What the assembler does next.
+enum Next {
+    Batch(Batch),
+    /// The feeder hung up.
+    Ended,
+    /// The segment that was begun first is coded, or soon is.
+    Coded,
+}
+
+/// What waits is aligned first: all cores are to have something to code.
+fn first_of(batches: &Receiver<Batch>, coded: &Coded) -> Next {
+    let mut select = Select::new_biased();
+    let waits = select.recv(batches);
+    select.recv(coded);
+    match select.ready() {
+        index if index == waits => match batches.try_recv() {
+            Ok(batch) => Next::Batch(batch),
+            Err(TryRecvError::Disconnected) => Next::Ended,
+            // Nobody else takes batches: it is the other, after all.
+            Err(TryRecvError::Empty) => Next::Coded,
+        },
+        _ => Next::Coded,
+    }
 }
 
 /// Follows an old stream.
@@ -47,8 +72,9 @@ impl Assembler {
         chunk_max: u32,
         old: Option<TreeRoot>,
     ) -> Self {
-        let coding_max = segments_affordable(chunk_max).min(rayon::current_num_threads());
-        let coding_max = (coding_max / 2).clamp(2, CODING_MAX);
+        // While all cores code there is one more, for the next that is done.
+        let cores = rayon::current_num_threads();
+        let coding_max = (cores / 2 + 2).min(CODING_MAX).min(segments_affordable(chunk_max));
         Self {
             writer: session.store_writer(),
             encoder: Arc::clone(session.encoder()),
@@ -68,19 +94,25 @@ impl Assembler {
         batches: &Receiver<Batch>,
         spent: &Sender<Segment>,
     ) -> Result<(), OpError> {
+        let mut more = true;
         loop {
-            // What waits is aligned first: all cores are to have something to code.
-            let next = match self.coding.len() {
-                0 => batches.recv().ok(),
-                len if len < self.coding_max => batches.try_recv().ok(),
-                _ => None,
+            let front = self.coding.front().map(|(coded, _)| coded.as_ref());
+            let next = match front {
+                None if !more => return Ok(()),
+                None => batches.recv().map_or(Next::Ended, Next::Batch),
+                Some(Some(coded)) if more && self.coding.len() < self.coding_max => {
+                    first_of(batches, coded)
+                }
+                Some(_) => Next::Coded,
             };
-            if let Some(batch) = next {
-                self.begin(batch)?;
-            } else if let Some((coded, steps)) = self.coding.pop_front() {
-                self.assemble(coded, steps, spent)?;
-            } else {
-                return Ok(());
+            match next {
+                Next::Batch(batch) => self.begin(batch)?,
+                Next::Ended => more = false,
+                Next::Coded => {
+                    if let Some((coded, steps)) = self.coding.pop_front() {
+                        self.assemble(coded, steps, spent)?;
+                    }
+                }
             }
         }
     }

@@ -1,0 +1,349 @@
+//! What of some bytes stands in a base that is nearly the same. zstd finds that too, but it enters every third
+//! place of the base into its tables first; here most is found by walking both side by side.
+
+/// Some bytes as they are, then bytes that stand `offset` further back in base and raw bytes, one behind the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Sequence {
+    pub literals: usize,
+    pub length: usize,
+    pub offset: usize,
+}
+
+/// Keeps its memory from one search to the next.
+#[derive(Default)]
+pub(super) struct Finder {
+    /// By hash of six bytes: the last place that was entered, and one.
+    table: Vec<u32>,
+    /// Which pages of the base are entered, byte by byte.
+    pages: Vec<bool>,
+    sequences: Vec<Sequence>,
+}
+
+/// 128 KiB: with a base and what is coded it stays in a core's cache.
+const TABLE_BITS: u32 = 15;
+/// Of the base every eighth place is entered, of a long one fewer: what is longer is found nearly always.
+const STEP: usize = 8;
+/// Where both differ, the base is entered byte by byte from there on: what was inserted or deleted there is short.
+const PAGE: usize = 64;
+const PAGES_AHEAD: usize = 5;
+/// The shortest match at the shift that stands: its offset takes a bit or two.
+const NEAR_MIN: usize = 4;
+/// The shortest match elsewhere: its offset takes some 17 bits, about what five bytes take in rows.
+const FAR_MIN: usize = 8;
+/// A match this long is taken without looking for a better one, and moves the shift.
+const LONG: usize = 16;
+/// Where more than this part of the bytes is nowhere at hand, the base is not nearly the same.
+const STRANGE: usize = 8;
+
+impl Finder {
+    /// `None`: the bytes differ too much, or are too few.
+    pub fn find(&mut self, base: &[u8], raw: &[u8]) -> Option<&[Sequence]> {
+        let all = u32::try_from(base.len() + raw.len()).ok()?;
+        if raw.len() < 2 * PAGE || base.len() < 2 * PAGE || all == u32::MAX {
+            return None;
+        }
+        self.table.clear();
+        self.table.resize(1 << TABLE_BITS, 0);
+        self.pages.clear();
+        self.pages.resize(base.len() / PAGE + 1, false);
+        self.sequences.clear();
+        let mut search = Search { base, raw, at: 0, anchor: 0, shift: 0, strange: 0, finder: self };
+        search.enter_some();
+        let found = search.walk();
+        (found && !self.sequences.is_empty()).then_some(&self.sequences)
+    }
+}
+
+struct Search<'a> {
+    base: &'a [u8],
+    raw: &'a [u8],
+    at: usize,
+    /// The end of the last match.
+    anchor: usize,
+    /// How far back in the base what comes next is expected.
+    shift: usize,
+    /// Places where nothing was found.
+    strange: usize,
+    finder: &'a mut Finder,
+}
+
+/// A match at `at` or before.
+struct Found {
+    length: usize,
+    /// Its place in base and raw bytes, one behind the other.
+    place: usize,
+}
+
+impl Search<'_> {
+    fn walk(&mut self) -> bool {
+        let end = self.raw.len().saturating_sub(8);
+        while self.at < end {
+            if let Some(length) = self.near(self.at) {
+                let place = self.expected(self.at);
+                self.take(&Found { length, place });
+                continue;
+            }
+            self.strange += 1;
+            if self.strange > self.raw.len() / STRANGE {
+                return false;
+            }
+            self.enter_ahead();
+            let place = self.swap(self.at);
+            match place.and_then(|place| self.far(self.at, place)) {
+                Some(found) if found.length >= LONG || !self.is_better_next(&found) => {
+                    self.take(&found);
+                }
+                // Ever larger steps: noise has no matches.
+                _ => self.at += 1 + ((self.at - self.anchor) >> 7),
+            }
+        }
+        true
+    }
+
+    fn expected(&self, at: usize) -> usize {
+        at + self.base.len() - self.shift
+    }
+
+    /// The length of a match where it is expected.
+    fn near(&self, at: usize) -> Option<usize> {
+        let place = self.expected(at);
+        let [new, old] = [self.raw.get(at..)?, self.base.get(place..)?];
+        if new.first_chunk::<NEAR_MIN>()? != old.first_chunk::<NEAR_MIN>()? {
+            return None;
+        }
+        Some(common(new, old))
+    }
+
+    /// A match with what stands there.
+    fn far(&self, at: usize, place: usize) -> Option<Found> {
+        let new = self.raw.get(at..)?;
+        let old = self.behind(place)?;
+        let length = common(new, old);
+        (length >= FAR_MIN).then_some(Found { length, place })
+    }
+
+    /// The bytes from a place on, as far as base or raw bytes go.
+    fn behind(&self, place: usize) -> Option<&[u8]> {
+        match place.checked_sub(self.base.len()) {
+            None => self.base.get(place..),
+            Some(place) => self.raw.get(place..),
+        }
+    }
+
+    /// Whether the next bytes begin a better match than a short one here.
+    fn is_better_next(&self, found: &Found) -> bool {
+        let near = |ahead| self.near(self.at + ahead).is_some_and(|it| it + 2 >= found.length);
+        if near(1) || near(2) {
+            return true;
+        }
+        let next = self.at + 1;
+        let place = self.peek(next);
+        place.and_then(|place| self.far(next, place)).is_some_and(|it| it.length > found.length + 1)
+    }
+
+    /// Takes a match at the place that is looked at, and what before it is the same.
+    fn take(&mut self, found: &Found) {
+        let Found { mut length, mut place } = *found;
+        let is_old = place < self.base.len();
+        let (old, end) = match place.checked_sub(self.base.len()) {
+            None => (self.base, place),
+            Some(place) => (self.raw, place),
+        };
+        let literals = self.raw.get(self.anchor..self.at).unwrap_or_default();
+        let before = old.get(..end).unwrap_or_default();
+        let back = literals.iter().rev().zip(before.iter().rev());
+        let back = back.take_while(|(new, old)| new == old).count();
+        (length, place) = (length + back, place - back);
+        let start = self.at - back;
+        let offset = start + self.base.len() - place;
+        self.finder.sequences.push(Sequence { literals: start - self.anchor, length, offset });
+        self.at = start + length;
+        self.anchor = self.at;
+        if is_old && length >= LONG {
+            self.shift = offset;
+        }
+    }
+
+    /// Enters places of the whole base, thinly.
+    fn enter_some(&mut self) {
+        self.shift = self.base.len();
+        let step = STEP.max(self.base.len() >> (TABLE_BITS - 1));
+        for place in (0..self.base.len()).step_by(step) {
+            self.enter(place);
+        }
+    }
+
+    /// Enters every place of the base from where the next bytes are expected on.
+    fn enter_ahead(&mut self) {
+        let first = self.expected(self.at) / PAGE;
+        for page in first..first + PAGES_AHEAD {
+            match self.finder.pages.get_mut(page) {
+                Some(entered) if !*entered => *entered = true,
+                _ => continue,
+            }
+            for place in page * PAGE..(page + 1) * PAGE {
+                self.enter(place);
+            }
+        }
+    }
+
+    fn enter(&mut self, place: usize) {
+        let Some(slot) = self.base.get(place..).and_then(slot) else { return };
+        if let Some(entry) = self.finder.table.get_mut(slot) {
+            // `find` has seen that places fit.
+            *entry = place as u32 + 1;
+        }
+    }
+
+    /// The place entered last that may begin with the same bytes.
+    fn peek(&self, at: usize) -> Option<usize> {
+        let slot = self.raw.get(at..).and_then(slot)?;
+        self.finder.table.get(slot)?.checked_sub(1).map(|place| place as usize)
+    }
+
+    /// The same, and enters this place instead.
+    fn swap(&mut self, at: usize) -> Option<usize> {
+        let slot = self.raw.get(at..).and_then(slot)?;
+        let entry = self.finder.table.get_mut(slot)?;
+        let place = std::mem::replace(entry, (self.base.len() + at) as u32 + 1);
+        place.checked_sub(1).map(|place| place as usize)
+    }
+}
+
+/// A hash of the first six bytes; `None` at the very end.
+fn slot(bytes: &[u8]) -> Option<usize> {
+    const GOLDEN: u64 = 0x9e37_79b1_85eb_ca87;
+    let first = u64::from_le_bytes(*bytes.first_chunk()?);
+    Some(((first << 16).wrapping_mul(GOLDEN) >> (u64::BITS - TABLE_BITS)) as usize)
+}
+
+/// How many bytes at the beginning are the same.
+fn common(a: &[u8], b: &[u8]) -> usize {
+    let (a_blocks, _) = a.as_chunks::<64>();
+    let (b_blocks, _) = b.as_chunks::<64>();
+    let blocks = a_blocks.iter().zip(b_blocks).take_while(|(a, b)| a == b).count();
+    let from = 64 * blocks;
+    let [a, b] = [a, b].map(|it| it.get(from..).unwrap_or_default());
+    let (a_words, _) = a.as_chunks::<8>();
+    let (b_words, _) = b.as_chunks::<8>();
+    let mut same = 0;
+    for (a, b) in a_words.iter().zip(b_words) {
+        let differ = u64::from_le_bytes(*a) ^ u64::from_le_bytes(*b);
+        if differ != 0 {
+            return from + same + differ.trailing_zeros() as usize / 8;
+        }
+        same += 8;
+    }
+    let [a, b] = [a, b].map(|it| it.get(same..).unwrap_or_default());
+    from + same + a.iter().zip(b).take_while(|(a, b)| a == b).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// What the sequences say, taken from the base.
+    fn told(base: &[u8], raw: &[u8], sequences: &[Sequence]) -> Vec<u8> {
+        let mut all = base.to_vec();
+        for Sequence { literals, length, offset } in sequences {
+            let at = all.len() - base.len();
+            all.extend_from_slice(&raw[at..at + literals]);
+            for _ in 0..*length {
+                all.push(all[all.len() - offset]);
+            }
+        }
+        let at = all.len() - base.len();
+        all.extend_from_slice(&raw[at..]);
+        all.split_off(base.len())
+    }
+
+    fn noise(len: usize, seed: u64) -> Vec<u8> {
+        let mut bytes = vec![0; len];
+        blake3::Hasher::new().update(&seed.to_le_bytes()).finalize_xof().fill(&mut bytes);
+        bytes
+    }
+
+    fn rows(count: usize, seed: u64) -> Vec<u8> {
+        let draws = noise(8 * count, seed);
+        let row = |(number, draw): (usize, &[u8; 8])| {
+            format!(
+                "({number},'customer {}','paid',{}),\n",
+                draw[0],
+                u16::from_le_bytes([draw[1], draw[2]])
+            )
+        };
+        draws.as_chunks().0.iter().enumerate().map(row).collect::<String>().into_bytes()
+    }
+
+    #[test]
+    fn one_change_takes_one_sequence_more() {
+        let base = noise(100_000, 1);
+        let mut raw = base.clone();
+        raw[50_000] ^= 1;
+        let mut finder = Finder::default();
+        let one = Sequence { literals: 0, length: 50_000, offset: 100_000 };
+        let two = Sequence { literals: 1, length: 49_999, offset: 100_000 };
+        assert_eq!(finder.find(&base, &raw).unwrap(), [one, two]);
+        // A finder knows nothing of what it saw before.
+        assert_eq!(finder.find(&base, &raw).unwrap(), [one, two]);
+        assert_eq!(finder.find(&noise(100_000, 2), &raw), None);
+    }
+
+    #[test]
+    fn what_came_in_or_went_costs_no_more_than_itself() {
+        let base = noise(100_000, 1);
+        let with =
+            [&base[..30_000], &noise(200, 3), &base[30_000..60_000], &base[60_300..]].concat();
+        let mut finder = Finder::default();
+        let found = finder.find(&base, &with).unwrap();
+        let literals: usize = found.iter().map(|it| it.literals).sum();
+        assert_eq!((found.len(), literals), (3, 200), "{found:?}");
+        assert_eq!(told(&base, &with, found), with);
+    }
+
+    #[test]
+    fn what_is_too_short_or_strange_is_left_alone() {
+        let mut finder = Finder::default();
+        let base = noise(1000, 1);
+        assert_eq!(finder.find(&base, &[]), None);
+        assert_eq!(finder.find(&base, &base[..100]), None);
+        assert_eq!(finder.find(&base[..100], &base), None);
+        assert_eq!(finder.find(&[], &[]), None);
+    }
+
+    proptest! {
+        #[test]
+        fn sequences_tell_what_was_searched(
+            kind in 0usize..3,
+            len in 128usize..30_000,
+            edits in prop::collection::vec((any::<usize>(), any::<usize>(), 0usize..300, 0usize..4), 0..40),
+        ) {
+            let base = match kind {
+                0 => noise(len, 1),
+                1 => rows(len / 30, 2),
+                _ => vec![7; len],
+            };
+            let mut raw = base.clone();
+            for (at, from, len, what) in edits {
+                let at = at % (raw.len() + 1);
+                let from = from % (base.len() + 1);
+                let piece = base[from..(from + len).min(base.len())].to_vec();
+                let end = (at + len).min(raw.len());
+                match what {
+                    0 => drop(raw.drain(at..end)),
+                    1 => drop(raw.splice(at..at, piece)),
+                    2 => drop(raw.splice(at..end, noise(len, at as u64))),
+                    _ => raw[at..end].fill(0),
+                }
+            }
+            let mut finder = Finder::default();
+            if let Some(found) = finder.find(&base, &raw) {
+                prop_assert_eq!(told(&base, &raw, found), raw.clone());
+                let [near, far] = [NEAR_MIN, FAR_MIN];
+                prop_assert!(found.iter().all(|it| it.length >= near.min(far) && it.offset > 0));
+            }
+        }
+    }
+}
