@@ -193,6 +193,52 @@ fn a_base_that_is_not_what_it_is_called_is_replaced_by_another_copy() {
     assert!(checked(&repository, true).snapshots_damaged.is_empty());
 }
 
+/// A base of another length than it should have may serve for nothing at all.
+#[test]
+fn a_base_that_is_too_short_for_what_is_coded_against_it_is_replaced_by_another_copy() {
+    let (_, repository) = repository();
+    let nights = nights(noise(4000, 4), 2);
+    let mut pack = HandPack::new(&repository);
+    pack.called(id_of(&repository, &nights[0]), &noise(50, 1));
+    pack.put();
+    let mut pack = HandPack::new(&repository);
+    pack.plain(&[&noise(4000, 9)]);
+    // Readers take the shallower copy first: of a base, this is the one that is wrong.
+    pack.delta(&nights[0], 1, &[whole(&noise(4000, 9))]);
+    pack.delta(&nights[1], 2, &[whole(&nights[0])]);
+    pack.delta(&nights[2], 3, &[whole(&nights[1])]);
+    pack.put();
+    for _ in 0..2 {
+        let reader = reader(&repository);
+        assert!(reader.chunk(&id_of(&repository, &nights[2])).unwrap() == nights[2]);
+        assert!(reader.chunk(&id_of(&repository, &nights[1])).unwrap() == nights[1]);
+    }
+    let id = commit(&repository, &[("a", &[&nights[2], &nights[1]])]);
+    assert!(
+        restore_to_memory(&repository, id).contents()[&path("a")]
+            == [&nights[2][..], &nights[1]].concat()
+    );
+    assert!(checked(&repository, true).snapshots_damaged.is_empty());
+}
+
+/// Two copies of everything, at every level, and all of them stand on one chunk that is gone: 2^40 ways to fail.
+#[test]
+fn what_stands_on_a_lost_chunk_in_many_ways_fails_once() {
+    let (_, repository) = repository();
+    let nights = nights(noise(3000, 4), 40);
+    for _ in 0..2 {
+        let mut pack = HandPack::new(&repository);
+        for depth in 1..nights.len() {
+            pack.delta(&nights[depth], depth as u8, &[whole(&nights[depth - 1])]);
+        }
+        pack.put();
+    }
+    let error = reader(&repository).chunk(&id_of(&repository, &nights[40])).unwrap_err();
+    assert!(!matches!(error, StoreError::CostlyChain { .. }), "{error}");
+    let base = BaseId::of(&id_of(&repository, &nights[0]));
+    assert!(error.to_string().contains(&base.to_string()), "{error}");
+}
+
 /// Nobody without the key can make one; whoever has it gets no wrong bytes for it.
 #[test]
 fn a_base_whose_name_means_two_chunks_is_refused_by_name() {

@@ -2,6 +2,7 @@
 //! stored bytes can exceed. Depths fall from a block to its bases, so that every chain ends.
 
 use std::cell::Cell;
+use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -10,72 +11,11 @@ use crate::id::{BaseId, ChunkId, PackId};
 use crate::index::{Base, Location};
 use crate::limits::{BLOCK_RAW_MAX, CHAIN_HELD_MAX, CHAIN_STEP_WORK, CHAIN_WORK_MAX};
 
-use super::ahead::{Ahead, place};
+use super::ahead::{Ahead, Place, place};
 use super::buffer::Buffer;
 use super::contents::Copies;
+use super::decoded::{Decoded, Effort, Prefix};
 use super::{StoreError, StoreReader};
-
-/// A decoded block: authenticated, but whether its chunks are what they are called nobody has looked.
-#[derive(Clone)]
-pub(super) struct Decoded {
-    pub bytes: Arc<Buffer>,
-    pub effort: Effort,
-}
-
-/// What it takes to decode a block when nothing of its chain is in a cache.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Effort {
-    /// In the measure of [`CHAIN_WORK_MAX`].
-    pub work: u64,
-    /// In that of [`CHAIN_HELD_MAX`].
-    pub held: u64,
-}
-
-/// Bases, one after the other.
-#[derive(Default)]
-pub(super) enum Prefix {
-    #[default]
-    None,
-    /// Part of a block, where it lies: mostly a block has one base.
-    Part(Arc<Buffer>, Range<usize>),
-    Joined(Vec<u8>),
-}
-
-impl Prefix {
-    pub fn bytes(&self) -> &[u8] {
-        match self {
-            Self::None => &[],
-            Self::Part(block, range) => block.get(range.clone()).unwrap_or_default(),
-            Self::Joined(bytes) => bytes,
-        }
-    }
-
-    fn held(&self) -> u64 {
-        match self {
-            Self::None => 0,
-            Self::Part(block, _) => block.len() as u64,
-            Self::Joined(bytes) => bytes.len() as u64,
-        }
-    }
-
-    fn push(&mut self, block: Arc<Buffer>, range: Range<usize>) {
-        match self {
-            Self::None => *self = Self::Part(block, range),
-            Self::Part(same, before) if Arc::ptr_eq(same, &block) && before.end == range.start => {
-                before.end = range.end;
-            }
-            _ => {
-                let part = block.get(range).unwrap_or_default();
-                let mut bytes = match std::mem::take(self) {
-                    Self::Joined(bytes) => bytes,
-                    other => Vec::from(other.bytes()),
-                };
-                bytes.extend_from_slice(part);
-                *self = Self::Joined(bytes);
-            }
-        }
-    }
-}
 
 /// A delta block whose bases are gathered.
 struct Open {
@@ -111,6 +51,7 @@ struct Frame {
     base: Base,
     chunk: ChunkId,
     copies: std::vec::IntoIter<Location>,
+    tried: Option<Place>,
     open: Option<Open>,
 }
 
@@ -142,14 +83,34 @@ pub(super) struct Chain<'r> {
     /// Ways down may meet again, at every level: below a block of several bases, or where another copy is tried
     /// after one that could not be decoded. All that is decoded is then kept.
     branches: bool,
+    /// Copies that could not be decoded: what stands on one chunk in many ways fails once.
+    failed: HashSet<(ChunkId, Place)>,
+    /// Why the last of them could not.
+    cause: Option<StoreError>,
     /// Trusts no cache, and holds every base against its id.
-    pub strict: bool,
+    strict: bool,
 }
 
 impl<'r> Chain<'r> {
     pub fn new(reader: &'r StoreReader, ahead: Option<&'r Ahead>, chunk: ChunkId) -> Self {
-        let (guessed, branches) = (false, false);
-        Self { reader, ahead, chunk, spent: 0, guesses: true, guessed, branches, strict: false }
+        Self {
+            reader,
+            ahead,
+            chunk,
+            spent: 0,
+            guesses: true,
+            guessed: false,
+            branches: false,
+            failed: HashSet::new(),
+            cause: None,
+            strict: false,
+        }
+    }
+
+    /// From now on, or no longer. What could be decoded in one way perhaps cannot in the other.
+    pub fn set_strict(&mut self, strict: bool) {
+        self.strict = strict;
+        self.failed.clear();
     }
 
     /// Whether no other copy need be tried after this error.
@@ -230,8 +191,12 @@ impl<'r> Chain<'r> {
                 }
             };
         }
-        let missing = StoreError::MissingChunk { chunk: frame.chunk };
-        let at = frame.copies.next().ok_or(missing)?;
+        let missing = || StoreError::MissingChunk { chunk: frame.chunk };
+        let at = frame.copies.next().ok_or_else(missing)?;
+        frame.tried = Some(place(&at));
+        if self.failed.contains(&(frame.chunk, place(&at))) {
+            return Err(self.cause.take().unwrap_or_else(missing));
+        }
         self.spend(CHAIN_STEP_WORK)?;
         if let Some(block) = self.cached(&at) {
             return Ok(Step::Whole(at, block));
@@ -258,7 +223,13 @@ impl<'r> Chain<'r> {
             }
             Step::Want(base, from, depth) => {
                 let (chunk, copies) = self.shallower(&base.name, &from, depth)?;
-                stack.push(Frame { base, chunk, copies: copies.into_iter(), open: None });
+                stack.push(Frame {
+                    base,
+                    chunk,
+                    copies: copies.into_iter(),
+                    tried: None,
+                    open: None,
+                });
             }
             Step::Whole(at, block) => {
                 let Some(frame) = stack.last() else { return Ok(()) };
@@ -282,12 +253,19 @@ impl<'r> Chain<'r> {
             return Err(error);
         }
         self.branches = true;
+        // What is too costly here may be had elsewhere.
+        let is_lost = !matches!(error, StoreError::CostlyChain { .. });
         while let Some(frame) = stack.last_mut() {
             frame.open = None;
+            let tried = frame.tried.take().filter(|_| is_lost);
+            self.failed.extend(tried.map(|place| (frame.chunk, place)));
             if frame.copies.len() > 0 {
+                self.cause = Some(error);
                 return Ok(());
             }
-            self.reader.lost().note(&frame.chunk);
+            if is_lost {
+                self.reader.lost().note(&frame.chunk);
+            }
             stack.pop();
         }
         Err(error)

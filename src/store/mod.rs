@@ -11,6 +11,7 @@ mod buffer;
 mod catalog;
 mod chain;
 mod contents;
+mod decoded;
 mod encode;
 mod error;
 mod fetch;

@@ -18,8 +18,9 @@ use crate::storage::{Key, Storage, StorageError};
 
 use super::ahead::{Place, place};
 use super::buffer::Buffer;
-use super::chain::{Chain, Decoded};
+use super::chain::Chain;
 use super::contents::Contents;
+use super::decoded::Decoded;
 use super::lost::Lost;
 use super::recent::Recent;
 use super::window::Windows;
@@ -196,19 +197,29 @@ impl StoreReader {
         at: &Location,
         chain: &mut Chain<'_>,
     ) -> Result<Decoded, StoreError> {
-        let block = chain.block(at)?;
-        match self.verified(at, id, &block.bytes) {
-            // Some base may not be what it is called: another copy of it could be.
-            Err(StoreError::WrongChunk { .. }) if at.codec == Codec::ZstdDelta => {
-                chain.strict = true;
-                let block = chain.block(at);
-                chain.strict = false;
-                let block = block?;
-                self.verified(at, id, &block.bytes)?;
-                Ok(block)
+        let first = self.proven(id, at, chain);
+        match &first {
+            // Some base may not be what it is called, so that what it serves decodes to something else or not at
+            // all: another copy of it could be.
+            Err(error) if at.codec == Codec::ZstdDelta && !chain.ends_with(error) => {
+                chain.set_strict(true);
+                let second = self.proven(id, at, chain);
+                chain.set_strict(false);
+                second.or(first)
             }
-            result => result.map(|_| ()).map(|()| block),
+            _ => first,
         }
+    }
+
+    fn proven(
+        &self,
+        id: &ChunkId,
+        at: &Location,
+        chain: &mut Chain<'_>,
+    ) -> Result<Decoded, StoreError> {
+        let block = chain.block(at)?;
+        self.verified(at, id, &block.bytes)?;
+        Ok(block)
     }
 
     /// A node of a catalog or recipe.

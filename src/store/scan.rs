@@ -119,17 +119,19 @@ fn prove(
         Err(error) => return Some(BlockDamage { ordinal, chunks: all(), error, in_base: true }),
     };
     let block = match reader.decode_block(&view.key, at, prefix.bytes(), sealed, &mut decoded) {
-        Ok(block) => block,
+        Ok(block) => Some(block),
+        Err(_) if at.codec == Codec::ZstdDelta => None,
         Err(error) => return Some(BlockDamage { ordinal, chunks: all(), error, in_base: false }),
     };
     let (mut chunks, mut first, mut at) = (Vec::new(), None, *at);
     for chunk in &record.chunks {
         at.chunk_len = chunk.len;
-        let mut proven = reader.verified(&at, &chunk.id, block).map(drop);
-        if proven.is_err() && at.codec == Codec::ZstdDelta {
+        let is_proven = |block| reader.verified(&at, &chunk.id, block).map(drop);
+        let proven = match (block.map(is_proven), at.codec) {
             // Some base may not be what it is called, and have another copy that is.
-            proven = reader.try_copy(&chunk.id, &at);
-        }
+            (None | Some(Err(_)), Codec::ZstdDelta) => reader.try_copy(&chunk.id, &at),
+            (proven, _) => proven.unwrap_or(Ok(())),
+        };
         if let Err(error) = proven {
             chunks.push(chunk.id);
             first.get_or_insert(error);
