@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use restow::ops::{BackupOptions, backup};
+use restow::ops::{BackupOptions, OpError, backup};
 use restow::progress::{Cancel, Silent};
 use restow::repo::CreateOptions;
 use restow::storage::{Key, Memory, Storage};
 
 use crate::support::faulty::{Call, Failure, Faulty};
 use crate::support::hand_packs::{HandPack, commit, id_of, pack_key, whole};
+use crate::support::hooked::Hooked;
 use crate::support::memory_source::MemorySource;
 use crate::support::model::{Files, noise, path};
 use crate::support::{
@@ -104,6 +105,56 @@ fn a_base_that_cannot_be_read_is_done_without() {
             assert!(report.written.delta_stored > 0, "{what}");
             assert_restores(&repository, &vec![(files, report.id.unwrap())]);
         }
+    }
+}
+
+/// Bases are read on the pool's threads. One that panics there ends the backup: neither the process nor a wait.
+#[test]
+fn a_panic_while_coding_ends_the_backup_with_an_error() {
+    let (storage, mut series, _) = three_nights();
+    let panics = Hooked::before(storage.clone(), |call, key| {
+        let on_the_pool = rayon::current_thread_index().is_some();
+        assert!(!on_the_pool || call != Call::GetRange, "a panic that is wanted, at {key:?}");
+        Ok(())
+    });
+    let error = back_up(&open(panics), &[&source("x", &night(3))]).unwrap_err();
+    assert!(matches!(error, OpError::Lost), "{error}");
+    let report = back_up(&open(storage.clone()), &[&source("x", &night(3))]).unwrap();
+    series.push((night(3), report.id.unwrap()));
+    assert_restores(&open(storage), &series);
+}
+
+/// Each of four old chunks may be a base, but all four together take more work than half of what a reader does.
+#[test]
+fn bases_that_take_too_much_work_together_are_not_taken() {
+    let storage = memory_repository(&default_chunks());
+    let repository = open(storage.clone());
+    let mut pack = HandPack::new(&repository);
+    let mut tops = Vec::new();
+    for family in 0..4 {
+        // Both of each level stand on both of the level below: 2^10 ways down.
+        let mut pair = [noise(3000, 2 * family), noise(3000, 2 * family + 1)];
+        pair.iter().for_each(|chunk| pack.plain(&[chunk]));
+        for depth in 1..=10u8 {
+            let above = pair.clone().map(|chunk| touched(&chunk, 1500, depth.into()));
+            for chunk in &above {
+                pack.delta(chunk, depth, &[whole(&pair[0]), whole(&pair[1])]);
+            }
+            pair = above;
+        }
+        let [top, _] = pair;
+        tops.push(top);
+    }
+    pack.put();
+    let chunks: Vec<&[u8]> = tops.iter().map(Vec::as_slice).collect();
+    commit(&repository, &[("some", &chunks)]);
+
+    for (count, is_delta) in [(3, true), (4, false)] {
+        let files: Files = [(path("some"), touched(&chunks[..count].concat(), 2000, 77))].into();
+        let report = back_up(&open(storage.clone()), &[&MemorySource::new(files.clone())]).unwrap();
+        assert_eq!(report.written.delta_stored > 0, is_delta, "{count}");
+        assert_restores(&open(storage.clone()), &vec![(files, report.id.unwrap())]);
+        commit(&repository, &[("some", &chunks)]);
     }
 }
 
