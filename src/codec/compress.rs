@@ -45,8 +45,15 @@ pub fn compress_against(
     raw: &[u8],
     out: &mut Vec<u8>,
 ) -> Result<(), CodecError> {
-    if level <= NEARLY_LEVEL && compress_nearly(base, raw, out)? {
-        return Ok(());
+    if level <= NEARLY_LEVEL {
+        match compress_nearly(base, raw, out) {
+            Ok(true) => return Ok(()),
+            Ok(false) => {}
+            // A mistake of ours: it costs time, no backup.
+            Err(error) => {
+                tracing::warn!("zstd searches again, for our own search was wrong: {error}")
+            }
+        }
     }
     compress_unlike(level, base, raw, out)
 }
@@ -62,6 +69,9 @@ struct Nearly {
     back: Vec<u8>,
 }
 
+/// What is kept of memory that few blocks need.
+const KEPT_MAX: usize = 1024 * 1024;
+
 /// `false`: they are not nearly the same, `out` means nothing.
 fn compress_nearly(base: &[u8], raw: &[u8], out: &mut Vec<u8>) -> Result<bool, CodecError> {
     NEARLY.with_borrow_mut(|kept| {
@@ -76,8 +86,13 @@ fn compress_nearly(base: &[u8], raw: &[u8], out: &mut Vec<u8>) -> Result<bool, C
         let Some(sequences) = finder.find(base, raw) else { return Ok(false) };
         encoder.encode(base.len(), raw, sequences, out)?;
         // Its matches are nobody's but ours: it is trusted once it was decoded.
-        let decoded = decompress_against(base, out, raw.len(), back);
-        Ok(decoded.is_ok() && back == raw)
+        back.clear();
+        back.shrink_to(KEPT_MAX);
+        decompress_against(base, out, raw.len(), back)?;
+        if back != raw {
+            return Err(CodecError::Compress("the frame decodes to other bytes".into()));
+        }
+        Ok(true)
     })
 }
 

@@ -32,8 +32,11 @@ const NEAR_MIN: usize = 4;
 const FAR_MIN: usize = 8;
 /// A match this long is taken without looking for a better one, and moves the shift.
 const LONG: usize = 16;
-/// Where more than this part of the bytes is nowhere at hand, the base is not nearly the same.
-const STRANGE: usize = 8;
+/// Where more than this part of the bytes is nowhere at hand, the base is not nearly the same, and zstd, which knows
+/// every third place of it, finds more.
+const STRANGE: usize = 16;
+/// What is kept of memory that few searches need, in sequences.
+const KEPT_MAX: usize = 1 << 16;
 
 impl Finder {
     /// `None`: the bytes differ too much, or are too few.
@@ -47,6 +50,7 @@ impl Finder {
         self.pages.clear();
         self.pages.resize(base.len() / PAGE + 1, false);
         self.sequences.clear();
+        self.sequences.shrink_to(KEPT_MAX);
         let mut search = Search { base, raw, at: 0, anchor: 0, shift: 0, strange: 0, finder: self };
         search.enter_some();
         let found = search.walk();
@@ -62,7 +66,7 @@ struct Search<'a> {
     anchor: usize,
     /// How far back in the base what comes next is expected.
     shift: usize,
-    /// Places where nothing was found.
+    /// Bytes that were passed because nothing like them was found.
     strange: usize,
     finder: &'a mut Finder,
 }
@@ -83,18 +87,21 @@ impl Search<'_> {
                 self.take(&Found { length, place });
                 continue;
             }
-            self.strange += 1;
-            if self.strange > self.raw.len() / STRANGE {
-                return false;
-            }
             self.enter_ahead();
             let place = self.swap(self.at);
             match place.and_then(|place| self.far(self.at, place)) {
                 Some(found) if found.length >= LONG || !self.is_better_next(&found) => {
                     self.take(&found);
                 }
-                // Ever larger steps: noise has no matches.
-                _ => self.at += 1 + ((self.at - self.anchor) >> 7),
+                _ => {
+                    // Ever larger steps: noise has no matches.
+                    let step = 1 + ((self.at - self.anchor) >> 7);
+                    self.at += step;
+                    self.strange += step;
+                    if self.strange > self.raw.len() / STRANGE {
+                        return false;
+                    }
+                }
             }
         }
         true
@@ -132,13 +139,18 @@ impl Search<'_> {
 
     /// Whether the next bytes begin a better match than a short one here.
     fn is_better_next(&self, found: &Found) -> bool {
-        let near = |ahead| self.near(self.at + ahead).is_some_and(|it| it + 2 >= found.length);
-        if near(1) || near(2) {
-            return true;
-        }
+        // No more is compared than it takes to say: what is found here is not taken, and met again.
+        let is_as_long = |at: usize, place: usize, length: usize| {
+            let new = self.raw.get(at..at + length);
+            new.is_some() && new == self.behind(place).and_then(|old| old.get(..length))
+        };
+        let near = |ahead| {
+            let at = self.at + ahead;
+            is_as_long(at, self.expected(at), NEAR_MIN.max(found.length - 2))
+        };
         let next = self.at + 1;
-        let place = self.peek(next);
-        place.and_then(|place| self.far(next, place)).is_some_and(|it| it.length > found.length + 1)
+        let far = || self.peek(next).is_some_and(|place| is_as_long(next, place, found.length + 2));
+        near(1) || near(2) || far()
     }
 
     /// Takes a match at the place that is looked at, and what before it is the same.
@@ -311,6 +323,15 @@ mod tests {
         assert_eq!(finder.find(&base, &base[..100]), None);
         assert_eq!(finder.find(&base[..100], &base), None);
         assert_eq!(finder.find(&[], &[]), None);
+    }
+
+    /// Of such bytes a search by steps sees little: what it passes counts, not where it looked.
+    #[test]
+    fn what_is_half_strange_is_left_alone() {
+        let half = |seed| [noise(64_000, 5), noise(64_000, seed)].concat();
+        assert_eq!(Finder::default().find(&half(1), &half(2)), None);
+        let little = |seed| [noise(64_000, 5), noise(3000, seed)].concat();
+        assert!(Finder::default().find(&little(1), &little(2)).is_some());
     }
 
     proptest! {

@@ -10,6 +10,7 @@ use zstd_sys::{ZSTD_CCtx, ZSTD_Sequence, ZSTD_cParameter};
 
 use super::CodecError;
 use super::matches::Sequence;
+use crate::limits::BLOCK_RAW_MAX;
 
 pub(super) struct SequenceEncoder {
     context: NonNull<ZSTD_CCtx>,
@@ -19,6 +20,12 @@ pub(super) struct SequenceEncoder {
 
 /// The shortest match a frame can hold.
 const MATCH_MIN: usize = 3;
+/// The longest block.
+const WINDOW_LOG: i32 = BLOCK_RAW_MAX.next_power_of_two().ilog2() as i32;
+/// The smallest that zstd makes.
+const TABLE_LOG: i32 = 6;
+/// What is kept of memory that few frames need, in sequences.
+const KEPT_MAX: usize = 1 << 16;
 
 impl SequenceEncoder {
     pub fn new(level: i32) -> Result<Self, CodecError> {
@@ -28,6 +35,12 @@ impl SequenceEncoder {
         let encoder = Self { context, sequences: Vec::new() };
         encoder.set(ZSTD_cParameter::ZSTD_c_compressionLevel, level)?;
         encoder.set(ZSTD_cParameter::ZSTD_c_minMatch, MATCH_MIN as i32)?;
+        // Matches may go back to the base only as long as no more than a window was decoded (RFC 8878, 5): so all of
+        // a frame is one. zstd makes it smaller where the frame is.
+        encoder.set(ZSTD_cParameter::ZSTD_c_windowLog, WINDOW_LOG)?;
+        // Tables for a search that it does not do.
+        encoder.set(ZSTD_cParameter::ZSTD_c_hashLog, TABLE_LOG)?;
+        encoder.set(ZSTD_cParameter::ZSTD_c_chainLog, TABLE_LOG)?;
         Ok(encoder)
     }
 
@@ -48,6 +61,7 @@ impl SequenceEncoder {
         out: &mut Vec<u8>,
     ) -> Result<(), CodecError> {
         self.sequences.clear();
+        self.sequences.shrink_to(KEPT_MAX);
         let mut at = 0usize;
         for one in sequences {
             let (Some(start), true) = (at.checked_add(one.literals), one.length >= MATCH_MIN)
@@ -154,5 +168,24 @@ mod tests {
         let mut back = Vec::new();
         super::super::decompress_against(&base, &coded, raw.len(), &mut back).unwrap();
         assert!(back == raw);
+    }
+
+    /// As the standard has it: a decoder need not keep more than the window.
+    #[test]
+    fn long_frames_are_decoded_as_a_stream() {
+        let mut base = vec![0; 4 << 20];
+        blake3::Hasher::new().finalize_xof().fill(&mut base);
+        for len in [100_000, (2 << 20) + 1, 3 << 20, 4 << 20] {
+            let raw = &base[..len];
+            let half = len / 2;
+            let sequences = [
+                Sequence { literals: 0, length: half, offset: base.len() },
+                Sequence { literals: 5, length: len - half - 5, offset: base.len() },
+            ];
+            let coded = encode(base.len(), raw, &sequences).unwrap();
+            let stream = zstd::stream::read::Decoder::with_ref_prefix(&coded[..], &base).unwrap();
+            let back: Result<Vec<u8>, _> = std::io::Read::bytes(stream).collect();
+            assert!(back.unwrap() == raw, "{len}");
+        }
     }
 }

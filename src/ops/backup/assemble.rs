@@ -74,7 +74,8 @@ impl Assembler {
     ) -> Self {
         // While all cores code there is one more, for the next that is done.
         let cores = rayon::current_num_threads();
-        let coding_max = (cores / 2 + 2).min(CODING_MAX).min(segments_affordable(chunk_max));
+        let affordable = segments_affordable(chunk_max).div_ceil(2) + 1;
+        let coding_max = (cores / 2 + 2).min(CODING_MAX).min(affordable);
         Self {
             writer: session.store_writer(),
             encoder: Arc::clone(session.encoder()),
