@@ -1,6 +1,7 @@
 //! A snapshot in which something is missing says so when it is restored.
 
 use std::fs;
+use std::io::Write;
 use std::path::Path;
 
 use rustix::fs::{Mode, OFlags, mkdirat, openat};
@@ -56,6 +57,48 @@ fn a_restore_says_what_is_missing_and_which_snapshot_is_whole() {
     let said = document(&bench, 3, &["restore", id, "--to", "out"]);
     assert_eq!(said["complete_snapshot"], Value::Null);
     document(&bench, 0, &["restore", &whole, "--to", "out"]);
+}
+
+#[test]
+fn an_export_says_it_too() {
+    let bench = Bench::with_repository();
+    site(&bench);
+    let whole = bench.back_up(&["site"]);
+    bury(&bench.path("site/bad"));
+    bench.fails(3, &["backup", "site"]);
+    let said = bench.fails(3, &["export", "latest", "--to", "out"]);
+    assert!(said.contains("not in the snapshot: bad/ddd"), "{said}");
+    assert!(said.contains(&whole[..8]), "the one that is whole: {said}");
+    let said = document(&bench, 3, &["export", "latest", "--to", "again"]);
+    assert_eq!((&said["missing_count"], &said["complete_snapshot"]), (&1.into(), &whole.into()));
+    let said = document(&bench, 0, &["export", "latest", "--to", "part", "--only", "/good"]);
+    assert_eq!(said["missing_count"], 0);
+}
+
+/// A file that was written to while it was read is in the snapshot, but may never have been like that.
+#[test]
+fn what_is_printed_of_a_torn_file_is_told_of() {
+    let bench = Bench::with_repository();
+    site(&bench);
+    let log = bench.path("site/log");
+    fs::write(&log, vec![b'a'; 64 << 20]).unwrap();
+    let grows = std::sync::atomic::AtomicBool::new(true);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while grows.load(std::sync::atomic::Ordering::Relaxed) {
+                fs::OpenOptions::new().append(true).open(&log).unwrap().write_all(b"x").unwrap();
+                std::thread::sleep(std::time::Duration::from_millis(1));
+            }
+        });
+        bench.fails(3, &["backup", "site"]);
+        grows.store(false, std::sync::atomic::Ordering::Relaxed);
+    });
+    let torn = bench.run(&["cat", "latest", "log"]);
+    assert_eq!(torn.status.code(), Some(3), "{}", stderr(&torn));
+    assert!(torn.stdout.len() >= 64 << 20);
+    assert!(stderr(&torn).contains("log"), "{}", stderr(&torn));
+    let whole = bench.run(&["cat", "latest", "good/page"]);
+    assert_eq!((whole.status.code(), &whole.stdout[..]), (Some(0), &b"text"[..]));
 }
 
 #[test]

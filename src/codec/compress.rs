@@ -51,7 +51,8 @@ pub fn compress_against(
             Ok(false) => {}
             // A mistake of ours: it costs time, no backup.
             Err(error) => {
-                tracing::warn!("zstd searches again, for our own search was wrong: {error}")
+                debug_assert!(false, "our own search was wrong: {error}");
+                tracing::warn!("zstd searches again, for our own search was wrong: {error}");
             }
         }
     }

@@ -18,7 +18,7 @@ pub use error::OpError;
 pub use export::{ExportOptions, ExportReport, export};
 pub use restore::{
     Gaps, Losses, LostStretch, RestoreOptions, RestorePlan, RestoreReport, RestoreTarget,
-    Selection, gaps, plan_restore, restore,
+    Selection, gaps, gaps_in, plan_restore, restore,
 };
 pub use stats::{
     ChunkTotals, ObjectTotals, RepositoryStats, SnapshotStats, StatsOptions, StatsReport, stats,

@@ -21,14 +21,16 @@ use super::{StoreError, StoreReader};
 struct Open {
     at: Location,
     bases: std::vec::IntoIter<Base>,
+    /// It has several. Ways down then meet again, at every level: without a cache there are 2^n of them.
+    branches: bool,
     prefix: Prefix,
     effort: Effort,
 }
 
 impl Open {
     fn new(at: Location, bases: Vec<Base>) -> Self {
-        let (prefix, effort) = (Prefix::default(), Effort::default());
-        Self { at, bases: bases.into_iter(), prefix, effort }
+        let (prefix, effort, branches) = (Prefix::default(), Effort::default(), bases.len() > 1);
+        Self { at, bases: bases.into_iter(), branches, prefix, effort }
     }
 
     /// Takes a base that was decoded.
@@ -80,9 +82,8 @@ pub(super) struct Chain<'r> {
     guesses: bool,
     /// Whether one was.
     guessed: bool,
-    /// Ways down may meet again, at every level: below a block of several bases, or where another copy is tried
-    /// after one that could not be decoded. All that is decoded is then kept.
-    branches: bool,
+    /// Some copy could not be decoded. What others that were tried instead have in common is then kept.
+    troubled: bool,
     /// Copies that could not be decoded: what stands on one chunk in many ways fails once.
     failed: HashSet<(ChunkId, Place)>,
     /// Why the last of them could not.
@@ -100,7 +101,7 @@ impl<'r> Chain<'r> {
             spent: 0,
             guesses: true,
             guessed: false,
-            branches: false,
+            troubled: false,
             failed: HashSet::new(),
             cause: None,
             strict: false,
@@ -175,10 +176,8 @@ impl<'r> Chain<'r> {
         }
     }
 
-    fn open(&mut self, at: &Location) -> Result<Open, StoreError> {
-        let bases = self.bases(at)?;
-        self.branches |= bases.len() > 1;
-        Ok(Open::new(*at, bases))
+    fn open(&self, at: &Location) -> Result<Open, StoreError> {
+        Ok(Open::new(*at, self.bases(at)?))
     }
 
     fn step(&mut self, frame: &mut Frame) -> Result<Step, StoreError> {
@@ -234,13 +233,14 @@ impl<'r> Chain<'r> {
             Step::Whole(at, block) => {
                 let Some(frame) = stack.last() else { return Ok(()) };
                 let range = self.part(frame, &at, &block)?;
-                // The neighbours of what is coded are likely to need the rest of it.
-                if range.len() < block.bytes.len() || self.branches {
-                    self.keep(&at, &block);
-                }
                 stack.pop();
                 let above = stack.last_mut().and_then(|frame| frame.open.as_mut());
-                above.unwrap_or(bottom).take(block, range)?;
+                let above = above.unwrap_or(bottom);
+                // The neighbours of what is coded are likely to need the rest of it.
+                if range.len() < block.bytes.len() || above.branches || self.troubled {
+                    self.keep(&at, &block);
+                }
+                above.take(block, range)?;
                 self.check_held(stack, bottom)?;
             }
         }
@@ -252,7 +252,7 @@ impl<'r> Chain<'r> {
         if self.guessed || self.ends_with(&error) {
             return Err(error);
         }
-        self.branches = true;
+        self.troubled = true;
         // What is too costly here may be had elsewhere.
         let is_lost = !matches!(error, StoreError::CostlyChain { .. });
         while let Some(frame) = stack.last_mut() {

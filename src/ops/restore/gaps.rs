@@ -17,9 +17,18 @@ pub struct Gaps {
 
 /// The gaps of a snapshot in what is selected.
 pub fn gaps(view: &SnapshotView, selection: &Selection) -> Gaps {
+    those(view, |problem| concerns(view, selection, problem))
+}
+
+/// The gaps of a snapshot in one entry.
+pub fn gaps_in(view: &SnapshotView, path: &EntryPath) -> Gaps {
+    those(view, |problem| *problem.path == *path.as_bytes())
+}
+
+fn those(view: &SnapshotView, concerned: impl Fn(&Problem) -> bool) -> Gaps {
     let manifest = &view.manifest;
-    let concerned = |problem: &&Problem| concerns(view, selection, problem);
-    let problems: Vec<Problem> = manifest.problems.iter().filter(concerned).cloned().collect();
+    let problems: Vec<Problem> =
+        manifest.problems.iter().filter(|problem| concerned(problem)).cloned().collect();
     let unlisted = manifest.problem_count.saturating_sub(manifest.problems.len() as u64);
     let mut count = unlisted.saturating_add(problems.len() as u64);
     if manifest.incomplete && manifest.problem_count == 0 {

@@ -15,7 +15,7 @@ use crate::progress::{Cancel, Event, Observer, Phase};
 use crate::repo::SnapshotView;
 use crate::source::{Fate, Importer, SourceError};
 
-pub use self::gaps::{Gaps, gaps};
+pub use self::gaps::{Gaps, gaps, gaps_in};
 pub(super) use self::select::Selected;
 pub use self::select::Selection;
 pub use self::target::RestoreTarget;

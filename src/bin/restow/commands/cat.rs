@@ -8,6 +8,7 @@ use restow::progress::Silent;
 use restow::repo::Selector;
 
 use super::Context;
+use super::gaps::Missing;
 use crate::args::CatArgs;
 use crate::error::Outcome;
 use crate::location;
@@ -19,14 +20,18 @@ pub fn run(context: &Context, args: &CatArgs) -> Result<Outcome> {
     }
     let path = EntryPath::new(args.path.as_bytes()).map_err(|e| OpError::Usage(e.to_string()))?;
     let repository = location::open(context)?;
-    let snapshot = repository.find(&Selector::new(&args.id), &args.filter.to_filter())?;
+    let (selector, filter) = (Selector::new(&args.id), args.filter.to_filter());
+    let snapshot = repository.find(&selector, &filter)?;
     let view = repository.view(&snapshot)?;
+    let of_latest = (selector == Selector::Latest).then_some(&filter);
+    let missing = Missing::of_entry(&repository, &view, &path, of_latest)?;
     match cat(&view, &path, &mut stdout().lock(), &Silent, context.cancel()) {
         // Whoever read it has seen enough.
         Err(error) if error.is_broken_pipe() => Ok(Outcome::Done),
         done => {
             done?;
-            Ok(Outcome::Done)
+            missing.show();
+            Ok(if missing.count() > 0 { Outcome::Incomplete } else { Outcome::Done })
         }
     }
 }

@@ -4,6 +4,7 @@ use restow::repo::Selector;
 use serde_json::json;
 
 use super::Context;
+use super::gaps::Missing;
 use crate::args::ExportArgs;
 use crate::error::Outcome;
 use crate::progress::Progress;
@@ -12,8 +13,11 @@ use crate::{location, output};
 pub fn run(context: &Context, args: &ExportArgs) -> Result<Outcome> {
     let selection = Selection::only(&args.only)?;
     let repository = location::open(context)?;
-    let snapshot = repository.find(&Selector::new(&args.id), &args.filter.to_filter())?;
+    let (selector, filter) = (Selector::new(&args.id), args.filter.to_filter());
+    let snapshot = repository.find(&selector, &filter)?;
     let view = repository.view(&snapshot)?;
+    let of_latest = (selector == Selector::Latest).then_some(&filter);
+    let missing = Missing::of(&repository, &view, &selection, of_latest)?;
     let part = RestoreOptions { selection, ..RestoreOptions::default() };
     let options = ExportOptions { part, replace: args.replace };
     let _gently = context.signals.gently();
@@ -22,7 +26,7 @@ pub fn run(context: &Context, args: &ExportArgs) -> Result<Outcome> {
     progress.clear();
     let report = report?;
     if context.options.json {
-        output::json(&json!({
+        let mut document = json!({
             "id": snapshot.id.to_hex(),
             "folder": args.to.display().to_string(),
             "entries": report.entries,
@@ -31,11 +35,14 @@ pub fn run(context: &Context, args: &ExportArgs) -> Result<Outcome> {
             "damaged_count": report.damaged_count,
             "damaged": report.damaged.iter().map(output::problem_json).collect::<Vec<_>>(),
             "problems": report.problems.iter().map(output::problem_json).collect::<Vec<_>>(),
-        }))?;
+        });
+        missing.add_to(&mut document);
+        output::json(&document)?;
     } else {
+        missing.show();
         print(context, args, &report);
     }
-    Ok(match (report.damaged_count, report.problems.len()) {
+    Ok(match (report.damaged_count, report.problems.len() as u64 + missing.count()) {
         (0, 0) => Outcome::Done,
         (0, _) => Outcome::Incomplete,
         _ => Outcome::Damaged,

@@ -1,7 +1,8 @@
 //! What a restore cannot bring back because the snapshot never had it.
 
 use anyhow::Result;
-use restow::ops::{Gaps, Selection, gaps};
+use restow::format::EntryPath;
+use restow::ops::{Gaps, Selection, gaps, gaps_in};
 use restow::repo::{Filter, Repository, Snapshot, SnapshotView, Standing};
 use serde_json::{Value, json};
 
@@ -22,7 +23,25 @@ impl Missing {
         selection: &Selection,
         filter: Option<&Filter>,
     ) -> Result<Self> {
-        let gaps = gaps(view, selection);
+        Self::with(repository, view, gaps(view, selection), filter)
+    }
+
+    /// Likewise, of one entry.
+    pub fn of_entry(
+        repository: &Repository,
+        view: &SnapshotView,
+        path: &EntryPath,
+        filter: Option<&Filter>,
+    ) -> Result<Self> {
+        Self::with(repository, view, gaps_in(view, path), filter)
+    }
+
+    fn with(
+        repository: &Repository,
+        view: &SnapshotView,
+        gaps: Gaps,
+        filter: Option<&Filter>,
+    ) -> Result<Self> {
         let instead = match filter {
             Some(filter) if gaps.count > 0 => newest_complete(repository, view, filter)?,
             _ => None,
