@@ -25,7 +25,7 @@ const TABLE_BITS: u32 = 15;
 const STEP: usize = 8;
 /// Where both differ, the base is entered byte by byte from there on: what was inserted or deleted there is short.
 const PAGE: usize = 64;
-const PAGES_AHEAD: usize = 5;
+const PAGES_AHEAD: usize = 9;
 /// The shortest match at the shift that stands: its offset takes a bit or two.
 const NEAR_MIN: usize = 4;
 /// The shortest match elsewhere: its offset takes some 17 bits, about what five bytes take in rows.
@@ -179,7 +179,7 @@ impl Search<'_> {
     /// Enters places of the whole base, thinly.
     fn enter_some(&mut self) {
         self.shift = self.base.len();
-        let step = STEP.max(self.base.len() >> (TABLE_BITS - 1));
+        let step = STEP.max(self.base.len() >> TABLE_BITS);
         for place in (0..self.base.len()).step_by(step) {
             self.enter(place);
         }
