@@ -166,6 +166,11 @@ fn records() {
     restow::codec::compress(3, &[b'x'; 3000], &mut coded).expect("compresses");
     frame.extend_from_slice(&coded);
     put("zstd", "run", &frame);
+    // 300 bytes of rows, 40 times over, and eight edits.
+    let rows = b"(100,'paid',20),\n(101,'open',7),".repeat(10);
+    let edits: Vec<u8> = (0..32u8).map(|n| n.wrapping_mul(71)).collect();
+    put("delta", "rows", &[&[232, 39, 1], &rows[..], &edits].concat());
+    put("delta", "strangers", &[&[128, 0, 0], &rows[..], &edits].concat());
 }
 
 /// Objects of a real repository: its keys, config, packs and manifest.

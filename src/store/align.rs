@@ -183,4 +183,6 @@ fn nearest(ends: &[i64], to: i64) -> Option<i64> {
 }
 
 #[cfg(test)]
+mod places;
+#[cfg(test)]
 mod tests;
