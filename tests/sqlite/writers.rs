@@ -42,7 +42,8 @@ fn fifty_snapshots(journal_mode: &str) {
             &Silent,
             &Cancel::new(),
         );
-        assert_eq!(report.unwrap().damaged_count, 0);
+        let report = report.unwrap();
+        assert_eq!((report.damaged_count, report.problem_count), (0, 0), "{:?}", report.problems);
         let n = verify(&out.join("app.db"));
         assert!((before..=after).contains(&n) && n >= last, "{last} {before} {n} {after}");
         last = n;

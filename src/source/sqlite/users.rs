@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use rustix::fs::{AtFlags, CWD, StatxFlags, statx};
 use rustix::process::{Flock, FlockType, fcntl_getlk};
@@ -33,9 +34,25 @@ pub(super) fn is_open_here(path: &Path) -> io::Result<bool> {
     has_open(Path::new("/proc/self"), &Identity::of(path)?)
 }
 
+/// A child that has not yet begun its own program has, for a moment, all files of its parent open. Who is a user
+/// is one still after this time.
+const PATIENCE: Duration = Duration::from_secs(1);
+const GLANCE: Duration = Duration::from_millis(20);
+
 /// A process other than this one that has it open: its number and name. Only root sees all processes, and
 /// nobody those outside their own container.
 pub(super) fn other_user(path: &Path) -> io::Result<Option<String>> {
+    let started = Instant::now();
+    loop {
+        let user = user_now(path)?;
+        if user.is_none() || started.elapsed() >= PATIENCE {
+            return Ok(user);
+        }
+        std::thread::sleep(GLANCE);
+    }
+}
+
+fn user_now(path: &Path) -> io::Result<Option<String>> {
     let wanted = Identity::of(path)?;
     let ours = std::process::id().to_string();
     for process in std::fs::read_dir("/proc")?.flatten() {

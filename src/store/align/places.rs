@@ -67,8 +67,12 @@ impl Stream {
     }
 }
 
+fn piece(start: u32, end: u32) -> Range<u32> {
+    start..end
+}
+
 fn whole(number: u32) -> Range<u32> {
-    number * LEN..(number + 1) * LEN
+    piece(number * LEN, (number + 1) * LEN)
 }
 
 #[test]
@@ -86,7 +90,8 @@ fn behind_a_lost_anchor_the_base_begins_at_the_cut_that_is_near() {
     assert_eq!(stream.next(unknown(0, LEN + 100)), [whole(3)]);
     assert_eq!(stream.next(unknown(1, LEN)), [whole(4)]);
     // Far from any cut the slack is taken with it.
-    assert_eq!(stream.next(unknown(2, LEN / 2)), [5 * LEN..5 * LEN + LEN / 2 + 100 + 2048]);
+    let end = 5 * LEN + LEN / 2 + 100 + 2048;
+    assert_eq!(stream.next(unknown(2, LEN / 2)), [piece(5 * LEN, end)]);
 }
 
 /// A forced cut says nothing about content: its end is no anchor.
@@ -95,8 +100,8 @@ fn the_end_of_a_forced_cut_is_no_anchor() {
     let mut stream = hundred();
     stream.skip(0..3);
     let forced = ChunkRef { cut: CutKind::Forced, ..changed(3, LEN - 3000) };
-    assert_eq!(stream.next(forced), [3 * LEN..4 * LEN - 3000 + 2048]);
-    assert_eq!(stream.next(changed(4, LEN + 3000)), [4 * LEN - 3000 - 2048..5 * LEN]);
+    assert_eq!(stream.next(forced), [piece(3 * LEN, 4 * LEN - 3000 + 2048)]);
+    assert_eq!(stream.next(changed(4, LEN + 3000)), [piece(4 * LEN - 3000 - 2048, 5 * LEN)]);
 }
 
 #[test]
