@@ -2,16 +2,14 @@
 
 use std::io::{self, Read};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, retry_on_intr};
-use rustix::process::{getegid, geteuid};
 
 use crate::fault::ErrorKind;
-use crate::format::{Bytes, Entry, EntryKind, EntryPath, Time, UnixAttributes};
+use crate::format::{Bytes, Entry, EntryKind, EntryPath};
 use crate::progress::Cancel;
-use crate::source::accounts::Accounts;
+use crate::source::private::private_attributes;
 use crate::source::{
     Body, BodyStatus, Item, OpenBody, Outcome, Section, Session, SourceEntry, SourceError,
 };
@@ -155,25 +153,6 @@ fn judge(name: &StreamName, verdict: &Shared) -> Result<Vec<(String, String)>, S
             *verdict = Verdict::Good(properties.clone());
             Ok(properties)
         }
-    }
-}
-
-/// What a stream is restored with: nobody else's business, until its owner says otherwise.
-fn private_attributes() -> UnixAttributes {
-    let accounts = Accounts::load();
-    let (uid, gid) = (geteuid().as_raw(), getegid().as_raw());
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    UnixAttributes {
-        mode: 0o600,
-        uid,
-        gid,
-        user: accounts.user(uid),
-        group: accounts.group(gid),
-        mtime: Time {
-            seconds: i64::try_from(now.as_secs()).unwrap_or(i64::MAX),
-            nanos: now.subsec_nanos(),
-        },
-        ..UnixAttributes::default()
     }
 }
 

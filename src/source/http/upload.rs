@@ -1,0 +1,178 @@
+//! A request whose body is written piece by piece.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use reqwest::header::{CONTENT_TYPE, HeaderValue};
+use tokio::sync::mpsc::{Receiver, Sender, channel};
+
+use super::call::Call;
+use super::client::Client;
+use super::failure::{HttpError, Trouble};
+use crate::limits::MIB;
+
+/// Pieces on their way.
+const AHEAD: usize = 8;
+
+/// A body under way. Dropped before its end, it reaches the server as a broken request.
+pub struct Upload {
+    pieces: Option<Sender<Bytes>>,
+    sending: Option<JoinHandle<Result<Vec<u8>, HttpError>>>,
+    url: String,
+}
+
+impl Upload {
+    /// Sends `call` with a body of `len` bytes, on a thread of its own. Never tried again: its bytes are gone.
+    pub fn begin(
+        client: &Client,
+        call: Call,
+        len: u64,
+        content_type: &str,
+    ) -> Result<Self, HttpError> {
+        let url = call.shown();
+        let wrong = |what: String| HttpError::new(&url, Trouble::Unexpected(what));
+        let content_type =
+            HeaderValue::from_str(content_type).map_err(|error| wrong(error.to_string()))?;
+        let call = call.header(CONTENT_TYPE, content_type);
+        let (pieces, receiver) = channel(AHEAD);
+        let (client, shown) = (client.clone(), url.clone());
+        let sending = std::thread::Builder::new()
+            .name("upload".into())
+            .spawn(move || send(&client, &call, &shown, receiver, len))
+            .map_err(|error| wrong(format!("no thread for the upload: {error}")))?;
+        Ok(Self { pieces: Some(pieces), sending: Some(sending), url })
+    }
+
+    /// The next bytes. Waits while the server takes its time; the error is the server's.
+    pub fn write(&mut self, piece: Vec<u8>) -> Result<(), HttpError> {
+        let sent = match &self.pieces {
+            Some(pieces) => pieces.blocking_send(Bytes::from(piece)).is_ok(),
+            None => false,
+        };
+        if sent {
+            return Ok(());
+        }
+        match self.end() {
+            Err(error) => Err(error),
+            Ok(_) => {
+                let what = "the server answered before it had everything";
+                Err(HttpError::new(&self.url, Trouble::Unexpected(what.into())))
+            }
+        }
+    }
+
+    /// All bytes were written: the server's answer.
+    pub fn finish(mut self) -> Result<Vec<u8>, HttpError> {
+        self.end()
+    }
+
+    fn end(&mut self) -> Result<Vec<u8>, HttpError> {
+        self.pieces = None;
+        let gone = || HttpError::new(&self.url, Trouble::Broken("the upload has ended".into()));
+        let sending = self.sending.take().ok_or_else(gone)?;
+        sending.join().map_err(|_| gone())?
+    }
+}
+
+fn send(
+    client: &Client,
+    call: &Call,
+    url: &str,
+    pieces: Receiver<Bytes>,
+    len: u64,
+) -> Result<Vec<u8>, HttpError> {
+    let pace = Arc::new(Mutex::new(Pace { since: Instant::now(), waits_for: Waits::Server }));
+    let frames = Frames { pieces, left: len, pace: Arc::clone(&pace) };
+    let request = client.request(call, Some(reqwest::Body::wrap(frames)));
+    let (read_timeout, patience) = (client.options.read_timeout, client.patience(call));
+    let stuck =
+        || pace.lock().unwrap_or_else(PoisonError::into_inner).stuck(read_timeout, patience);
+    let sent = client.watch(url, request.send(), stuck)?;
+    let response = client.judge(url, sent.map_err(|error| HttpError::of(url, error))?)?;
+    client.whole(url, response, MIB)
+}
+
+/// Who is waited for, and since when.
+struct Pace {
+    since: Instant,
+    waits_for: Waits,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Waits {
+    /// For the server to take more.
+    Server,
+    /// For us to have more.
+    Us,
+    /// For the answer.
+    Answer,
+}
+
+impl Pace {
+    fn stuck(&self, read_timeout: Duration, patience: Duration) -> Option<Duration> {
+        let most = match self.waits_for {
+            Waits::Us => return None,
+            Waits::Server => read_timeout,
+            Waits::Answer => patience,
+        };
+        (self.since.elapsed() >= most).then_some(most)
+    }
+}
+
+struct Frames {
+    pieces: Receiver<Bytes>,
+    left: u64,
+    pace: Arc<Mutex<Pace>>,
+}
+
+impl Frames {
+    fn note(&self, waits_for: Waits) {
+        let mut pace = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
+        *pace = Pace { since: Instant::now(), waits_for };
+    }
+}
+
+impl Body for Frames {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        if self.left == 0 {
+            self.note(Waits::Answer);
+            return Poll::Ready(None);
+        }
+        let wrong = |what| Poll::Ready(Some(Err(io::Error::other(what))));
+        match self.pieces.poll_recv(context) {
+            Poll::Pending => {
+                self.note(Waits::Us);
+                Poll::Pending
+            }
+            Poll::Ready(None) => wrong("given up before its end"),
+            Poll::Ready(Some(piece)) => {
+                let Some(left) = self.left.checked_sub(piece.len() as u64) else {
+                    return wrong("more bytes than were announced");
+                };
+                self.left = left;
+                self.note(if left == 0 { Waits::Answer } else { Waits::Server });
+                Poll::Ready(Some(Ok(Frame::data(piece))))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.left == 0
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.left)
+    }
+}

@@ -1,0 +1,104 @@
+//! The copy that a server makes for us: found a name of its own, read, and deleted whatever happens.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use super::api::{Api, Described};
+use super::failure::refused;
+use crate::fault::ErrorKind;
+use crate::source::SourceError;
+use crate::source::http::Download;
+
+/// Names have a second's resolution: two copies made in the same one have the same name.
+const SECOND: Duration = Duration::from_millis(1100);
+/// Copies that are asked for before it is given up.
+const ATTEMPTS: u32 = 4;
+
+pub(super) struct ServerCopy {
+    api: Api,
+    pub collection: String,
+    pub described: Described,
+    is_gone: bool,
+}
+
+impl ServerCopy {
+    /// Has the server make one. One whose name was there before took the place of somebody else's, who will
+    /// look for it under that name: it is left to them, and another is made.
+    pub fn make(api: &Api, collection: &str) -> Result<Self, SourceError> {
+        let names = |list: Vec<Described>| list.into_iter().map(|one| one.name);
+        let before: HashSet<String> = names(api.snapshots(collection)?).collect();
+        for _ in 0..ATTEMPTS {
+            let described = api.create_snapshot(collection)?;
+            if !before.contains(&described.name) {
+                let (api, collection) = (api.clone(), collection.to_owned());
+                return Ok(Self { api, collection, described, is_gone: false });
+            }
+            api.sleep(SECOND)?;
+        }
+        let message = format!("each of {ATTEMPTS} snapshots got a name that was taken before");
+        Err(refused(ErrorKind::Unreachable, &api.collection_url(collection), message))
+    }
+
+    /// Begins to read it. Where another backup of the same second deleted or replaced it, another is made.
+    pub fn download(&mut self) -> Result<Download, SourceError> {
+        for _ in 0..ATTEMPTS {
+            match self.api.download(&self.collection, &self.described.name) {
+                Ok(begun) if !self.may_be_another(&begun) || self.is_listed()? => return Ok(begun),
+                Err(error) if error.status() != Some(404) => return Err(self.api.plain(error)),
+                Ok(_) | Err(_) => {}
+            }
+            tracing::info!("{} is not what was made: making another", self.described.name);
+            // Theirs by now, whoever they are.
+            self.is_gone = true;
+            self.api.sleep(SECOND)?;
+            *self = Self::make(&self.api, &self.collection)?;
+        }
+        let message = "each snapshot that was made was replaced or deleted before it could be read: does \
+                       another backup of this collection run?";
+        Err(refused(ErrorKind::Unreachable, &self.api.collection_url(&self.collection), message))
+    }
+
+    fn may_be_another(&self, begun: &Download) -> bool {
+        begun.expected_len().is_some_and(|len| len != self.described.size)
+    }
+
+    /// Whether the server has it as it was made, for all it says.
+    fn is_listed(&self) -> Result<bool, SourceError> {
+        Ok(self.api.snapshots(&self.collection)?.contains(&self.described))
+    }
+
+    /// Whether what was read is what was made.
+    pub fn check(&self, len: u64, sha256: &str) -> Result<(), SourceError> {
+        let Described { name, size, checksum, .. } = &self.described;
+        let wrong = match checksum {
+            _ if len != *size => format!("{len} bytes came, the server made {size}"),
+            Some(checksum) if !checksum.eq_ignore_ascii_case(sha256) => {
+                format!("its SHA-256 is {sha256}, the server made one with {checksum}")
+            }
+            _ => return Ok(()),
+        };
+        let message = format!(
+            "{name} is not what was made: {wrong}; nothing of it is kept. Run the backup again, and if that \
+             does not help, look at the server's disk and at what is between it and here"
+        );
+        Err(refused(ErrorKind::Unreachable, &self.api.collection_url(&self.collection), message))
+    }
+
+    /// Deletes it, whatever else is to stop.
+    pub fn delete(&mut self) -> Result<(), SourceError> {
+        if self.is_gone {
+            return Ok(());
+        }
+        self.is_gone = true;
+        self.api.undisturbed().delete_snapshot(&self.collection, &self.described.name)
+    }
+}
+
+impl Drop for ServerCopy {
+    fn drop(&mut self) {
+        if let Err(error) = self.delete() {
+            let (name, collection) = (&self.described.name, &self.collection);
+            tracing::warn!("snapshot {name} of {collection} stays on the server: {error}");
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! Servers and collections as they are named.
+
+use reqwest::Url;
+
+use crate::fault::ErrorKind;
+use crate::source::SourceError;
+
+/// The port of Qdrant's REST interface.
+const PORT: u16 = 6333;
+
+/// A server's REST interface.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QdrantServer {
+    /// `http://host:port`, perhaps with a path, without a slash at the end.
+    base: String,
+}
+
+impl QdrantServer {
+    /// `http://host`, `https://host:port/path`, as `QDRANT_URL` has it. The port is 6333 where none is given.
+    pub fn new(url: &str) -> Result<Self, SourceError> {
+        let wrong = |what: &str| wrong(url, what);
+        let Some((scheme @ ("http" | "https"), rest)) = url.split_once("://") else {
+            return Err(wrong("a Qdrant server is named http://HOST:6333 or https://HOST:6333"));
+        };
+        let (authority, path) = match rest.split_once('/') {
+            Some((authority, path)) => (authority, path.trim_matches('/')),
+            None => (rest, ""),
+        };
+        if authority.contains('@') {
+            return Err(wrong("no key belongs into a URL: set QDRANT_API_KEY"));
+        }
+        let has_port = authority.rsplit(']').next().is_some_and(|end| end.contains(':'));
+        let authority = match has_port {
+            true => authority.to_ascii_lowercase(),
+            false => format!("{}:{PORT}", authority.to_ascii_lowercase()),
+        };
+        let base = match path {
+            "" => format!("{scheme}://{authority}"),
+            path => format!("{scheme}://{authority}/{path}"),
+        };
+        match Url::parse(&base) {
+            Ok(parsed) if parsed.query().is_none() && parsed.fragment().is_none() => {
+                Ok(Self { base })
+            }
+            Ok(_) => Err(wrong("a server's URL has no ? and no #")),
+            Err(error) => Err(wrong(&format!("is no URL: {error}"))),
+        }
+    }
+
+    pub fn url(&self) -> &str {
+        &self.base
+    }
+
+    /// Its name among sources: `qdrant://host:port` or `qdrant+https://host:port`.
+    pub(super) fn source_url(&self) -> String {
+        match self.base.strip_prefix("http://") {
+            Some(rest) => format!("qdrant://{rest}"),
+            None => format!("qdrant+{}", self.base),
+        }
+    }
+
+    pub(super) fn host(&self) -> &str {
+        let rest = self.base.split("://").nth(1).unwrap_or_default();
+        rest.split('/').next().unwrap_or_default()
+    }
+}
+
+/// A server and some of its collections.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QdrantSource {
+    pub server: QdrantServer,
+    /// All where none is named.
+    pub collections: Vec<String>,
+}
+
+impl QdrantSource {
+    /// `qdrant://HOST[:PORT]/[COLLECTION[,COLLECTION…]]`; `qdrant+https://` for TLS.
+    pub fn parse(url: &str) -> Result<Self, SourceError> {
+        let rest = match url.split_once("://") {
+            Some(("qdrant" | "qdrant+http", rest)) => ("http", rest),
+            Some(("qdrant+https", rest)) => ("https", rest),
+            _ => return Err(wrong(url, "say qdrant://HOST:6333/COLLECTION")),
+        };
+        let (scheme, rest) = rest;
+        let (authority, names) = rest.split_once('/').unwrap_or((rest, ""));
+        let server = QdrantServer::new(&format!("{scheme}://{authority}"))?;
+        let names = names.split(',').filter(|name| !name.is_empty());
+        let collections = names
+            .map(|name| {
+                unescaped(name).ok_or_else(|| wrong(url, "the %-escapes in it are not UTF-8"))
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        Ok(Self { server, collections })
+    }
+}
+
+fn wrong(url: &str, what: &str) -> SourceError {
+    // Whatever stands before an @ may be a key.
+    let shown = match (url.split_once("://"), url.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, host))) => format!("{scheme}://…@{host}"),
+        _ => url.to_owned(),
+    };
+    SourceError::Refused { kind: ErrorKind::Usage, path: shown, message: what.to_owned() }
+}
+
+/// Without its `%XX`. `None` where that is no UTF-8 or no escape.
+fn unescaped(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        if byte != b'%' {
+            bytes.push(byte);
+            continue;
+        }
+        let digit = |byte: Option<u8>| char::from(byte?).to_digit(16);
+        let (high, low) = (digit(rest.next())?, digit(rest.next())?);
+        bytes.push(u8::try_from(high * 16 + low).ok()?);
+    }
+    String::from_utf8(bytes).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn servers() {
+        let of = |url: &str| QdrantServer::new(url).map(|server| server.base);
+        assert_eq!(of("http://Localhost").unwrap(), "http://localhost:6333");
+        assert_eq!(of("https://a.b:443/").unwrap(), "https://a.b:443");
+        assert_eq!(of("http://[::1]").unwrap(), "http://[::1]:6333");
+        assert_eq!(of("http://h:80/qdrant/").unwrap(), "http://h:80/qdrant");
+        for bad in
+            ["localhost:6333", "ftp://h", "http://", "http://h:x", "http://h/?a", "http://h/#a"]
+        {
+            assert_eq!(of(bad).unwrap_err().kind(), ErrorKind::Usage, "{bad}");
+        }
+        let error = of("http://:s3cret@h").unwrap_err().to_string();
+        assert!(error.contains("QDRANT_API_KEY") && !error.contains("s3cret"), "{error}");
+    }
+
+    #[test]
+    fn sources() {
+        let of = |url: &str| QdrantSource::parse(url).unwrap();
+        let notes = of("qdrant://h/notes");
+        assert_eq!(notes.server.url(), "http://h:6333");
+        assert_eq!(notes.server.source_url(), "qdrant://h:6333");
+        assert_eq!(notes.collections, ["notes"]);
+        let both = of("qdrant+https://h:1/a%20b,c");
+        assert_eq!(both.server.source_url(), "qdrant+https://h:1");
+        assert_eq!(both.server.host(), "h:1");
+        assert_eq!(both.collections, ["a b", "c"]);
+        assert!(of("qdrant://h").collections.is_empty());
+        assert!(QdrantSource::parse("qdrant://h/%zz").is_err());
+        assert!(QdrantSource::parse("mysql://h/x").is_err());
+    }
+}
