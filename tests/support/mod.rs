@@ -7,6 +7,7 @@ pub mod hooked;
 pub mod index_records;
 pub mod memory_source;
 pub mod model;
+pub mod qdrant;
 
 pub mod tree;
 

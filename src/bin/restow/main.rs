@@ -17,6 +17,7 @@ mod moment;
 mod output;
 mod progress;
 mod prompt;
+mod qdrant;
 mod signals;
 mod sources;
 

@@ -21,6 +21,8 @@ pub enum SourceSpec {
         argv: Vec<OsString>,
     },
     Stdin(String),
+    /// `qdrant:…`, as it was said.
+    Qdrant(String),
 }
 
 /// What the sources of a run have in common.
@@ -67,6 +69,10 @@ impl SourceSpec {
             return Ok(Self::Stdin(name(rest)?));
         }
         let shown = text.to_string_lossy();
+        if crate::qdrant::is_meant(&shown) {
+            crate::qdrant::check(&shown)?;
+            return Ok(Self::Qdrant(shown.into_owned()));
+        }
         match shown.split_once("://") {
             Some((scheme, _)) if scheme.chars().all(|c| c.is_ascii_alphanumeric() || c == '+') => {
                 let message = format!("{scheme}:// is no kind of source that this restow reads");
@@ -89,6 +95,7 @@ impl SourceSpec {
                 Box::new(CommandExporter::new(name, argv, options)?)
             }
             Self::Stdin(name) => Box::new(StdinExporter::new(name, settings.allow_empty)?),
+            Self::Qdrant(text) => Box::new(crate::qdrant::exporter(text)?),
         })
     }
 }
@@ -119,6 +126,9 @@ mod tests {
         assert!(of(&["a"], &["pg_dump"]).unwrap_err().contains("command:NAME"));
         assert!(of(&["command:a", "command:b"], &["x"]).unwrap_err().contains("one command"));
         assert!(of(&["stdin:a", "stdin:b"], &[]).unwrap_err().contains("once"));
+        let notes = "qdrant://h/notes";
+        assert_eq!(of(&[notes], &[]), Ok(vec![SourceSpec::Qdrant(notes.into())]));
+        assert!(of(&["qdrant://:key@h/notes"], &[]).unwrap_err().contains("QDRANT_API_KEY"));
         assert!(of(&["mysql://host/db"], &[]).unwrap_err().contains("mysql://"));
     }
 }

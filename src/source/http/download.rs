@@ -105,10 +105,15 @@ impl Download {
     /// Asks for the rest, of the same state of the bytes.
     fn resume(&mut self, mut error: HttpError) -> Result<(), HttpError> {
         self.response = None;
-        let (Some(etag), Some(len)) = (self.etag.clone(), self.len) else { return Err(error) };
-        let range = HeaderValue::from_str(&format!("bytes={}-", self.at));
-        let range = range.map_err(|wrong| self.unexpected(wrong.to_string()))?;
-        let rest = self.call.clone().header(RANGE, range).header(IF_RANGE, etag.clone());
+        let rest = match (self.at, &self.etag, self.len) {
+            (0, ..) => self.call.clone(),
+            (at, Some(etag), Some(_)) => {
+                let range = HeaderValue::from_str(&format!("bytes={at}-"));
+                let range = range.map_err(|wrong| self.unexpected(wrong.to_string()))?;
+                self.call.clone().header(RANGE, range).header(IF_RANGE, etag.clone())
+            }
+            _ => return Err(error),
+        };
         loop {
             if !error.is_passing(Repeat::Always) || self.breaks >= self.client.options.retries {
                 return Err(error);
@@ -117,7 +122,7 @@ impl Download {
             self.breaks += 1;
             match self.client.send(&rest, None) {
                 Ok(response) => {
-                    self.check_rest(&response, &etag, len)?;
+                    self.check_rest(&response)?;
                     self.response = Some(response);
                     return Ok(());
                 }
@@ -126,22 +131,20 @@ impl Download {
         }
     }
 
-    fn check_rest(
-        &self,
-        response: &reqwest::Response,
-        etag: &HeaderValue,
-        len: u64,
-    ) -> Result<(), HttpError> {
-        let headers = response.headers();
-        if response.status() != StatusCode::PARTIAL_CONTENT {
-            let what = format!("was replaced while it was read: its rest from byte {} on", self.at);
+    fn check_rest(&self, response: &reqwest::Response) -> Result<(), HttpError> {
+        let (headers, at, len) = (response.headers(), self.at, self.len.unwrap_or_default());
+        let is_other = match &self.etag {
+            Some(etag) => headers.get(ETAG).is_some_and(|found| found != etag),
+            None => false,
+        };
+        let is_rest = response.status() == StatusCode::PARTIAL_CONTENT;
+        if is_other || is_rest != (at > 0) || (at == 0 && response.content_length() != self.len) {
+            let what = format!("was replaced while it was read: its rest from byte {at} on");
             return Err(self.unexpected(format!("{what} is not to be had")));
         }
-        let wanted = format!("bytes {}-{}/{len}", self.at, len.saturating_sub(1));
-        if text(headers, &CONTENT_RANGE) != Some(&wanted)
-            || headers.get(ETAG).is_some_and(|found| found != etag)
-        {
-            let got = text(headers, &CONTENT_RANGE).unwrap_or("no range");
+        let wanted = format!("bytes {at}-{}/{len}", len.saturating_sub(1));
+        let got = text(headers, &CONTENT_RANGE).unwrap_or("no range");
+        if is_rest && got != wanted {
             return Err(self.unexpected(format!("asked for {wanted}, the server sends {got}")));
         }
         Ok(())

@@ -12,7 +12,7 @@ use restow::source::files::SETTLE;
 pub use self::keys::{KeyArgs, KeyCommand, KeyRemoveArgs, NewKeyArgs};
 pub use self::snapshots::{
     CatArgs, CheckArgs, DeleteArgs, ExportArgs, FilterArgs, ListArgs, RestoreArgs, ShowArgs,
-    StatsArgs, Switch, TagArgs,
+    SnapshotPriority, StatsArgs, Switch, TagArgs,
 };
 
 /// Backups of databases and files that cost what changed.
@@ -130,7 +130,7 @@ pub enum Command {
     Init(InitArgs),
     /// Take a snapshot of one or several sources together
     #[command(
-        after_help = "Examples:\n  restow backup ./site\n  restow backup ./site -m \"before the upgrade\" --tag web\n  restow backup /home --exclude '*.iso' --exclude-caches\n  restow backup ./uploads sqlite:app.db               (one snapshot of both)\n  restow backup command:shop.sql -- pg_dump shop      (kept only if pg_dump succeeds)\n  zcat dump.gz | restow backup stdin:dump.sql\n  restow backup website                               (a source named in restow.toml)\n  restow backup --all --keep-going                    (all of them, a snapshot each)"
+        after_help = "Examples:\n  restow backup ./site\n  restow backup ./site -m \"before the upgrade\" --tag web\n  restow backup /home --exclude '*.iso' --exclude-caches\n  restow backup ./uploads sqlite:app.db               (one snapshot of both)\n  restow backup command:shop.sql -- pg_dump shop      (kept only if pg_dump succeeds)\n  zcat dump.gz | restow backup stdin:dump.sql\n  restow backup qdrant://localhost:6333/notes         (QDRANT_API_KEY has the key)\n  restow backup website                               (a source named in restow.toml)\n  restow backup --all --keep-going                    (all of them, a snapshot each)"
     )]
     Backup(BackupArgs),
     /// List snapshots
@@ -216,8 +216,8 @@ fn three(text: &str) -> Result<[u32; 3], String> {
 
 #[derive(Debug, clap::Args)]
 pub struct BackupArgs {
-    /// A folder or file, sqlite:FILE, command:NAME (with -- PROGRAM ARG… at the end), stdin:NAME, or a source
-    /// named in restow.toml. Several become one snapshot: all of them or none. Say ./x for a path that looks
+    /// A folder or file, sqlite:FILE, command:NAME (with -- PROGRAM ARG… at the end), stdin:NAME,
+    /// qdrant://HOST:6333/COLLECTION (all without one; qdrant: for QDRANT_URL), or a source named in restow.toml. Several become one snapshot: all of them or none. Say ./x for a path that looks
     /// like something else
     #[arg(required_unless_present = "all", value_name = "SOURCE")]
     pub sources: Vec<OsString>,

@@ -66,7 +66,8 @@ pub struct RestoreArgs {
     pub id: String,
     #[command(flatten)]
     pub filter: FilterArgs,
-    /// Restore below this folder instead of the original place
+    /// Restore below this folder instead of the original place; or into a Qdrant server:
+    /// qdrant://HOST:6333, with /NAME to give the one collection another name
     #[arg(short, long, value_name = "FOLDER")]
     pub to: Option<PathBuf>,
     /// Only what this glob names, with all it contains (repeatable)
@@ -81,6 +82,23 @@ pub struct RestoreArgs {
     /// Give files to the owners of these names here, instead of these numbers
     #[arg(long)]
     pub owners_by_name: bool,
+    /// Leave a collection alone that the server has, and call that a success
+    #[arg(long, conflicts_with = "overwrite")]
+    pub if_missing: bool,
+    /// Make the collections' aliases again
+    #[arg(long)]
+    pub aliases: bool,
+    /// Whose points win in a cluster that has others [default: snapshot]
+    #[arg(long, value_enum, value_name = "WHOSE")]
+    pub priority: Option<SnapshotPriority>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SnapshotPriority {
+    Snapshot,
+    Replica,
+    #[value(name = "no_sync")]
+    NoSync,
 }
 
 #[derive(Debug, clap::Args)]

@@ -16,7 +16,7 @@ use super::gaps::Missing;
 use crate::args::RestoreArgs;
 use crate::error::Outcome;
 use crate::progress::Progress;
-use crate::{location, output, prompt};
+use crate::{location, output, prompt, qdrant};
 
 #[derive(Default)]
 struct Total {
@@ -34,15 +34,26 @@ pub fn run(context: &Context, args: &RestoreArgs) -> Result<Outcome> {
     let view = SnapshotView::new(snapshot.id, snapshot.manifest, reader);
     let of_latest = (selector == Selector::Latest).then_some(&filter);
     let missing = Missing::of(&repository, &view, &selection, of_latest)?;
-    let jobs = RestoreTarget::of(&view, &selection, args.to.as_deref())?;
+    let server = qdrant::Target::of(args)?;
+    let mut jobs = RestoreTarget::of(&view, &selection, args.to.as_deref())?;
+    if server.is_some() {
+        jobs.retain(|job| job.kind == "qdrant");
+        if jobs.is_empty() {
+            let message =
+                "nothing in this snapshot came from a Qdrant server: --to FOLDER restores files";
+            bail!(OpError::Usage(message.into()));
+        }
+    }
     let options_of = |job: &RestoreTarget| RestoreOptions {
         prefix: job.prefix.clone(),
         selection: selection.clone(),
     };
     // An importer plans and executes: it remembers what it saw, so that links can be kept.
     let planned = |job: &RestoreTarget, overwrite: bool| -> Result<_, OpError> {
-        let (mut importer, report) =
-            job.importer(import_options(args, job, overwrite), context.cancel())?;
+        let (mut importer, report) = match &server {
+            Some(server) => server.importer(args, overwrite, context.cancel())?,
+            None => job.importer(import_options(args, job, overwrite), context.cancel())?,
+        };
         let plan = plan_restore(&view, &mut *importer, &options_of(job), context.cancel())?;
         Ok((importer, report, plan))
     };

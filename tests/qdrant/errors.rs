@@ -1,0 +1,115 @@
+//! What somebody is told when a server is not there, does not know the collection or the key, or has no time.
+
+use std::time::{Duration, Instant};
+
+use restow::source::Exporter;
+use restow::source::qdrant::{QdrantExporter, QdrantSource};
+use restow::{Cancel, ErrorKind};
+use serde_json::json;
+
+use super::{back_up, fails, manager};
+use crate::support::qdrant::{Qdrant, quick, with_key};
+
+fn told(server: &Qdrant, source: &dyn Exporter, words: &[&str]) {
+    let error = fails(server, source);
+    assert_eq!(error.kind(), ErrorKind::Unreachable, "{error}");
+    for word in words {
+        assert!(error.to_string().contains(word), "{word}: {error}");
+    }
+}
+
+#[test]
+fn nobody_there() {
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let url = format!("qdrant://127.0.0.1:{port}/notes");
+    let source = QdrantSource::parse(&url).unwrap();
+    let exporter = QdrantExporter::new(source, quick());
+    let error = exporter.open(&Cancel::new()).err().unwrap();
+    assert_eq!(error.kind(), ErrorKind::Unreachable);
+    let text = error.to_string();
+    for word in [&format!("http://127.0.0.1:{port}/"), "refused", "6334 is gRPC"] {
+        assert!(text.contains(word), "{word}: {text}");
+    }
+}
+
+#[test]
+fn no_such_collection() {
+    let server = Qdrant::with_notes();
+    server.add("users", vec![1]);
+    let words = ["collections/nope", "no collection nope", "there is notes, users"];
+    told(&server, &server.exporter(&["nope"]), &words);
+    // One of several: nothing is made of the others.
+    told(&server, &server.exporter(&["nope", "notes"]), &words);
+    assert_eq!(server.count("POST"), 0);
+    let empty = Qdrant::start();
+    told(&empty, &empty.exporter(&["nope"]), &["the server has none"]);
+    told(&empty, &empty.exporter(&[]), &["nothing to back up", &empty.url()]);
+}
+
+#[test]
+fn a_key_that_is_wrong_missing_or_too_weak() {
+    let server = Qdrant::with_notes();
+    server.lock().key = Some("right".into());
+    told(&server, &server.exporter(&["notes"]), &["401", "set QDRANT_API_KEY", &server.url()]);
+    let wrong = server.exporter_with(&["notes"], with_key("wr0ng"));
+    told(&server, &wrong, &["Invalid API key", "QDRANT_API_KEY is wrong"]);
+    assert!(!fails(&server, &wrong).to_string().contains("wr0ng"));
+    let said = r#"{"status":{"error":"Forbidden: Global access is required"},"time":0.0}"#;
+    server.instead("POST", 1, 403, "", said);
+    let right = server.exporter_with(&["notes"], with_key("right"));
+    told(&server, &right, &["403: Forbidden", "a key that may write"]);
+    told(&server, &server.exporter_with(&["notes"], with_key("a\nb")), &["no header can hold"]);
+}
+
+#[test]
+fn too_much_to_do_and_not_ready() {
+    let server = Qdrant::with_notes();
+    server.instead("GET /collections/notes", 1, 429, "retry-after: 1\r\n", "");
+    server.instead("POST /collections/notes/snapshots", 2, 503, "", "");
+    server.instead("GET /collections/notes/snapshots/", 1, 500, "", "");
+    let started = Instant::now();
+    back_up(&manager(), &server.exporter(&["notes"]));
+    assert!(started.elapsed() >= Duration::from_secs(1), "as long as the server said");
+    assert_eq!(server.count("POST"), 3);
+
+    // It wants to be left alone for longer than anybody waits.
+    server.instead("GET /collections/notes", 1, 429, "retry-after: 86400\r\n", "");
+    told(&server, &server.exporter(&["notes"]), &["429", "too much to do"]);
+    server.instead("POST", 100, 503, "", "");
+    told(&server, &server.exporter(&["notes"]), &["503", "not ready"]);
+}
+
+#[test]
+fn what_is_not_tried_again() {
+    let server = Qdrant::with_notes();
+    // The disk is no emptier a moment later; and what may have been made is not made twice.
+    for status in [507, 501, 500, 400, 0] {
+        let before = server.count("POST");
+        server.instead("POST", 1, status, "", "");
+        told(&server, &server.exporter(&["notes"]), &["/collections/notes/snapshots"]);
+        assert_eq!(server.count("POST"), before + 1, "{status}");
+    }
+    server.instead("POST", 1, 507, "", "");
+    told(&server, &server.exporter(&["notes"]), &["its disk is full"]);
+}
+
+#[test]
+fn a_server_that_is_something_else() {
+    let server = Qdrant::with_notes();
+    server.instead("GET /collections/notes", 1, 200, "", "<html>");
+    told(&server, &server.exporter(&["notes"]), &["does not answer as Qdrant does"]);
+    server.instead("GET /collections/notes", 1, 302, "location: http://evil/\r\n", "");
+    told(&server, &server.exporter(&["notes"]), &["leads to http://evil/", "the key is not sent"]);
+}
+
+#[test]
+fn a_collection_that_is_not_whole_on_this_node() {
+    let server = Qdrant::with_notes();
+    let shards = json!({
+        "local_shards": [{"shard_id": 0, "state": "Active"}],
+        "remote_shards": [{"shard_id": 1, "peer_id": 2, "state": "Active"}],
+    });
+    server.lock().collections.get_mut("notes").unwrap().cluster = shards;
+    told(&server, &server.exporter(&["notes"]), &["shards [1]", "other nodes"]);
+    assert_eq!(server.count("POST"), 0);
+}

@@ -1,0 +1,40 @@
+//! Qdrant collections as sources and targets, against a server in this process.
+
+mod backup;
+mod command_line;
+mod errors;
+mod restore;
+mod streams;
+
+use std::sync::Arc;
+
+use restow::id::SnapshotId;
+use restow::source::Exporter;
+use restow::{BackupOptions, Error, SnapshotManager};
+
+use crate::support::qdrant::Qdrant;
+use crate::support::{default_chunks, memory_repository, try_open};
+
+fn manager() -> SnapshotManager {
+    let storage = memory_repository(&default_chunks());
+    SnapshotManager::new(try_open(Arc::new(storage)).unwrap())
+}
+
+fn back_up(manager: &SnapshotManager, source: &dyn Exporter) -> SnapshotId {
+    manager.create(&[source], &BackupOptions::default()).unwrap().id.unwrap()
+}
+
+/// Must fail, leave no snapshot in the repository and none on the server.
+fn fails(server: &Qdrant, source: &dyn Exporter) -> Error {
+    let manager = manager();
+    let error = manager.create(&[source], &BackupOptions::default()).unwrap_err();
+    assert!(manager.list(&Default::default()).unwrap().snapshots.is_empty(), "{error}");
+    assert_eq!(server.left(), [""; 0], "{error}");
+    error
+}
+
+fn cat(manager: &SnapshotManager, id: &SnapshotId, path: &str) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    manager.cat(id, path, &mut bytes).unwrap();
+    bytes
+}
