@@ -8,9 +8,11 @@ mod accounts;
 pub mod command;
 mod error;
 pub mod files;
+#[cfg(feature = "qdrant")]
 pub mod http;
 mod options;
 mod private;
+#[cfg(feature = "qdrant")]
 pub mod qdrant;
 mod report;
 pub mod sqlite;

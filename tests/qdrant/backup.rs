@@ -148,5 +148,5 @@ fn a_copy_that_cannot_be_deleted() {
         manager.create(&[&server.exporter(&["notes"])], &BackupOptions::default()).unwrap();
     let properties = &report.manifest.sources[0].properties;
     let left = properties.iter().find(|(key, _)| key == "notes/left_on_server").unwrap();
-    assert_eq!(server.left(), [left.1.clone()]);
+    assert_eq!(server.left(), std::slice::from_ref(&left.1));
 }

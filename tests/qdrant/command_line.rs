@@ -29,7 +29,7 @@ fn backed_up_and_restored_by_url_and_by_variables() {
         serde_json::from_str(&say(&["backup", "qdrant:", "--json"])).unwrap();
     assert_eq!(again["manifest"]["sources"][0]["url"], url.as_str());
     assert!(again["manifest"]["sources"][0]["parent"].is_string(), "{again}");
-    assert_eq!(again["manifest"]["statistics"]["plain_stored"], 0, "{again}");
+    assert_eq!(again["manifest"]["statistics"]["plain_stored_bytes"], 0, "{again}");
     say(&["backup", "qdrant:users"]);
     say(&["restore", "latest", "--source", "notes", "--to", "out"]);
     assert_eq!(std::fs::read(bench.path("out/notes.snapshot")).unwrap(), night(0));
@@ -40,8 +40,19 @@ fn backed_up_and_restored_by_url_and_by_variables() {
     assert_eq!(target.lock().collections["notes"].bytes[..], night(0)[..]);
     assert_eq!(target.lock().aliases["notes_live"], "notes");
     let named = format!("{to}/other");
-    let more = ["--priority", "replica"];
-    say(&[&["restore", "latest", "--source", "notes", "--to", &named][..], &more].concat());
+    let notes = "notes.*";
+    say(&[
+        "restore",
+        "latest",
+        "--only",
+        notes,
+        "--source",
+        "notes",
+        "--to",
+        &named,
+        "--priority",
+        "replica",
+    ]);
     assert_eq!(target.lock().restored[1].0, "other");
     assert_eq!(target.lock().restored[1].2, "replica");
 

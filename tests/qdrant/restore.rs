@@ -1,11 +1,19 @@
 //! Collections back into a server.
 
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
 use restow::ops::{RestoreOptions, RestoreReport};
 use restow::source::qdrant::{Policy, Priority, QdrantImporter, QdrantRestore};
-use restow::{Cancel, Confirmed, Error, ErrorKind, Overwrite, SnapshotId, SnapshotManager};
+use restow::storage::{Key, Storage};
+use restow::{
+    BackupOptions, Cancel, Confirmed, Error, ErrorKind, Overwrite, SnapshotId, SnapshotManager,
+};
 
 use super::{back_up, manager};
+use crate::support::model::noise;
 use crate::support::qdrant::{Qdrant, night, quick, sha256, with_key};
+use crate::support::{default_chunks, memory_repository, try_open};
 
 /// A repository with a backup of `notes`.
 fn backed_up() -> (SnapshotManager, SnapshotId) {
@@ -190,4 +198,72 @@ fn several_collections_at_once_and_one_of_them_renamed() {
         .restore_into(&backup.1, importer(&server, renamed()), &options, Overwrite::Refuse)
         .unwrap();
     assert_eq!(server.lock().collections["x"].bytes.len(), 500_000);
+}
+
+/// Half a snapshot is none: the server must not get one that looks whole.
+#[test]
+fn what_the_repository_has_lost_is_not_uploaded() {
+    let source = Qdrant::with_notes();
+    let storage = memory_repository(&default_chunks());
+    let manager = SnapshotManager::new(try_open(Arc::new(storage.clone())).unwrap());
+    let id = back_up(&manager, &source.exporter(&["notes"]));
+    let mut packs = Vec::new();
+    storage.list(&Key::new("packs").unwrap(), &mut |found| packs.push(found)).unwrap();
+    let largest = packs.into_iter().max_by_key(|found| found.len).unwrap();
+    let bytes = storage.get(&largest.key, 1 << 30).unwrap();
+    for at in [bytes.len() / 10, bytes.len() / 2, bytes.len() * 3 / 4] {
+        let mut bad = bytes.clone();
+        bad[at] ^= 1;
+        storage.put(&largest.key, &bad).unwrap();
+        let manager = SnapshotManager::new(try_open(Arc::new(storage.clone())).unwrap());
+        let server = Qdrant::start();
+        let into = importer(&server, QdrantRestore::default());
+        let report = restore(&(manager, id), into, Overwrite::Refuse).unwrap();
+        assert!(report.is_damaged(), "{report:?}");
+        assert!(server.lock().restored.is_empty(), "byte {at}");
+        assert_eq!(server.left(), [""; 0]);
+    }
+}
+
+#[test]
+fn told_to_stop_while_it_uploads() {
+    let (source, manager) = (Qdrant::with_notes(), manager());
+    source.add("large", noise(30 << 20, 7));
+    let id = back_up(&manager, &source.exporter(&["large"]));
+    let (server, cancel) = (Qdrant::start(), Cancel::new());
+    server.faults(|faults| faults.slow = Some(Duration::from_millis(50)));
+    let new = QdrantImporter::new(&server.server(), &quick(), QdrantRestore::default(), &cancel);
+    let stopping = cancel.clone();
+    let stopper = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(700));
+        stopping.cancel();
+    });
+    let started = Instant::now();
+    let error = manager
+        .with_cancel(cancel)
+        .restore_into(&id, Box::new(new.unwrap()), &RestoreOptions::default(), Overwrite::Refuse)
+        .unwrap_err();
+    stopper.join().unwrap();
+    assert!(
+        matches!(error, Error::Interrupted) || error.kind() == ErrorKind::Interrupted,
+        "{error}"
+    );
+    assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
+    assert!(server.lock().restored.is_empty());
+}
+
+/// The runtime of the HTTP client is a stranger there, and must not mind.
+#[cfg(feature = "async")]
+#[test]
+fn from_async_code() {
+    let (server, manager) = (Qdrant::with_notes(), manager());
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let report = runtime.block_on(async {
+        let manager = restow::AsyncSnapshotManager::new(manager);
+        // Made and dropped among tasks.
+        drop(importer(&server, QdrantRestore::default()));
+        let source = server.exporter(&["notes"]);
+        manager.create(vec![Box::new(source)], BackupOptions::default()).await
+    });
+    assert_eq!(report.unwrap().manifest.statistics.entries, 2);
 }

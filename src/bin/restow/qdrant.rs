@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use restow::ops::OpError;
+use restow::ops::{OpError, RestoreTarget};
 use restow::progress::Cancel;
 use restow::source::http::Credential;
 use restow::source::qdrant::{
@@ -59,6 +59,22 @@ fn options() -> QdrantOptions {
 
 fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// All parts of a snapshot, or where they go to a server those that it can take.
+pub fn jobs(
+    to: Option<&Target>,
+    mut jobs: Vec<RestoreTarget>,
+) -> Result<Vec<RestoreTarget>, OpError> {
+    if to.is_some() {
+        jobs.retain(|job| job.kind == "qdrant");
+    }
+    match to.is_some() && jobs.is_empty() {
+        false => Ok(jobs),
+        true => Err(OpError::Usage(
+            "nothing in this snapshot came from a Qdrant server: --to FOLDER restores files".into(),
+        )),
+    }
 }
 
 /// A server to restore into.

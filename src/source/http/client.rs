@@ -92,10 +92,11 @@ impl Client {
         Self { cancel, ..self.clone() }
     }
 
-    /// The same, trying this often.
+    /// The same, with less patience.
     #[must_use]
-    pub fn with_retries(&self, retries: u32) -> Self {
-        let options = ClientOptions { retries, ..self.options.clone() };
+    pub fn hasty(&self, retries: u32, read_timeout: Duration) -> Self {
+        let read_timeout = read_timeout.min(self.options.read_timeout);
+        let options = ClientOptions { retries, read_timeout, ..self.options.clone() };
         Self { options, ..self.clone() }
     }
 

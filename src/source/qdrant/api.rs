@@ -13,6 +13,9 @@ use crate::source::http::{
     Call, Client, ClientOptions, Credential, Download, HttpError, Repeat, Upload, escaped,
 };
 
+/// How long a server may be silent that is asked for something last.
+const HASTE: Duration = Duration::from_secs(15);
+
 /// A snapshot as the server describes it.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]
 pub(super) struct Described {
@@ -47,9 +50,9 @@ impl Api {
         Ok(Self { client, base: server.url().to_owned(), has_key, patience })
     }
 
-    /// For what must be done though everything else is to stop.
+    /// For what must be done though everything else is to stop, and somebody waits for that.
     pub fn undisturbed(&self) -> Self {
-        let client = self.client.with_cancel(Cancel::new()).with_retries(1);
+        let client = self.client.with_cancel(Cancel::new()).hasty(1, HASTE);
         Self { client, ..self.clone() }
     }
 

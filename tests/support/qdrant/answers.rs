@@ -40,7 +40,7 @@ pub fn answer(connection: &TcpStream, mut request: Request, state: &Mutex<State>
         }
         ("POST", ["collections", c, "snapshots", "upload"]) => upload(&mut request, state, c),
         ("POST", ["collections", "aliases"]) => {
-            let body = request.body(None).unwrap();
+            let body = request.body(None, None).unwrap();
             set_aliases(&mut state.lock().unwrap(), &serde_json::from_slice(&body).unwrap())
         }
         (method, parts) => simple(method, parts, &mut state.lock().unwrap()),
@@ -208,14 +208,17 @@ fn send(
 }
 
 fn upload(request: &mut Request, state: &Mutex<State>, collection: &str) -> Answer {
-    let ends = state.lock().unwrap().faults.upload_ends;
+    let (ends, slow) = {
+        let faults = &state.lock().unwrap().faults;
+        (faults.upload_ends, faults.slow)
+    };
     if let Some((after, status)) = ends {
-        request.body(Some(after));
+        request.body(Some(after), None);
         return Err((status, "No space left on device: WAL buffer size exceeds".into()));
     }
     let content_type = request.header("content-type").unwrap().to_owned();
     let boundary = content_type.strip_prefix("multipart/form-data; boundary=").unwrap().to_owned();
-    let Some(body) = request.body(None) else {
+    let Some(body) = request.body(None, slow) else {
         return Err((400, "the body was cut short".into()));
     };
     let head = body.windows(4).position(|it| it == b"\r\n\r\n").unwrap() + 4;

@@ -47,7 +47,7 @@ pub struct Faults {
     pub no_etag: bool,
     /// The download ends here, and neither says how long it should be nor that it is not all.
     pub ends_at: Option<usize>,
-    /// A pause before each 64 KiB.
+    /// A pause before each 64 KiB that is sent or received.
     pub slow: Option<Duration>,
     /// No byte of a download after this one comes, the connection stays.
     pub silent_after: Option<usize>,

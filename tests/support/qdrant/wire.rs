@@ -48,11 +48,14 @@ impl Request {
             .map(|p| p.1)
     }
 
-    /// The body, or what came of at most so many bytes of it.
-    pub fn body(&mut self, most: Option<usize>) -> Option<Vec<u8>> {
+    /// The body, or what came of at most so many bytes of it, with a pause before each 64 KiB.
+    pub fn body(&mut self, most: Option<usize>, slow: Option<Duration>) -> Option<Vec<u8>> {
         let len: usize = self.header("content-length")?.parse().ok()?;
         let mut body = vec![0; most.map_or(len, |most| most.min(len))];
-        self.reader.read_exact(&mut body).ok()?;
+        for piece in body.chunks_mut(64 * 1024) {
+            std::thread::sleep(slow.unwrap_or_default());
+            self.reader.read_exact(piece).ok()?;
+        }
         Some(body)
     }
 }

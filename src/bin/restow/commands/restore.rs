@@ -30,20 +30,12 @@ pub fn run(context: &Context, args: &RestoreArgs) -> Result<Outcome> {
     let (selector, filter) = (Selector::new(&args.id), args.filter.to_filter());
     let snapshot = repository.find(&selector, &filter)?;
     let index = repository.load_index()?;
-    let reader = repository.reader(&index);
-    let view = SnapshotView::new(snapshot.id, snapshot.manifest, reader);
+    let view = SnapshotView::new(snapshot.id, snapshot.manifest, repository.reader(&index));
     let of_latest = (selector == Selector::Latest).then_some(&filter);
     let missing = Missing::of(&repository, &view, &selection, of_latest)?;
     let server = qdrant::Target::of(args)?;
-    let mut jobs = RestoreTarget::of(&view, &selection, args.to.as_deref())?;
-    if server.is_some() {
-        jobs.retain(|job| job.kind == "qdrant");
-        if jobs.is_empty() {
-            let message =
-                "nothing in this snapshot came from a Qdrant server: --to FOLDER restores files";
-            bail!(OpError::Usage(message.into()));
-        }
-    }
+    let jobs =
+        qdrant::jobs(server.as_ref(), RestoreTarget::of(&view, &selection, args.to.as_deref())?)?;
     let options_of = |job: &RestoreTarget| RestoreOptions {
         prefix: job.prefix.clone(),
         selection: selection.clone(),
@@ -63,8 +55,6 @@ pub fn run(context: &Context, args: &RestoreArgs) -> Result<Outcome> {
         importers.push((importer, report));
         plans.push(plan);
     }
-    let is_empty =
-        |plan: &RestorePlan| plan.entries() + plan.losses.entries + plan.problem_count == 0;
     let is_nothing = plans.iter().all(is_empty) && missing.count() == 0;
     if is_nothing && !args.only.is_empty() {
         bail!(OpError::Usage(format!("--only {:?} names nothing in this snapshot", args.only)));
@@ -105,6 +95,10 @@ pub fn run(context: &Context, args: &RestoreArgs) -> Result<Outcome> {
     }
     progress.clear();
     finish(context, &snapshot.id.to_hex(), &jobs, &total, &missing)
+}
+
+fn is_empty(plan: &RestorePlan) -> bool {
+    plan.entries() + plan.losses.entries + plan.problem_count == 0
 }
 
 /// The totals are known from the plan: they follow the start of the phase. What goes wrong is listed at the
