@@ -88,6 +88,9 @@ fn send(
     len: u64,
 ) -> Result<Vec<u8>, HttpError> {
     let pace = Arc::new(Mutex::new(Pace { since: Instant::now(), waits_for: Waits::Server }));
+    let pieces = Arc::new(Mutex::new(pieces));
+    // The body may outlive this in a runtime that nobody drives any more: whoever writes must hear of the end.
+    let _hang_up = HangUp(Arc::clone(&pieces));
     let frames = Frames { pieces, left: len, pace: Arc::clone(&pace) };
     let request = client.request(call, Some(reqwest::Body::wrap(frames)));
     let (read_timeout, patience) = (client.options.read_timeout, client.patience(call));
@@ -96,6 +99,15 @@ fn send(
     let sent = client.watch(url, request.send(), stuck)?;
     let response = client.judge(url, sent.map_err(|error| HttpError::of(url, error))?)?;
     client.whole(url, response, MIB)
+}
+
+/// Ends the body for those who write it.
+struct HangUp(Arc<Mutex<Receiver<Bytes>>>);
+
+impl Drop for HangUp {
+    fn drop(&mut self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).close();
+    }
 }
 
 /// Who is waited for, and since when.
@@ -126,7 +138,7 @@ impl Pace {
 }
 
 struct Frames {
-    pieces: Receiver<Bytes>,
+    pieces: Arc<Mutex<Receiver<Bytes>>>,
     left: u64,
     pace: Arc<Mutex<Pace>>,
 }
@@ -151,7 +163,8 @@ impl Body for Frames {
             return Poll::Ready(None);
         }
         let wrong = |what| Poll::Ready(Some(Err(io::Error::other(what))));
-        match self.pieces.poll_recv(context) {
+        let next = self.pieces.lock().unwrap_or_else(PoisonError::into_inner).poll_recv(context);
+        match next {
             Poll::Pending => {
                 self.note(Waits::Us);
                 Poll::Pending

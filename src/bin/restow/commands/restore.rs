@@ -34,8 +34,8 @@ pub fn run(context: &Context, args: &RestoreArgs) -> Result<Outcome> {
     let of_latest = (selector == Selector::Latest).then_some(&filter);
     let missing = Missing::of(&repository, &view, &selection, of_latest)?;
     let server = qdrant::Target::of(args)?;
-    let jobs =
-        qdrant::jobs(server.as_ref(), RestoreTarget::of(&view, &selection, args.to.as_deref())?)?;
+    let jobs = RestoreTarget::of(&view, &selection, args.to.as_deref())?;
+    let jobs = qdrant::jobs(server.as_ref(), jobs)?;
     let options_of = |job: &RestoreTarget| RestoreOptions {
         prefix: job.prefix.clone(),
         selection: selection.clone(),
