@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use restow::source::Exporter;
 use restow::source::qdrant::{QdrantExporter, QdrantSource};
-use restow::{Cancel, ErrorKind};
+use restow::{BackupOptions, Cancel, ErrorKind};
 use serde_json::json;
 
 use super::{back_up, fails, manager};
@@ -91,6 +91,18 @@ fn what_is_not_tried_again() {
     }
     server.instead("POST", 1, 507, "", "");
     told(&server, &server.exporter(&["notes"]), &["its disk is full"]);
+}
+
+/// Nobody knows whose it is, but somebody should know of it.
+#[test]
+fn a_copy_that_may_have_been_made() {
+    let server = Qdrant::with_notes();
+    server.faults(|faults| faults.loses_answer = true);
+    let exporter = server.exporter(&["notes"]);
+    let error = manager().create(&[&exporter], &BackupOptions::default()).unwrap_err();
+    let left = server.left();
+    assert_eq!(left.len(), 1, "made once");
+    assert!(error.to_string().contains(&format!("may have left {}", left[0])), "{error}");
 }
 
 #[test]

@@ -28,7 +28,8 @@ impl ServerCopy {
         let names = |list: Vec<Described>| list.into_iter().map(|one| one.name);
         let before: HashSet<String> = names(api.snapshots(collection)?).collect();
         for _ in 0..ATTEMPTS {
-            let described = api.create_snapshot(collection)?;
+            let made = api.create_snapshot(collection);
+            let described = made.map_err(|error| left_behind(api, collection, &before, error))?;
             if !before.contains(&described.name) {
                 let (api, collection) = (api.clone(), collection.to_owned());
                 return Ok(Self { api, collection, described, is_gone: false });
@@ -91,6 +92,34 @@ impl ServerCopy {
         }
         self.is_gone = true;
         self.api.undisturbed().delete_snapshot(&self.collection, &self.described.name)
+    }
+}
+
+/// Where it is unknown what became of a call, a copy may stay that nobody deletes: the error names it. It may also be
+/// somebody else's, so it is left.
+fn left_behind(
+    api: &Api,
+    collection: &str,
+    before: &HashSet<String>,
+    error: SourceError,
+) -> SourceError {
+    let (kind, path, message) = match error {
+        SourceError::Refused { kind, path, message } => (kind, path, message),
+        SourceError::Interrupted => {
+            tracing::warn!("the server may still make a snapshot of {collection}, and keep it");
+            return SourceError::Interrupted;
+        }
+        other => return other,
+    };
+    let now = api.undisturbed().snapshots(collection).unwrap_or_default();
+    let names = now.into_iter().map(|one| one.name).filter(|name| !before.contains(name));
+    let names = names.collect::<Vec<_>>().join(", ");
+    match names.is_empty() {
+        true => SourceError::Refused { kind, path, message },
+        false => {
+            let message = format!("{message}; it may have left {names} on the server");
+            SourceError::Refused { kind, path, message }
+        }
     }
 }
 

@@ -61,6 +61,8 @@ pub struct Faults {
     pub others_delete: u32,
     /// Another backup has the server replace the bytes after the first cut.
     pub replaced_after_cut: bool,
+    /// A snapshot is made, and the connection breaks before the answer.
+    pub loses_answer: bool,
     /// An upload is answered with this status after so many bytes of it.
     pub upload_ends: Option<(usize, u16)>,
 }
