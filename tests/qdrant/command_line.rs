@@ -89,3 +89,19 @@ fn what_cannot_be_done_and_its_exit_codes() {
     let error = bench.fails(2, &["restore", "latest", "--to", "x", "--if-missing"]);
     assert!(error.contains("--to qdrant://"), "{error}");
 }
+
+/// As in a container with nothing in it.
+#[test]
+fn a_machine_without_certificates() {
+    let (bench, server) = (Bench::with_repository(), Qdrant::with_notes());
+    let backup = |url: &str| {
+        let mut command = bench.command(&["backup", url]);
+        command.env("SSL_CERT_FILE", "/none").env("SSL_CERT_DIR", "/none").output().unwrap()
+    };
+    let host = &server.url()[7..];
+    let plain = backup(&format!("qdrant://{host}/notes"));
+    assert_eq!(plain.status.code(), Some(0), "{}", stderr(&plain));
+    let sealed = backup(&format!("qdrant+https://{host}/notes"));
+    assert_eq!(sealed.status.code(), Some(8));
+    assert!(stderr(&sealed).contains("certificates"), "{}", stderr(&sealed));
+}

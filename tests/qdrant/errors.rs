@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use restow::source::Exporter;
-use restow::source::qdrant::{QdrantExporter, QdrantSource};
+use restow::source::http::ClientOptions;
+use restow::source::qdrant::{QdrantExporter, QdrantOptions, QdrantSource};
 use restow::{BackupOptions, Cancel, ErrorKind};
 use serde_json::json;
 
@@ -124,4 +125,18 @@ fn a_collection_that_is_not_whole_on_this_node() {
     server.lock().collections.get_mut("notes").unwrap().cluster = shards;
     told(&server, &server.exporter(&["notes"]), &["shards [1]", "other nodes"]);
     assert_eq!(server.count("POST"), 0);
+}
+
+#[test]
+fn https_where_there_is_none() {
+    let server = Qdrant::with_notes();
+    let source = QdrantSource::parse(&format!("qdrant+https://{}/notes", &server.url()[7..]));
+    let http = ClientOptions {
+        connect_timeout: Duration::from_secs(1),
+        read_timeout: Duration::from_secs(2),
+        retries: 0,
+        ..quick().http
+    };
+    let exporter = QdrantExporter::new(source.unwrap(), QdrantOptions { http, ..quick() });
+    told(&server, &exporter, &["https://127.0.0.1:"]);
 }
