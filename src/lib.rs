@@ -75,7 +75,7 @@ pub use repo::{
 };
 pub use source::command::{CommandExporter, CommandOptions, StdinExporter};
 pub use source::files::{FolderExporter, FolderImporter, FolderOptions};
-#[cfg(feature = "qdrant")]
+#[cfg(feature = "servers")]
 pub use source::qdrant::{QdrantExporter, QdrantImporter, QdrantOptions};
 pub use source::sqlite::{SqliteExporter, SqliteOptions};
 pub use source::{Exporter, Importer};

@@ -48,6 +48,14 @@ impl SourceError {
         }
     }
 
+    /// What a reader's error is, that had to travel as the standard library's; `path` for one that is nothing else.
+    pub fn of_read(path: &str, error: io::Error) -> Self {
+        match error.downcast::<Self>() {
+            Ok(own) => own,
+            Err(source) => Self::Io { action: "read", path: path.to_owned(), source },
+        }
+    }
+
     /// Whether nothing else can be expected to succeed either: a full or failing disk, a lost connection.
     /// Any other error is one entry's own.
     pub fn is_fatal(&self) -> bool {

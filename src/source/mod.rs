@@ -8,11 +8,12 @@ mod accounts;
 pub mod command;
 mod error;
 pub mod files;
-#[cfg(feature = "qdrant")]
+#[cfg(feature = "servers")]
 pub mod http;
+mod loader;
 mod options;
 mod private;
-#[cfg(feature = "qdrant")]
+#[cfg(feature = "servers")]
 pub mod qdrant;
 mod report;
 pub mod sqlite;
@@ -21,6 +22,7 @@ mod url;
 use std::io::Read;
 
 pub use error::SourceError;
+pub use loader::{LoadPlan, LoadReport, LoadStep, Loader, Stored};
 pub use options::{OwnerPolicy, RestoreOptions};
 pub use report::ImportReport;
 
