@@ -8,6 +8,7 @@ mod client;
 mod download;
 mod failure;
 mod retry;
+mod throttle;
 mod upload;
 
 pub use call::{Call, Credential, Repeat, escaped};

@@ -24,33 +24,35 @@ const AHEAD: usize = 8;
 pub struct Upload {
     pieces: Option<Sender<Bytes>>,
     sending: Option<JoinHandle<Result<Vec<u8>, HttpError>>>,
+    client: Client,
     url: String,
 }
 
 impl Upload {
-    /// Sends `call` with a body of `len` bytes, on a thread of its own. Never tried again: its bytes are gone.
+    /// Sends `call` with a body of `len` bytes, on a thread of its own. Tried once: whoever has the bytes tries again.
     pub fn begin(
         client: &Client,
         call: Call,
         len: u64,
         content_type: &str,
     ) -> Result<Self, HttpError> {
-        let url = call.shown();
+        let url = call.shown().to_owned();
         let wrong = |what: String| HttpError::new(&url, Trouble::Unexpected(what));
         let content_type =
             HeaderValue::from_str(content_type).map_err(|error| wrong(error.to_string()))?;
         let call = call.header(CONTENT_TYPE, content_type);
         let (pieces, receiver) = channel(AHEAD);
-        let (client, shown) = (client.clone(), url.clone());
+        let (sender, shown) = (client.clone(), url.clone());
         let sending = std::thread::Builder::new()
             .name("upload".into())
-            .spawn(move || send(&client, &call, &shown, receiver, len))
+            .spawn(move || send(&sender, &call, &shown, receiver, len))
             .map_err(|error| wrong(format!("no thread for the upload: {error}")))?;
-        Ok(Self { pieces: Some(pieces), sending: Some(sending), url })
+        Ok(Self { pieces: Some(pieces), sending: Some(sending), client: client.clone(), url })
     }
 
     /// The next bytes. Waits while the server takes its time; the error is the server's.
     pub fn write(&mut self, piece: Vec<u8>) -> Result<(), HttpError> {
+        self.client.slow_down(self.client.uploads.as_deref(), &self.url, piece.len())?;
         let sent = match &self.pieces {
             Some(pieces) => pieces.blocking_send(Bytes::from(piece)).is_ok(),
             None => false,
