@@ -15,4 +15,4 @@ pub use call::{Call, Credential, Repeat, escaped};
 pub use client::{Client, ClientOptions};
 pub use download::Download;
 pub use failure::{HttpError, Trouble};
-pub use upload::Upload;
+pub use upload::{Unanswered, Upload};

@@ -26,6 +26,15 @@ pub struct Upload {
     sending: Option<JoinHandle<Result<Vec<u8>, HttpError>>>,
     client: Client,
     url: String,
+    pace: Arc<Mutex<Pace>>,
+}
+
+/// An upload that came to nothing.
+#[derive(Debug)]
+pub struct Unanswered {
+    pub error: HttpError,
+    /// Whether the server may have got everything.
+    pub was_sent_whole: bool,
 }
 
 impl Upload {
@@ -42,12 +51,13 @@ impl Upload {
             HeaderValue::from_str(content_type).map_err(|error| wrong(error.to_string()))?;
         let call = call.header(CONTENT_TYPE, content_type);
         let (pieces, receiver) = channel(AHEAD);
-        let (sender, shown) = (client.clone(), url.clone());
+        let pace = Arc::new(Mutex::new(Pace { since: Instant::now(), waits_for: Waits::Server }));
+        let (sender, shown, shared) = (client.clone(), url.clone(), Arc::clone(&pace));
         let sending = std::thread::Builder::new()
             .name("upload".into())
-            .spawn(move || send(&sender, &call, &shown, receiver, len))
+            .spawn(move || send(&sender, &call, &shown, receiver, len, shared))
             .map_err(|error| wrong(format!("no thread for the upload: {error}")))?;
-        Ok(Self { pieces: Some(pieces), sending: Some(sending), client: client.clone(), url })
+        Ok(Self { pieces: Some(pieces), sending: Some(sending), client: client.clone(), url, pace })
     }
 
     /// The next bytes. Waits while the server takes its time; the error is the server's.
@@ -70,8 +80,11 @@ impl Upload {
     }
 
     /// All bytes were written: the server's answer.
-    pub fn finish(mut self) -> Result<Vec<u8>, HttpError> {
-        self.end()
+    pub fn finish(mut self) -> Result<Vec<u8>, Unanswered> {
+        self.end().map_err(|error| {
+            let pace = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
+            Unanswered { error, was_sent_whole: pace.waits_for == Waits::Answer }
+        })
     }
 
     fn end(&mut self) -> Result<Vec<u8>, HttpError> {
@@ -88,8 +101,8 @@ fn send(
     url: &str,
     pieces: Receiver<Bytes>,
     len: u64,
+    pace: Arc<Mutex<Pace>>,
 ) -> Result<Vec<u8>, HttpError> {
-    let pace = Arc::new(Mutex::new(Pace { since: Instant::now(), waits_for: Waits::Server }));
     let pieces = Arc::new(Mutex::new(pieces));
     // The body may outlive this in a runtime that nobody drives any more: whoever writes must hear of the end.
     let _hang_up = HangUp(Arc::clone(&pieces));

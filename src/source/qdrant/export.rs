@@ -69,7 +69,8 @@ impl QdrantExporter {
 impl Exporter for QdrantExporter {
     fn describe(&self) -> Description {
         let server = &self.source.server;
-        let names = self.source.collections.join(",");
+        let names: Vec<_> = self.source.collections.iter().map(|name| in_url(name)).collect();
+        let names = names.join(",");
         let label = match self.source.collections.as_slice() {
             [one] => one.clone(),
             _ => server.host().to_owned(),
@@ -102,6 +103,15 @@ impl Exporter for QdrantExporter {
         }
         Ok(Box::new(QdrantSession::new(parts, version)))
     }
+}
+
+/// As a source's URL has it, and no more escaped than it takes to read it again.
+fn in_url(name: &str) -> String {
+    let escape = |c: char| match c {
+        '%' | ',' | '?' | '#' => format!("%{:02X}", u32::from(c)),
+        c => c.to_string(),
+    };
+    name.chars().map(escape).collect()
 }
 
 /// What a server says of a collection.

@@ -6,7 +6,7 @@ use super::api::Api;
 use super::failure::refused;
 use crate::fault::ErrorKind;
 use crate::source::SourceError;
-use crate::source::http::{HttpError, Upload, escaped};
+use crate::source::http::{HttpError, Unanswered, Upload, escaped};
 
 /// What goes where, and what the server makes of it.
 pub(super) struct Delivery<'d> {
@@ -66,8 +66,11 @@ impl Form {
     }
 
     /// The server has everything from here on, and acts on it.
-    pub fn finish(mut self) -> Result<Vec<u8>, HttpError> {
-        self.upload.write(self.tail.into_bytes())?;
+    pub fn finish(mut self) -> Result<Vec<u8>, Unanswered> {
+        let was_sent_whole = false;
+        self.upload
+            .write(self.tail.into_bytes())
+            .map_err(|error| Unanswered { error, was_sent_whole })?;
         self.upload.finish()
     }
 }

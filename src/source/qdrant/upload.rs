@@ -9,7 +9,7 @@ use crate::fault::ErrorKind;
 use crate::format::Entry;
 use crate::limits::MIB;
 use crate::progress::{Event, Observer};
-use crate::source::http::{HttpError, Repeat};
+use crate::source::http::{HttpError, Repeat, Unanswered};
 use crate::source::{SourceError, Stored};
 
 pub(super) struct Task<'t> {
@@ -99,7 +99,9 @@ impl Task<'_> {
         if self.must_be_missing {
             self.still_missing().map_err(Failure::Ours)?;
         }
-        let answer = form.finish().map_err(Failure::After)?;
+        let answer = form.finish().map_err(|Unanswered { error, was_sent_whole }| {
+            if was_sent_whole { Failure::After(error) } else { Failure::Before(error) }
+        })?;
         let url = self.url();
         if envelope(&url, &answer).map_err(Failure::Ours)? != serde_json::Value::Bool(true) {
             let message =
