@@ -265,5 +265,5 @@ fn from_async_code() {
         let source = server.exporter(&["notes"]);
         manager.create(vec![Box::new(source)], BackupOptions::default()).await
     });
-    assert_eq!(report.unwrap().manifest.statistics.entries, 2);
+    assert_eq!(report.unwrap().manifest.statistics.entries, 3);
 }

@@ -7,11 +7,12 @@ use serde_json::{Value, json};
 use super::api::Api;
 use super::copy::ServerCopy;
 use super::failure::refused;
+use super::origin::Kept;
 use super::section::{Part, QdrantSession};
 use super::server::QdrantSource;
 use super::{ALIASES, PARAMS, SHA256};
 use crate::fault::ErrorKind;
-use crate::format::Property;
+use crate::format::{EntryKind, Property};
 use crate::progress::Cancel;
 use crate::source::http::{ClientOptions, Credential};
 use crate::source::{Description, Exporter, Session, SourceError};
@@ -92,7 +93,9 @@ impl Exporter for QdrantExporter {
             let copy = ServerCopy::make(&api, &known.name)?;
             parts.extend(known.parts(copy, version.as_deref(), &api)?);
         }
-        Ok(Box::new(QdrantSession::new(parts, version)))
+        let version = version.map(|version| ("server_version".to_owned(), version));
+        let properties = version.into_iter().collect();
+        Ok(Box::new(QdrantSession::new(parts, "qdrant-snapshot", properties)?))
     }
 }
 
@@ -127,13 +130,13 @@ impl Known {
         Ok(Self { name: name.to_owned(), info, cluster, aliases })
     }
 
-    /// The two entries of a collection, in no order.
+    /// The three entries of a collection, in no order.
     fn parts(
         self,
         copy: ServerCopy,
         version: Option<&str>,
         api: &Api,
-    ) -> Result<[Part; 2], SourceError> {
+    ) -> Result<[Part; 3], SourceError> {
         let described = &copy.described;
         let about = json!({
             "collection": self.name,
@@ -161,7 +164,10 @@ impl Known {
         let checksum = described.checksum.clone();
         properties.extend(checksum.map(|checksum| property(SHA256, checksum)));
         let points = self.info.get("points_count").and_then(Value::as_u64);
-        Ok([Part::info(&self.name, text + "\n")?, Part::snapshot(copy, properties, points)?])
+        let about = Part::about(&self.name, text + "\n")?;
+        let kept = Kept::new(copy, points);
+        let [snapshot, contents] = Part::snapshot(&self.name, EntryKind::File, properties, kept)?;
+        Ok([about, snapshot, contents])
     }
 }
 

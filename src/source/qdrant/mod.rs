@@ -6,23 +6,29 @@
 //! stayed the same all the same.
 
 mod api;
+mod contents;
 mod copy;
 mod decide;
 mod export;
 mod failure;
 mod import;
+mod origin;
 mod section;
 mod server;
 mod sink;
+mod tar;
 
 pub use decide::{Decision, Existing, Policy, Wanted, decide};
 pub use export::{QdrantExporter, QdrantOptions};
 pub use import::{Priority, QdrantImporter, QdrantRestore};
 pub use server::{QdrantServer, QdrantSource};
 
-/// What an entry with a collection's bytes, and one that tells of it, end with.
+/// What an entry with a collection's bytes ends with, and one that is there for people to read.
 const SNAPSHOT: &str = ".snapshot";
-const INFO: &str = ".info.json";
+const INFO: &str = ".json";
+/// What the server says of a collection; what is inside a snapshot.
+const ABOUT: &str = ".info.json";
+const CONTENTS: &str = ".snapshot.contents.json";
 /// Properties of a snapshot's entry.
 const ALIASES: &str = "aliases";
 const PARAMS: &str = "params";
