@@ -30,7 +30,7 @@ fn a_real_snapshot_member_by_member() {
     let told = json(&manager, &id, PATH);
     assert_eq!((&told["format"], &told["whole"]), (&"tar".into(), &true.into()), "{told}");
     assert_eq!(told["odd"], Value::Null);
-    assert_eq!(told["server_version"], "1.19.0");
+    assert_eq!(told["collection_version"], "0.4.2");
     let number = |value: &Value| value.as_u64().unwrap();
     let listed: Vec<_> = told["members"]
         .as_array()
@@ -89,7 +89,7 @@ fn a_stream_that_is_no_archive_or_half_a_one() {
     }
     assert_eq!(told("notes")["whole"], true);
     assert_eq!(property(&manager, &id, "noise/segments"), None);
-    assert_eq!(property(&manager, &id, "half/segments").unwrap(), "1");
+    assert_eq!(property(&manager, &id, "half/segments").unwrap(), "2");
 }
 
 /// It is there for people to read, and takes no part in a restore.

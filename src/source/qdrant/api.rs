@@ -1,5 +1,8 @@
 //! The part of Qdrant's REST interface that backups need.
 
+mod points;
+mod shards;
+
 use std::time::Duration;
 
 use serde_json::{Value, json};

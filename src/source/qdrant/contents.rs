@@ -82,7 +82,7 @@ impl Contents {
         serde_json::from_slice(self.kept.get("config.json")?).ok()
     }
 
-    /// The version of the server that made it.
+    /// The version of the collection's layout, which is not the server's.
     pub fn version(&self) -> Option<String> {
         let text = String::from_utf8(self.kept.get("version.info")?.clone()).ok()?;
         Some(text.trim().to_owned()).filter(|text| !text.is_empty() && text.len() < 100)
@@ -121,7 +121,7 @@ impl Contents {
             "format": if self.count > 0 { Some("tar") } else { None },
             "whole": self.is_whole,
             "odd": self.odd,
-            "server_version": self.version(),
+            "collection_version": self.version(),
             "bytes": self.bytes,
             "allocated": self.allocated,
             "segments": self.segments.iter().map(segment).collect::<Vec<_>>(),

@@ -10,7 +10,7 @@ use super::contents::Contents;
 use super::failure::refused;
 use super::origin::{Origin, Stream, Whole};
 use super::tar::Watch;
-use super::{ABOUT, CONTENTS, SNAPSHOT};
+use super::{ABOUT, CONTENTS, POINTS_ENDING, SNAPSHOT};
 use crate::fault::ErrorKind;
 use crate::format::{Bytes, Consistency, Entry, EntryKind, EntryPath, Property};
 use crate::source::private::private_attributes;
@@ -55,6 +55,16 @@ impl Part {
             Self::new(stem, SNAPSHOT, kind, properties, read)?,
             Self::new(stem, CONTENTS, EntryKind::File, Vec::new(), What::Contents)?,
         ])
+    }
+
+    /// `<collection>.points.jsonl`
+    pub fn points(
+        collection: &str,
+        kind: EntryKind,
+        properties: Vec<Property>,
+        origin: impl Origin + 'static,
+    ) -> Result<Self, SourceError> {
+        Self::new(collection, POINTS_ENDING, kind, properties, What::Read(Box::new(origin)))
     }
 
     fn new(

@@ -117,6 +117,11 @@ impl Watch {
         }
     }
 
+    /// Whether no member can follow.
+    pub fn is_at_the_end(&self) -> bool {
+        matches!(self.place, Place::End | Place::Lost)
+    }
+
     /// So many of them were not.
     pub fn skip(&mut self, count: u64) {
         if let Place::Data { left, content, keep: Keep::Nothing } = &mut self.place {
