@@ -11,6 +11,7 @@ use restow::source::sqlite::SqliteOptions;
 
 use super::args::BackupArgs;
 use super::config::{Config, SourceConfig};
+use super::qdrant::QdrantSettings;
 use super::sources::{self, SourceSettings, SourceSpec};
 
 /// One snapshot to take.
@@ -145,6 +146,11 @@ fn settings(source: &SourceConfig, args: &BackupArgs) -> SourceSettings {
         sqlite.busy_timeout = Duration::from_secs(seconds);
     }
     let allow_empty = source.allow_empty || args.allow_empty;
+    let qdrant = QdrantSettings {
+        mode: args.qdrant_mode.or(source.qdrant_mode),
+        nodes: both(&source.qdrant_node, &args.qdrant_node),
+        continues: args.qdrant_as.clone().or_else(|| source.qdrant_as.clone()),
+    };
     // The repository's own folders, and who hears a command, are known where the sources are opened.
-    SourceSettings { folder, sqlite, allow_empty, pass_stderr: false }
+    SourceSettings { folder, sqlite, qdrant, allow_empty, pass_stderr: false }
 }

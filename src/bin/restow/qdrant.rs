@@ -7,12 +7,12 @@ use restow::ops::{OpError, RestoreTarget};
 use restow::progress::Cancel;
 use restow::source::http::Credential;
 use restow::source::qdrant::{
-    Policy, Priority, QdrantExporter, QdrantImporter, QdrantOptions, QdrantRestore, QdrantServer,
-    QdrantSource,
+    Mode, Policy, Priority, QdrantBackup, QdrantExporter, QdrantFileExporter, QdrantFileOptions,
+    QdrantImporter, QdrantOptions, QdrantRestore, QdrantServer, QdrantSource,
 };
 use restow::source::{ImportReport, Importer};
 
-use crate::args::{RestoreArgs, SnapshotPriority};
+use crate::args::{QdrantMode, RestoreArgs, SnapshotPriority};
 
 /// `qdrant://HOST…`, or `qdrant:` with or without collections for the server in `QDRANT_URL`.
 pub fn is_meant(text: &str) -> bool {
@@ -27,12 +27,42 @@ pub fn check(text: &str) -> Result<(), OpError> {
     Ok(())
 }
 
-pub fn exporter(text: &str) -> Result<QdrantExporter, OpError> {
+/// What was said of how Qdrant is read.
+#[derive(Debug, Clone, Default)]
+pub struct QdrantSettings {
+    pub mode: Option<QdrantMode>,
+    pub nodes: Vec<String>,
+    pub continues: Option<String>,
+}
+
+impl QdrantSettings {
+    fn backup(&self) -> Result<QdrantBackup, OpError> {
+        let mode = match self.mode {
+            None | Some(QdrantMode::Snapshot) => Mode::Snapshot,
+            Some(QdrantMode::Stream) => Mode::Stream,
+            Some(QdrantMode::Logical) => Mode::Logical,
+        };
+        let node = |url: &String| match is_meant(url) {
+            true => Ok(QdrantSource::parse(url)?.server),
+            false => Ok(QdrantServer::new(url)?),
+        };
+        let nodes = self.nodes.iter().map(node).collect::<Result<_, OpError>>()?;
+        Ok(QdrantBackup { mode, nodes })
+    }
+}
+
+pub fn of_file(path: &Path, settings: &QdrantSettings) -> Result<QdrantFileExporter, OpError> {
+    let source = settings.continues.as_deref().map(QdrantSource::parse).transpose()?;
+    let options = QdrantFileOptions { source, ..QdrantFileOptions::default() };
+    Ok(QdrantFileExporter::new(path, options)?)
+}
+
+pub fn exporter(text: &str, settings: &QdrantSettings) -> Result<QdrantExporter, OpError> {
     let mut source = parse(text)?;
     if source.collections.is_empty() && !text.contains("://") {
         source.collections.extend(variable("QDRANT_COLLECTION_NAME"));
     }
-    Ok(QdrantExporter::new(source, options()))
+    Ok(QdrantExporter::new(source, options()).reading(settings.backup()?))
 }
 
 fn parse(text: &str) -> Result<QdrantSource, OpError> {

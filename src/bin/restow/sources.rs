@@ -10,6 +10,8 @@ use restow::source::command::{CommandExporter, CommandOptions, StdinExporter};
 use restow::source::files::{FolderExporter, FolderOptions};
 use restow::source::sqlite::{SqliteExporter, SqliteOptions};
 
+use crate::qdrant::QdrantSettings;
+
 /// What one argument names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SourceSpec {
@@ -23,6 +25,8 @@ pub enum SourceSpec {
     Stdin(String),
     /// `qdrant:…`, as it was said.
     Qdrant(String),
+    /// A file that a Qdrant server made.
+    QdrantFile(PathBuf),
 }
 
 /// What the sources of a run have in common.
@@ -30,6 +34,7 @@ pub enum SourceSpec {
 pub struct SourceSettings {
     pub folder: FolderOptions,
     pub sqlite: SqliteOptions,
+    pub qdrant: QdrantSettings,
     pub allow_empty: bool,
     pub pass_stderr: bool,
 }
@@ -68,6 +73,9 @@ impl SourceSpec {
         if let Some(rest) = after("stdin:") {
             return Ok(Self::Stdin(name(rest)?));
         }
+        if let Some(rest) = after("qdrant-file:") {
+            return Ok(Self::QdrantFile(path(rest)));
+        }
         let shown = text.to_string_lossy();
         if crate::qdrant::is_meant(&shown) {
             crate::qdrant::check(&shown)?;
@@ -95,7 +103,8 @@ impl SourceSpec {
                 Box::new(CommandExporter::new(name, argv, options)?)
             }
             Self::Stdin(name) => Box::new(StdinExporter::new(name, settings.allow_empty)?),
-            Self::Qdrant(text) => Box::new(crate::qdrant::exporter(text)?),
+            Self::Qdrant(text) => Box::new(crate::qdrant::exporter(text, &settings.qdrant)?),
+            Self::QdrantFile(path) => Box::new(crate::qdrant::of_file(path, &settings.qdrant)?),
         })
     }
 }
@@ -126,6 +135,8 @@ mod tests {
         assert!(of(&["a"], &["pg_dump"]).unwrap_err().contains("command:NAME"));
         assert!(of(&["command:a", "command:b"], &["x"]).unwrap_err().contains("one command"));
         assert!(of(&["stdin:a", "stdin:b"], &[]).unwrap_err().contains("once"));
+        let file = SourceSpec::QdrantFile("a/n.snapshot".into());
+        assert_eq!(of(&["qdrant-file:a/n.snapshot"], &[]), Ok(vec![file]));
         let notes = "qdrant://h/notes";
         assert_eq!(of(&[notes], &[]), Ok(vec![SourceSpec::Qdrant(notes.into())]));
         assert!(of(&["qdrant://:key@h/notes"], &[]).unwrap_err().contains("QDRANT_API_KEY"));

@@ -8,11 +8,12 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use restow::source::files::SETTLE;
+use serde::Deserialize;
 
 pub use self::keys::{KeyArgs, KeyCommand, KeyRemoveArgs, NewKeyArgs};
 pub use self::snapshots::{
-    CatArgs, CheckArgs, DeleteArgs, ExportArgs, FilterArgs, ListArgs, RestoreArgs, ShowArgs,
-    SnapshotPriority, StatsArgs, Switch, TagArgs,
+    CatArgs, CheckArgs, DeleteArgs, ExportArgs, ExportFormat, FilterArgs, ListArgs, RestoreArgs,
+    ShowArgs, SnapshotPriority, StatsArgs, Switch, TagArgs,
 };
 
 /// Backups of databases and files that cost what changed.
@@ -155,7 +156,9 @@ pub enum Command {
     )]
     Cat(CatArgs),
     /// Write a snapshot as plain files with a description, for those who have no restow
-    #[command(after_help = "Example: restow export latest --to ./handover --only 'reports/**'")]
+    #[command(
+        after_help = "Examples:\n  restow export latest --to ./handover --only 'reports/**'\n  restow export latest --format qdrant --to ./snapshots      (notes_20261121_183000.snapshot, notes_latest.snapshot)"
+    )]
     Export(ExportArgs),
     /// Delete snapshots; the next prune frees their space
     #[command(
@@ -217,7 +220,7 @@ fn three(text: &str) -> Result<[u32; 3], String> {
 #[derive(Debug, clap::Args)]
 pub struct BackupArgs {
     /// A folder or file, sqlite:FILE, command:NAME (with -- PROGRAM ARG… at the end), stdin:NAME,
-    /// qdrant://HOST:6333/COLLECTION (all without one; qdrant: for QDRANT_URL), or a source named in restow.toml. Several become one snapshot: all of them or none. Say ./x for a path that looks
+    /// qdrant://HOST:6333/COLLECTION (all without one; qdrant: for QDRANT_URL), qdrant-file:FILE.snapshot, or a source named in restow.toml. Several become one snapshot: all of them or none. Say ./x for a path that looks
     /// like something else
     #[arg(required_unless_present = "all", value_name = "SOURCE")]
     pub sources: Vec<OsString>,
@@ -275,9 +278,30 @@ pub struct BackupArgs {
     /// How long to wait for a database that another process has locked [default: 60]
     #[arg(long, value_name = "SECONDS")]
     pub busy_timeout: Option<u64>,
+    /// How Qdrant collections are read [default: snapshot]
+    #[arg(long, value_enum, value_name = "HOW")]
+    pub qdrant_mode: Option<QdrantMode>,
+    /// The URL of another node of the Qdrant server's cluster: a node gives only the shards it has
+    /// (repeatable: all that have shards)
+    #[arg(long, value_name = "URL")]
+    pub qdrant_node: Vec<String>,
+    /// With qdrant-file: of which server and collection it is a snapshot, whose snapshots it then continues
+    #[arg(long, value_name = "qdrant://HOST:6333/COLLECTION")]
+    pub qdrant_as: Option<String>,
     /// Read a file again next time if it changed less than this long before the start
     #[arg(long, default_value_t = SETTLE.as_secs(), value_name = "SECONDS")]
     pub settle: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum QdrantMode {
+    /// As the server's own snapshot: one state of each collection; the server needs room for a copy
+    Snapshot,
+    /// As a stream of each shard: the server needs no room; each shard is of another moment
+    Stream,
+    /// As points, a line of JSON each: no consistent state, but any server takes them and people can read them
+    Logical,
 }
 
 #[derive(Debug, clap::Args)]

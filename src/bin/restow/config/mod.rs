@@ -13,7 +13,7 @@ use anyhow::{Result, bail};
 use restow::ops::OpError;
 use serde::Deserialize;
 
-use super::args::Options;
+use super::args::{Options, QdrantMode};
 
 /// What is configured. Without a file: nothing.
 #[derive(Debug, Default, Deserialize)]
@@ -59,6 +59,9 @@ pub struct SourceConfig {
     pub temp_dir: Option<PathBuf>,
     /// Seconds.
     pub busy_timeout: Option<u64>,
+    pub qdrant_mode: Option<QdrantMode>,
+    pub qdrant_node: Vec<String>,
+    pub qdrant_as: Option<String>,
 }
 
 /// One or several of a thing.
