@@ -1,10 +1,16 @@
 //! Qdrant collections as sources and targets, against a server in this process.
 
 mod backup;
+mod cluster;
 mod command_line;
 mod contents;
 mod errors;
+mod export;
+mod files;
+mod logical;
+mod real;
 mod restore;
+mod shards;
 mod streams;
 
 use std::sync::Arc;

@@ -154,10 +154,8 @@ struct Wanted {
 fn wanted(view: &SnapshotView, options: &QdrantExportOptions) -> Result<Vec<Wanted>, OpError> {
     let (mut wanted, mut files) = (Vec::new(), BTreeSet::new());
     for source in view.manifest.sources.iter().filter(|source| source.kind == "qdrant") {
-        let part = RestoreOptions {
-            selection: options.selection.clone(),
-            prefix: source.prefix.clone(),
-        };
+        let part =
+            RestoreOptions { selection: options.selection.clone(), prefix: source.prefix.clone() };
         let mut selected = Selected::new(view, &part)?;
         while let Some(entry) = selected.next_entry()? {
             let Some(collection) = collection_of(&entry) else { continue };
