@@ -75,7 +75,7 @@ fn many_pages_and_a_night_that_changed_little() {
     let (server, manager) = (with_points(many(30_000)), manager());
     let first = back_up(&manager, &logical(&server));
     let text = String::from_utf8(cat(&manager, &first, "notes.points.jsonl")).unwrap();
-    assert_eq!(text, many(30_000).map(|point| line(&point)).collect::<String>());
+    assert!(text == many(30_000).map(|point| line(&point)).collect::<String>());
     let asked = server.count("POST /collections/notes/points/scroll");
     assert!((3..30).contains(&asked), "{asked}: pages grow");
     {

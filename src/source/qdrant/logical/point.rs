@@ -60,9 +60,10 @@ impl PointId {
 impl Point<'_> {
     /// As a line of the export.
     pub fn write_line(&self, out: &mut Vec<u8>) {
+        let start = out.len();
         self.write(out, self.shard_key);
         // Valid JSON has line breaks between its tokens only.
-        for byte in out.iter_mut().filter(|byte| matches!(byte, b'\n' | b'\r')) {
+        for byte in out.iter_mut().skip(start).filter(|byte| matches!(byte, b'\n' | b'\r')) {
             *byte = b' ';
         }
         out.push(b'\n');
@@ -113,11 +114,11 @@ mod tests {
     fn numbers_stay_as_they_were_written() {
         let text = "{\"vector\":[1.10000000000000000001,\n -0.0,1E-7],\"id\": 3,\"payload\":{\"n\":1e400,\"s\":\"a\\nb\"},\"x\":1}";
         let point: Point = serde_json::from_str(text).unwrap();
-        let mut line = Vec::new();
-        point.write_line(&mut line);
+        let mut lines = b"before\n".to_vec();
+        point.write_line(&mut lines);
         assert_eq!(
-            String::from_utf8(line).unwrap(),
-            "{\"id\":3,\"payload\":{\"n\":1e400,\"s\":\"a\\nb\"},\"vector\":[1.10000000000000000001,  -0.0,1E-7]}\n"
+            String::from_utf8(lines).unwrap(),
+            "before\n{\"id\":3,\"payload\":{\"n\":1e400,\"s\":\"a\\nb\"},\"vector\":[1.10000000000000000001,  -0.0,1E-7]}\n"
         );
     }
 }
