@@ -15,6 +15,8 @@ use crate::support::qdrant::{Qdrant, night, quick, sha256};
 fn two_nodes() -> [Qdrant; 2] {
     let nodes = [Qdrant::with_notes(), Qdrant::with_notes()];
     nodes[1].lock().collections.get_mut("notes").unwrap().bytes = night(1).into();
+    let uri = |host: &str| json!({"uri": format!("http://{host}:6335/")});
+    nodes[0].lock().peers = json!({"7": uri("a"), "8": uri("b"), "9": uri("c")});
     nodes[0].lay_out("notes", 7, &[(0, "Active"), (1, "Partial")], &[(1, 8)]);
     nodes[1].lay_out("notes", 8, &[(1, "Active")], &[(0, 7)]);
     nodes
@@ -42,6 +44,7 @@ fn every_node_makes_its_own_part() {
     assert_eq!((&recorded[1]["peer"], &recorded[1]["shards"]), (&json!(8), &json!([1])));
     assert_eq!(recorded[1]["url"], nodes[1].url().as_str());
     assert_eq!(recorded[1]["snapshot"]["sha256"], sha256(&night(1)).as_str());
+    assert_eq!(about["peers"]["peers"]["8"]["uri"], "http://b:6335/");
     assert_eq!(recorded[0]["cluster"]["remote_shards"][0]["peer_id"], 8);
 
     // The same source as without the other node: it may be named or not from night to night.
@@ -72,7 +75,7 @@ fn shards_that_no_named_node_has_whole() {
     nodes[0].lay_out("notes", 7, &[(0, "Active")], &[(1, 8), (2, 9)]);
     let error = fails(&nodes[0], &reading(&nodes, Mode::Snapshot));
     assert_eq!(error.kind(), ErrorKind::Unreachable);
-    for word in ["shards [2]", "shard 2 (whole on peer 9)", "--qdrant-node"] {
+    for word in ["shards [2]", "shard 2 (whole on peer 9 at http://c:6335/)", "--qdrant-node"] {
         assert!(error.to_string().contains(word), "{word}: {error}");
     }
     assert_eq!(nodes[0].count("POST") + nodes[1].count("POST"), 0, "nothing was made");

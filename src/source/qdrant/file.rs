@@ -103,6 +103,7 @@ impl QdrantFileExporter {
             "info": {"config": config},
             "cluster": null,
             "nodes": null,
+            "peers": null,
         });
         let mut properties = vec![property(ALIASES, "[]")];
         let (stem, kind) = if seen.is_of_a_shard() {

@@ -72,10 +72,20 @@ pub(super) fn missing(layouts: &[&Layout]) -> BTreeMap<u64, BTreeSet<u64>> {
     missing
 }
 
-/// In words: `shard 1 (whole on peer 7, 8), shard 2 (whole on no peer they know of)`.
-pub(super) fn in_words(missing: &BTreeMap<u64, BTreeSet<u64>>) -> String {
+/// In words: `shard 1 (whole on peer 7 at http://10.0.0.2:6335/, 8), shard 2 (whole on no peer they know of)`.
+/// `cluster` is the answer to `GET /cluster`, where there is one.
+pub(super) fn in_words(missing: &BTreeMap<u64, BTreeSet<u64>>, cluster: Option<&Value>) -> String {
+    let known = cluster.and_then(|cluster| cluster.get("peers"));
+    let peer = |id: &u64| {
+        let id = id.to_string();
+        let uri = known.and_then(|peers| peers.get(&id)?.get("uri")?.as_str());
+        match uri {
+            Some(uri) => format!("{id} at {uri}"),
+            None => id,
+        }
+    };
     let one = |(id, peers): (&u64, &BTreeSet<u64>)| {
-        let peers: Vec<_> = peers.iter().map(u64::to_string).collect();
+        let peers: Vec<_> = peers.iter().map(peer).collect();
         match peers.is_empty() {
             true => format!("shard {id} (whole on no peer they know of)"),
             false => format!("shard {id} (whole on peer {})", peers.join(", ")),
@@ -107,9 +117,12 @@ mod tests {
         let a = node(7, &[(0, "Active"), (1, "Partial")], &[(1, 8), (2, 9), (2, 8)]);
         assert_eq!(whole_copies(&[&a]), BTreeMap::from([(0, 0)]));
         assert_eq!(
-            in_words(&missing(&[&a])),
+            in_words(&missing(&[&a]), None),
             "shard 1 (whole on peer 8), shard 2 (whole on peer 8, 9)"
         );
+        let cluster = json!({"peers": {"8": {"uri": "http://10.0.0.2:6335/"}}});
+        let words = in_words(&missing(&[&a]), Some(&cluster));
+        assert!(words.ends_with("whole on peer 8 at http://10.0.0.2:6335/, 9)"), "{words}");
         let b = node(8, &[(1, "Active"), (2, "Active")], &[(0, 7)]);
         assert_eq!(whole_copies(&[&a, &b]), BTreeMap::from([(0, 0), (1, 1), (2, 1)]));
         assert!(missing(&[&a, &b]).is_empty());
@@ -118,7 +131,7 @@ mod tests {
     #[test]
     fn a_shard_that_is_whole_nowhere() {
         let a = node(7, &[(0, "Dead")], &[]);
-        assert_eq!(in_words(&missing(&[&a])), "shard 0 (whole on no peer they know of)");
+        assert_eq!(in_words(&missing(&[&a]), None), "shard 0 (whole on no peer they know of)");
     }
 
     #[test]

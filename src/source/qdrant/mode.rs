@@ -120,13 +120,15 @@ impl<'a> Found<'a> {
     fn check_whole(&self) -> Result<(), SourceError> {
         let layouts = self.layouts();
         let missing = missing(&layouts);
-        let url = self.first()?.api.collection_url(&self.known.name);
+        let api = self.first()?.api;
+        let url = api.collection_url(&self.known.name);
         if !missing.is_empty() {
+            let peers = api.peers()?;
             let ids: Vec<_> = missing.keys().collect();
             let message = format!(
                 "shards {ids:?} are on other nodes of its cluster, or not whole: {}. A node gives only what is \
                  on it: name the nodes that have them with --qdrant-node URL, or wait until they are whole",
-                in_words(&missing)
+                in_words(&missing, peers.as_ref())
             );
             return Err(refused(ErrorKind::Unreachable, &url, message));
         }
@@ -232,6 +234,10 @@ impl<'a> Found<'a> {
             })
         });
         let nodes = self.is_of_nodes.then(|| nodes.collect::<Vec<_>>());
+        let peers = match self.is_of_nodes {
+            true => node.api.peers()?,
+            false => None,
+        };
         let about = json!({
             "collection": name,
             "server": {"url": node.api.url(), "version": self.version},
@@ -240,6 +246,7 @@ impl<'a> Found<'a> {
             "info": info,
             "cluster": node.said,
             "nodes": nodes,
+            "peers": peers,
         });
         Part::about(name, format!("{about:#}\n"))
     }

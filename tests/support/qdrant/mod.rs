@@ -36,6 +36,8 @@ pub struct State {
     pub restored: Vec<(String, Vec<u8>, String)>,
     /// Bodies of all that was made or changed by PUT, but points, and where.
     pub made: Vec<(String, Value)>,
+    /// Of its cluster, as it tells of them.
+    pub peers: Value,
     /// How many points each request wrote.
     pub batches: Vec<usize>,
     /// Of the names of snapshots.

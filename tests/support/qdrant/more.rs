@@ -51,6 +51,10 @@ pub fn answer(
             upload(request, state, c, id.parse().unwrap())
         }
         ("DELETE", ["collections", _, "shards", _, "snapshots", _]) => Err((404, String::new())),
+        ("GET", ["cluster"]) => match &state.lock().unwrap().peers {
+            Value::Null => Err((404, String::new())),
+            peers => Ok(json!({"status": "enabled", "peers": peers})),
+        },
         ("POST", ["collections", c, "points", "count"]) => {
             let count = find(&mut state.lock().unwrap(), c).map(|found| found.points.len());
             count.map(|count| json!({"count": count}))

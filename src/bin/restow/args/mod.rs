@@ -131,7 +131,7 @@ pub enum Command {
     Init(InitArgs),
     /// Take a snapshot of one or several sources together
     #[command(
-        after_help = "Examples:\n  restow backup ./site\n  restow backup ./site -m \"before the upgrade\" --tag web\n  restow backup /home --exclude '*.iso' --exclude-caches\n  restow backup ./uploads sqlite:app.db               (one snapshot of both)\n  restow backup command:shop.sql -- pg_dump shop      (kept only if pg_dump succeeds)\n  zcat dump.gz | restow backup stdin:dump.sql\n  restow backup qdrant://localhost:6333/notes         (QDRANT_API_KEY has the key)\n  restow backup website                               (a source named in restow.toml)\n  restow backup --all --keep-going                    (all of them, a snapshot each)"
+        after_help = "Examples:\n  restow backup ./site\n  restow backup ./site -m \"before the upgrade\" --tag web\n  restow backup /home --exclude '*.iso' --exclude-caches\n  restow backup ./uploads sqlite:app.db               (one snapshot of both)\n  restow backup command:shop.sql -- pg_dump shop      (kept only if pg_dump succeeds)\n  zcat dump.gz | restow backup stdin:dump.sql\n  restow backup qdrant://localhost:6333/notes         (QDRANT_API_KEY has the key)\n  restow backup qdrant://h1:6333/notes --qdrant-node http://h2:6333   (a cluster)\n  restow backup website                               (a source named in restow.toml)\n  restow backup --all --keep-going                    (all of them, a snapshot each)"
     )]
     Backup(BackupArgs),
     /// List snapshots

@@ -11,6 +11,12 @@ impl Api {
         format!("{}/shards/{shard}", self.collection_url(collection))
     }
 
+    /// The peers of the server's cluster, with the addresses under which they talk among themselves. `None` where
+    /// the server has no such thing.
+    pub fn peers(&self) -> Result<Option<Value>, SourceError> {
+        self.optional(&Call::get(format!("{}/cluster", self.base)))
+    }
+
     /// A snapshot of a shard as it is made: the server keeps nothing, and does not say how long it will be.
     pub fn shard_stream(&self, collection: &str, shard: u64) -> Result<Download, HttpError> {
         let url = format!("{}/snapshot", self.shard_url(collection, shard));
