@@ -74,6 +74,13 @@ fn documents_and_their_documentation_agree() {
     let plan = ["restore", &second, "--to", "out", "--dry-run"];
     run(&bench, doc, "restow restore --dry-run", 0, &plan);
     run(&bench, doc, "restow export", 0, &["export", &second, "--to", "exported"]);
+    let night = zstd::decode_all(&include_bytes!("data/qdrant/notes-night0.snapshot.zst")[..]);
+    fs::write(bench.path("notes.snapshot"), night.unwrap()).unwrap();
+    run(&bench, doc, "restow backup", 0, &["backup", "qdrant-file:notes.snapshot"]);
+    let snapshots =
+        ["export", "latest", "--source", "notes", "--format", "qdrant", "--to", "snapshots"];
+    run(&bench, doc, "restow export --format qdrant", 0, &snapshots);
+    fs::remove_file(bench.path("snapshots/notes_latest.snapshot")).unwrap();
     run(&bench, doc, "restow tag", 0, &["tag", &second, "--add", "x", "--permanent", "on"]);
     run(&bench, doc, "restow stats", 0, &["stats"]);
     run(&bench, doc, "restow stats", 0, &["stats", &second]);

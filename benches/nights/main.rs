@@ -1,7 +1,7 @@
 //! Nights of data that changed a little: what a repository grows by, beside whole-file patches of the same, and
 //! how fast it backs up and restores. `make bench` prints a table for each series.
 //!
-//! `cargo bench --bench nights -- [scattered] [real] [pages] [tree] [vectors] [--nights N] [--mb N] [--all-nights]
+//! `cargo bench --bench nights -- [scattered] [real] [pages] [tree] [vectors] [qdrant] [--nights N] [--mb N] [--all-nights]
 //! [--no-peers]`; all series where none is named. The slow patches are made for a sample of the nights unless all
 //! are asked for. `RESTOW_BENCH_DIR` is where everything lies meanwhile. The data is the same in every run, the cuts
 //! are not: each repository has its own key, and small or repetitive data comes out differently for that.
@@ -9,6 +9,7 @@
 
 mod folder;
 mod peers;
+mod qdrant;
 mod real;
 mod relational;
 mod repository;
@@ -34,7 +35,7 @@ struct Settings {
     every_night: bool,
 }
 
-const NAMES: &[&str] = &["scattered", "real", "pages", "tree", "vectors"];
+const NAMES: &[&str] = &["scattered", "real", "pages", "tree", "vectors", "qdrant"];
 
 impl Settings {
     fn parse(args: impl Iterator<Item = String>) -> Result<Self, String> {
@@ -114,6 +115,12 @@ fn series_of(name: &'static str, settings: &Settings) -> Result<(Plan, Box<dyn S
             let about = "50,000 files (fewer with --mb), 1 % of them edited";
             let data = tree::Tree::new(settings.bytes_or(tree::Tree::DEFAULT_BYTES));
             (plan(about, 5, Peer::XdeltaOfTar, growth(3.0)), Box::new(data))
+        }
+        "qdrant" => {
+            let bounds = Bounds { coded_worst: Some(1.5), ..growth(4.0) };
+            let about = "a real collection's snapshots, 1 % of its points written again";
+            let plan = Plan { has_restic: true, ..plan(about, 1, Peer::ZstdPatch, bounds) };
+            (plan, Box::new(qdrant::Nights::new()))
         }
         _ => {
             let about = "segments of float32 vectors, 0.5 % of the 4-KiB pages rewritten";

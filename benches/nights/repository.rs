@@ -10,11 +10,12 @@ use std::time::{Duration, Instant};
 use restow::codec::{KdfCost, Secret};
 use restow::format::Statistics;
 use restow::id::SnapshotId;
-use restow::ops::{BackupOptions, RestoreOptions, backup, restore};
+use restow::ops::{BackupOptions, RestoreOptions, Selection, backup, restore};
 use restow::progress::{Cancel, Silent};
 use restow::repo::{CreateOptions, Identity, OpenOptions, Repository, SnapshotView, create};
 use restow::source::Exporter;
 use restow::source::files::{self, FolderExporter, FolderImporter, FolderOptions};
+use restow::source::qdrant::{QdrantFileExporter, QdrantFileOptions};
 use restow::source::sqlite::{SqliteExporter, SqliteOptions};
 use restow::storage::Local;
 use serde::{Deserialize, Serialize};
@@ -126,10 +127,17 @@ fn open(home: &Path) -> Repository {
     Repository::open(storage, &secret, identity, cache).unwrap()
 }
 
-/// A database that stands alone in the folder is backed up as one.
+/// A database that stands alone in the folder is backed up as one, and so is a collection's snapshot.
 fn exporter(home: &Path, source: &Path) -> Box<dyn Exporter> {
-    let mut files = std::fs::read_dir(source).unwrap().map(|file| file.unwrap().path());
-    match files.find(|file| file.extension().is_some_and(|ending| ending == "db")) {
+    let files = std::fs::read_dir(source).unwrap().map(|file| file.unwrap().path());
+    let files: Vec<_> = files.collect();
+    let find = |wanted: &str| {
+        files.iter().find(|file| file.extension().is_some_and(|ending| ending == wanted))
+    };
+    if let Some(snapshot) = find("snapshot") {
+        return Box::new(QdrantFileExporter::new(snapshot, QdrantFileOptions::default()).unwrap());
+    }
+    match find("db") {
         Some(database) => {
             let options = SqliteOptions { temp_dir: Some(home.into()), ..SqliteOptions::default() };
             Box::new(SqliteExporter::new(database, options).unwrap())
@@ -160,7 +168,13 @@ fn bring_back(repository: &Repository, id: SnapshotId, target: &Path) {
     let manifest = repository.manifest(&id).unwrap();
     let view = SnapshotView::new(id, manifest, repository.reader(&index));
     let importer = FolderImporter::new(target, files::RestoreOptions::default()).unwrap();
-    let all = RestoreOptions::default();
+    // What stands beside a collection's bytes came from no file.
+    let only = match view.manifest.sources[0].kind.as_str() {
+        "qdrant" => vec!["*.snapshot".to_owned()],
+        _ => Vec::new(),
+    };
+    let selection = Selection::only(&only).unwrap();
+    let all = RestoreOptions { selection, ..RestoreOptions::default() };
     restore(&view, Box::new(importer), &all, &Silent, &Cancel::new()).unwrap();
 }
 

@@ -18,6 +18,11 @@ pub trait Series {
     fn nights_max(&self) -> u32 {
         u32::MAX
     }
+
+    /// What else is worth comparing with.
+    fn note(&self) -> Option<String> {
+        None
+    }
 }
 
 /// What is at most, or at least, to come of it.
@@ -88,6 +93,9 @@ pub fn run(plan: &Plan, series: &mut dyn Series, settings: &Settings) {
     drop(restic);
     let restores = restores(&mut repository, home, [(0, first), (nights, fingerprint(&source))]);
     repository.end();
+    if let Some(note) = series.note() {
+        println!("  {note}");
+    }
     table::verdict(&table, &restores, &plan.bounds);
 }
 

@@ -18,6 +18,8 @@ pub use check::{CheckOptions, CheckReport, EntryDamage, SnapshotDamage, check, c
 pub use delete::{DeleteOptions, DeletePlan, DeleteReport, delete, plan_delete};
 pub use error::OpError;
 pub use export::{ExportOptions, ExportReport, export};
+#[cfg(feature = "servers")]
+pub use export::{ExportedSnapshot, NameTemplate, QdrantExportOptions, export_qdrant};
 pub use restore::{
     Gaps, Losses, LostStretch, RestoreOptions, RestorePlan, RestoreReport, RestoreTarget,
     Selection, ServerPart, gaps, gaps_in, load, plan_load, plan_restore, restore,

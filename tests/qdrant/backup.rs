@@ -68,10 +68,10 @@ fn several_collections_and_all_of_them() {
     let two = manager
         .create(&[&server.exporter(&["notes.old", "a b"])], &BackupOptions::default())
         .unwrap();
-    assert_eq!(names(&two), 4);
+    assert_eq!(names(&two), 6);
     assert!(two.manifest.sources[0].url.ends_with("/a b,notes.old"));
     let all = manager.create(&[&server.exporter(&[])], &BackupOptions::default()).unwrap();
-    assert_eq!(names(&all), 6);
+    assert_eq!(names(&all), 9);
     let id = all.id.unwrap();
     assert_eq!(cat(&manager, &id, "a b.snapshot"), vec![1; 100_000]);
     assert_eq!(cat(&manager, &id, "notes.old.snapshot"), vec![2; 300_000]);

@@ -328,7 +328,7 @@ fn from_async_code() {
         let restored = manager.load(id, into, RestoreOptions::default(), Overwrite::Refuse).await;
         (report, restored.unwrap())
     });
-    assert_eq!(report.manifest.statistics.entries, 2);
+    assert_eq!(report.manifest.statistics.entries, 3);
     assert_eq!(restored.entries, 1);
     assert!(target.lock().restored[0].1 == night(0));
 }

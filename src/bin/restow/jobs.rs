@@ -12,6 +12,7 @@ use restow::source::sqlite::SqliteOptions;
 use super::args::BackupArgs;
 use super::config::{Config, SourceConfig};
 use super::servers::ServerSettings;
+use super::servers::qdrant::QdrantSettings;
 use super::sources::{self, SourceSettings, SourceSpec};
 
 /// One snapshot to take.
@@ -158,11 +159,24 @@ fn settings(source: &SourceConfig, args: &BackupArgs) -> Result<SourceSettings, 
         sqlite.busy_timeout = Duration::from_secs(seconds);
     }
     let allow_empty = source.allow_empty || args.allow_empty;
+    let qdrant = QdrantSettings {
+        mode: args.qdrant_mode.or(source.qdrant_mode),
+        nodes: both(&source.qdrant_node, &args.qdrant_node),
+        continues: args.qdrant_as.clone().or_else(|| source.qdrant_as.clone()),
+    };
     // The repository's own folders, and who hears a command, are known where the sources are opened.
     let servers = ServerSettings::of(&args.servers, source)?;
     let collections = match args.collections.as_slice() {
         [] => source.collections.clone(),
         said => said.to_vec(),
     };
-    Ok(SourceSettings { folder, sqlite, servers, collections, allow_empty, pass_stderr: false })
+    Ok(SourceSettings {
+        folder,
+        sqlite,
+        servers,
+        qdrant,
+        collections,
+        allow_empty,
+        pass_stderr: false,
+    })
 }

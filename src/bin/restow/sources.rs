@@ -10,7 +10,8 @@ use restow::source::command::{CommandExporter, CommandOptions, StdinExporter};
 use restow::source::files::{FolderExporter, FolderOptions};
 use restow::source::sqlite::{SqliteExporter, SqliteOptions};
 
-use crate::servers::{ServerSettings, qdrant};
+use crate::servers::ServerSettings;
+use crate::servers::qdrant::{self, QdrantSettings};
 
 /// What one argument names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +26,8 @@ pub enum SourceSpec {
     Stdin(String),
     /// `qdrant:…`, as it was said.
     Qdrant(String),
+    /// A file that a Qdrant server made.
+    QdrantFile(PathBuf),
 }
 
 /// What the sources of a run have in common.
@@ -35,6 +38,7 @@ pub struct SourceSettings {
     pub servers: ServerSettings,
     /// Of a server's collections only these.
     pub collections: Vec<String>,
+    pub qdrant: QdrantSettings,
     pub allow_empty: bool,
     pub pass_stderr: bool,
 }
@@ -73,6 +77,9 @@ impl SourceSpec {
         if let Some(rest) = after("stdin:") {
             return Ok(Self::Stdin(name(rest)?));
         }
+        if let Some(rest) = after("qdrant-file:") {
+            return Ok(Self::QdrantFile(path(rest)));
+        }
         let shown = text.to_string_lossy();
         if qdrant::is_meant(&shown) {
             qdrant::check(&shown)?;
@@ -106,9 +113,10 @@ impl SourceSpec {
             }
             Self::Stdin(name) => Box::new(StdinExporter::new(name, settings.allow_empty)?),
             Self::Qdrant(text) => {
-                let SourceSettings { servers, collections, .. } = settings;
-                Box::new(qdrant::exporter(text, collections, servers)?)
+                let SourceSettings { servers, qdrant, collections, .. } = settings;
+                Box::new(qdrant::exporter(text, collections, qdrant, servers)?)
             }
+            Self::QdrantFile(path) => Box::new(qdrant::of_file(path, &settings.qdrant)?),
         })
     }
 }
@@ -139,6 +147,8 @@ mod tests {
         assert!(of(&["a"], &["pg_dump"]).unwrap_err().contains("command:NAME"));
         assert!(of(&["command:a", "command:b"], &["x"]).unwrap_err().contains("one command"));
         assert!(of(&["stdin:a", "stdin:b"], &[]).unwrap_err().contains("once"));
+        let file = SourceSpec::QdrantFile("a/n.snapshot".into());
+        assert_eq!(of(&["qdrant-file:a/n.snapshot"], &[]), Ok(vec![file]));
         let notes = "qdrant://h/notes";
         assert_eq!(of(&[notes], &[]), Ok(vec![SourceSpec::Qdrant(notes.into())]));
         assert!(of(&["qdrant://:key@h/notes"], &[]).unwrap_err().contains("QDRANT_API_KEY"));

@@ -4,6 +4,11 @@
 mod describe;
 mod files;
 mod place;
+#[cfg(feature = "servers")]
+mod qdrant;
+
+#[cfg(feature = "servers")]
+pub use qdrant::{ExportedSnapshot, NameTemplate, QdrantExportOptions, export_qdrant};
 
 use std::fs::File;
 use std::io::{BufWriter, Write};

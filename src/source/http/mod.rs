@@ -7,6 +7,7 @@ mod call;
 mod client;
 mod download;
 mod failure;
+mod json;
 mod retry;
 mod throttle;
 mod upload;

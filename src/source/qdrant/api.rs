@@ -1,5 +1,8 @@
 //! The part of Qdrant's REST interface that backups need.
 
+mod points;
+mod shards;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;

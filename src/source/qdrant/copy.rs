@@ -7,7 +7,7 @@ use super::api::{Api, Described, NotCreated};
 use super::failure::refused;
 use crate::fault::ErrorKind;
 use crate::source::SourceError;
-use crate::source::http::{Download, HttpError};
+use crate::source::http::Download;
 
 /// Names have a second's resolution: two copies made in the same one have the same name.
 const SECOND: Duration = Duration::from_millis(1100);
@@ -15,7 +15,7 @@ const SECOND: Duration = Duration::from_millis(1100);
 const ATTEMPTS: u32 = 4;
 
 pub(super) struct ServerCopy {
-    api: Api,
+    pub api: Api,
     pub collection: String,
     pub described: Described,
     is_gone: bool,
@@ -64,10 +64,6 @@ impl ServerCopy {
         let message = "each snapshot that was made was replaced or deleted before it could be read: does \
                        another backup of this collection run, or is more than one node behind this address?";
         Err(refused(ErrorKind::Unreachable, &self.api.collection_url(&self.collection), message))
-    }
-
-    pub fn plain(&self, error: HttpError) -> SourceError {
-        self.api.plain(error)
     }
 
     fn may_be_another(&self, begun: &Download) -> bool {

@@ -5,11 +5,11 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::api::Api;
-use super::copy::ServerCopy;
 use super::failure::refused;
-use super::section::{Part, QdrantSession};
-use super::server::QdrantSource;
-use super::{ALIASES, PARAMS, POINTS};
+use super::mode::{Found, QdrantBackup, property};
+use super::section::QdrantSession;
+use super::server::{QdrantServer, QdrantSource};
+use super::{ALIASES, PARAMS, POINT_COUNT};
 use crate::fault::ErrorKind;
 use crate::format::Property;
 use crate::progress::Cancel;
@@ -38,6 +38,7 @@ impl Default for QdrantOptions {
 pub struct QdrantExporter {
     source: QdrantSource,
     options: QdrantOptions,
+    backup: QdrantBackup,
 }
 
 impl QdrantExporter {
@@ -45,7 +46,14 @@ impl QdrantExporter {
     pub fn new(mut source: QdrantSource, options: QdrantOptions) -> Self {
         source.collections.sort();
         source.collections.dedup();
-        Self { source, options }
+        Self { source, options, backup: QdrantBackup::default() }
+    }
+
+    /// The same, read in another way.
+    #[must_use]
+    pub fn reading(mut self, backup: QdrantBackup) -> Self {
+        self.backup = backup;
+        self
     }
 
     /// The names wanted, which all are there.
@@ -61,8 +69,8 @@ impl QdrantExporter {
         Ok(names)
     }
 
-    fn api(&self, cancel: &Cancel) -> Result<Api, SourceError> {
-        Api::new(&self.source.server, &self.options, cancel)
+    fn api(&self, server: &QdrantServer, cancel: &Cancel) -> Result<Api, SourceError> {
+        Api::new(server, &self.options, cancel)
     }
 }
 
@@ -82,9 +90,15 @@ impl Exporter for QdrantExporter {
     /// Looks at everything before anything is made, then makes all copies one after the other: as close to one
     /// moment as a server without transactions comes.
     fn open(&self, cancel: &Cancel) -> Result<Box<dyn Session>, SourceError> {
-        let api = self.api(cancel)?;
-        api.wait_ready()?;
-        let version = api.version()?;
+        let api = self.api(&self.source.server, cancel)?;
+        let mut apis = vec![api.clone()];
+        for node in &self.backup.nodes {
+            apis.push(self.api(node, cancel)?);
+        }
+        for api in &apis {
+            api.wait_ready()?;
+        }
+        let (version, mode) = (api.version()?, self.backup.mode);
         let names = self.names(&api)?;
         let aliases = api.aliases(None)?;
         // The server follows one, to a collection whose name the snapshot would not have.
@@ -92,16 +106,17 @@ impl Exporter for QdrantExporter {
             let message = format!("is an alias of collection {of}: name that");
             return Err(refused(ErrorKind::Usage, &api.collection_url(alias), message));
         }
-        let known = names
+        let found = names
             .iter()
-            .map(|name| Known::of(&api, name))
+            .map(|name| Found::new(Known::of(&api, name)?, &apis, mode, version.as_deref()))
             .collect::<Result<Vec<_>, SourceError>>()?;
         let mut parts = Vec::new();
-        for known in known {
-            let copy = ServerCopy::make(&api, &known.name)?;
-            parts.extend(known.parts(copy, version.as_deref(), &api)?);
+        for found in found {
+            parts.extend(found.parts()?);
         }
-        Ok(Box::new(QdrantSession::new(parts, version)))
+        let properties = version.map(|version| ("server_version".to_owned(), version));
+        let properties = properties.into_iter().collect();
+        Ok(Box::new(QdrantSession::new(parts, mode.consistency(), properties)?))
     }
 }
 
@@ -115,11 +130,11 @@ fn in_url(name: &str) -> String {
 }
 
 /// What a server says of a collection.
-struct Known {
-    name: String,
-    info: Value,
-    cluster: Option<Value>,
-    aliases: Vec<String>,
+pub(super) struct Known {
+    pub name: String,
+    pub info: Value,
+    pub cluster: Option<Value>,
+    pub aliases: Vec<String>,
 }
 
 impl Known {
@@ -131,47 +146,23 @@ impl Known {
         }
         let Some(info) = api.info(name)? else { return Err(missing(api, name)) };
         let cluster = api.cluster(name)?;
-        let elsewhere = cluster.as_ref().map(shards_elsewhere).unwrap_or_default();
-        if !elsewhere.is_empty() {
-            let message = format!(
-                "shards {elsewhere:?} are on other nodes of its cluster, and a snapshot holds only what is on \
-                 the node that makes it: this restow backs up collections that are whole on one node"
-            );
-            return Err(refused(ErrorKind::Unreachable, &url, message));
-        }
         let mut aliases: Vec<_> =
             api.aliases(Some(name))?.into_iter().map(|(alias, _)| alias).collect();
         aliases.sort();
         Ok(Self { name: name.to_owned(), info, cluster, aliases })
     }
 
-    /// The two entries of a collection, in no order.
-    fn parts(
-        self,
-        copy: ServerCopy,
-        version: Option<&str>,
-        api: &Api,
-    ) -> Result<[Part; 2], SourceError> {
-        let about = json!({
-            "collection": self.name,
-            "server": {"url": api.url(), "version": version},
-            "aliases": self.aliases,
-            "info": self.info,
-            "cluster": self.cluster,
-        });
-        let text = serde_json::to_string_pretty(&about).map_err(|error| {
-            refused(ErrorKind::Failed, &api.collection_url(&self.name), error.to_string())
-        })?;
-        let property = |name: &str, value: String| Property {
-            name: name.to_owned(),
-            value: value.into_bytes().into(),
-        };
-        let mut properties = vec![property(ALIASES, json!(self.aliases).to_string())];
+    /// Of each of its entries.
+    pub fn properties(&self) -> Vec<Property> {
+        let mut properties = vec![property(ALIASES, &json!(self.aliases).to_string())];
         let params = self.info.get("config").and_then(|config| config.get("params"));
-        properties.extend(params.map(|params| property(PARAMS, params.to_string())));
-        let points = self.info.get("points_count").and_then(Value::as_u64);
-        properties.extend(points.map(|points| property(POINTS, points.to_string())));
-        Ok([Part::info(&self.name, text + "\n")?, Part::snapshot(copy, properties, points)?])
+        properties.extend(params.map(|params| property(PARAMS, &params.to_string())));
+        properties.extend(self.points().map(|points| property(POINT_COUNT, &points.to_string())));
+        properties
+    }
+
+    pub fn points(&self) -> Option<u64> {
+        self.info.get("points_count").and_then(Value::as_u64)
     }
 }
 
@@ -184,44 +175,4 @@ fn missing(api: &Api, name: &str) -> SourceError {
     };
     let message = format!("no collection {name}; {there}");
     refused(ErrorKind::NotFound, &api.collection_url(name), message)
-}
-
-/// Shards of which this node has no whole copy.
-fn shards_elsewhere(cluster: &Value) -> Vec<u64> {
-    let shards = |key: &str, whole_only: bool| -> Vec<u64> {
-        let list = cluster.get(key).and_then(Value::as_array).into_iter().flatten();
-        let is_whole = |shard: &&Value| {
-            !whole_only
-                || shard.get("state").and_then(Value::as_str).is_none_or(|it| it == "Active")
-        };
-        list.filter(is_whole).filter_map(|shard| shard.get("shard_id")?.as_u64()).collect()
-    };
-    let local = shards("local_shards", true);
-    let mut elsewhere = shards("remote_shards", false);
-    elsewhere.retain(|shard| !local.contains(shard));
-    elsewhere.sort_unstable();
-    elsewhere.dedup();
-    elsewhere
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_shard_is_elsewhere_where_no_whole_copy_is_here() {
-        let cluster = json!({
-            "local_shards": [
-                {"shard_id": 0, "state": "Active"},
-                {"shard_id": 1, "state": "Partial"},
-            ],
-            "remote_shards": [
-                {"shard_id": 0, "state": "Active"},
-                {"shard_id": 1, "state": "Active"},
-                {"shard_id": 2, "state": "Active"},
-            ],
-        });
-        assert_eq!(shards_elsewhere(&cluster), [1, 2]);
-        assert!(shards_elsewhere(&json!({"local_shards": [{"shard_id": 0}]})).is_empty());
-    }
 }

@@ -11,6 +11,8 @@ use crate::source::http::{HttpError, Unanswered, Upload, escaped};
 /// What goes where, and what the server makes of it.
 pub(super) struct Delivery<'d> {
     pub collection: &'d str,
+    /// Into this shard of a collection that is there; else the server makes the collection.
+    pub shard: Option<u64>,
     pub len: u64,
     pub priority: &'static str,
     /// As the server gave it when it made the snapshot: it checks what arrives.
@@ -56,7 +58,10 @@ impl Form {
             query.push_str(&escaped(sha256));
         }
         let content_type = format!("multipart/form-data; boundary={boundary}");
-        let mut upload = api.upload(delivery.collection, &query, len, &content_type)?;
+        let mut upload = match delivery.shard {
+            None => api.upload(delivery.collection, &query, len, &content_type),
+            Some(shard) => api.upload_shard(delivery.collection, shard, &query, len, &content_type),
+        }?;
         upload.write(head.into_bytes())?;
         Ok(Self { upload, tail })
     }

@@ -6,12 +6,11 @@ use super::api::Api;
 use super::decide::{Decision, Existing, Policy, Wanted, decide};
 use super::export::QdrantOptions;
 use super::failure::refused;
-use super::form::Delivery;
+use super::loading::Loading;
+use super::parts::{Held, HeldAs, collections};
 use super::server::{QdrantServer, is_name};
-use super::upload::Task;
-use super::{ALIASES, INFO, PARAMS, POINTS, SHA256, SNAPSHOT};
 use crate::fault::ErrorKind;
-use crate::format::{Entry, EntryKind, EntryPath, Problem};
+use crate::format::EntryPath;
 use crate::progress::{Cancel, Event, Observer};
 use crate::source::{Fate, LoadPlan, LoadReport, LoadStep, Loader, SourceError, Stored};
 
@@ -28,7 +27,7 @@ pub enum Priority {
 }
 
 impl Priority {
-    fn as_str(self) -> &'static str {
+    pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Snapshot => "snapshot",
             Self::Replica => "replica",
@@ -49,23 +48,23 @@ pub struct QdrantRestore {
     pub if_missing: bool,
     /// Make a collection's aliases again, for its new name if it has one.
     pub aliases: bool,
+    /// The other nodes of the server's cluster, for what came from several.
+    pub nodes: Vec<QdrantServer>,
 }
 
 /// Writes collections into a server.
 pub struct QdrantLoader {
-    api: Api,
-    restore: QdrantRestore,
+    /// The server first, then the other nodes.
+    pub(super) apis: Vec<Api>,
+    pub(super) restore: QdrantRestore,
     planned: Vec<Part>,
 }
 
-/// One collection.
-struct Part {
-    entry: Entry,
-    wanted: Wanted,
-    sha256: Option<String>,
-    aliases: Vec<String>,
-    points: Option<u64>,
-    decision: Decision,
+/// One collection, its name at the server, and what becomes of what is there.
+pub(super) struct Part {
+    pub held: Held,
+    pub wanted: Wanted,
+    pub decision: Decision,
 }
 
 impl QdrantLoader {
@@ -76,97 +75,97 @@ impl QdrantLoader {
         restore: QdrantRestore,
         cancel: &Cancel,
     ) -> Result<Self, SourceError> {
-        let api = Api::new(server, options, cancel)?;
-        Ok(Self { api, restore, planned: Vec::new() })
+        let servers = std::iter::once(server).chain(&restore.nodes);
+        let apis = servers
+            .map(|server| Api::new(server, options, cancel))
+            .collect::<Result<Vec<_>, SourceError>>()?;
+        Ok(Self { apis, restore, planned: Vec::new() })
+    }
+
+    pub(super) fn api(&self) -> Result<&Api, SourceError> {
+        self.apis.first().ok_or_else(|| refused(ErrorKind::Failed, "qdrant", "no server was named"))
     }
 
     /// What a snapshot holds of what is wanted.
     fn parts(&self, stored: &dyn Stored) -> Result<Vec<Part>, SourceError> {
-        let mut parts = Vec::new();
-        stored.each(&mut |entry| {
-            parts.extend(self.part(entry)?);
-            Ok(())
-        })?;
+        let held = collections(stored)?;
         for (old, _) in &self.restore.collections {
-            if !parts.iter().any(|part: &Part| collection_of(&part.entry).as_ref() == Some(old)) {
+            if !held.iter().any(|held| held.collection == *old) {
                 let message = "is not in the snapshot, or not selected";
                 return Err(refused(ErrorKind::Usage, old, message));
             }
+        }
+        let mut parts = Vec::new();
+        for held in held {
+            parts.extend(self.part(held)?);
         }
         match (&self.restore.rename, parts.as_mut_slice()) {
             (None, _) => {}
             (Some(new), [one]) => one.wanted.collection = new.clone(),
             (Some(new), _) => {
                 let message = format!("only one collection can be restored as {new}: choose it");
-                return Err(refused(ErrorKind::Usage, self.api.url(), message));
+                return Err(refused(ErrorKind::Usage, self.api()?.url(), message));
             }
         }
         Ok(parts)
     }
 
-    /// `None`: it is there for people to read, or not chosen.
-    fn part(&self, entry: Entry) -> Result<Option<Part>, SourceError> {
-        let Some(old) = collection_of(&entry) else {
-            let path = entry.path.display().to_string();
-            return match path.ends_with(INFO) {
-                true => Ok(None),
-                false => Err(refused(ErrorKind::Damage, &path, "no entry of a Qdrant snapshot")),
-            };
-        };
+    /// `None`: it was not chosen.
+    fn part(&self, held: Held) -> Result<Option<Part>, SourceError> {
         let chosen = &self.restore.collections;
-        let collection = match chosen.iter().find(|(from, _)| *from == old) {
+        let collection = match chosen.iter().find(|(from, _)| *from == held.collection) {
             Some((_, new)) => new.clone(),
-            None if chosen.is_empty() => old,
+            None if chosen.is_empty() => held.collection.clone(),
             None => return Ok(None),
         };
         if !is_name(&collection) {
             return Err(refused(ErrorKind::Usage, &collection, "is no name of a collection"));
         }
-        let json = |name| property(&entry, name).and_then(|text| serde_json::from_str(text).ok());
-        let params: Option<Value> = json(PARAMS);
-        let aliases = json(ALIASES).and_then(|aliases| serde_json::from_value(aliases).ok());
-        let points = property(&entry, POINTS).and_then(|points| points.parse().ok());
-        let sha256 = property(&entry, SHA256).map(str::to_owned);
-        let wanted = Wanted { collection, params };
-        let (aliases, decision) = (aliases.unwrap_or_default(), Decision::Create);
-        Ok(Some(Part { entry, wanted, sha256, aliases, points, decision }))
+        if let HeldAs::Peers(peers) = &held.form
+            && self.apis.len() > 1
+            && self.apis.len() < peers.len()
+        {
+            let message = format!(
+                "has parts of {} nodes: name as many with --qdrant-node, or a single server that takes all",
+                peers.len()
+            );
+            return Err(refused(ErrorKind::Usage, &collection, message));
+        }
+        let wanted = Wanted { collection, params: held.params.clone() };
+        Ok(Some(Part { held, wanted, decision: Decision::Create }))
     }
 
-    fn existing(&self, collection: &str) -> Result<Option<Existing>, SourceError> {
-        Ok(self.api.info(collection)?.map(|info| Existing {
+    pub(super) fn existing(&self, collection: &str) -> Result<Option<Existing>, SourceError> {
+        Ok(self.api()?.info(collection)?.map(|info| Existing {
             points: info.get("points_count").and_then(Value::as_u64),
             params: info.get("config").and_then(|config| config.get("params")).cloned(),
         }))
     }
 
-    fn decide(&self, wanted: &Wanted, overwrite: bool) -> Result<Decision, SourceError> {
+    pub(super) fn decide(&self, part: &Part, overwrite: bool) -> Result<Decision, SourceError> {
+        let collection = &part.wanted.collection;
+        let exists =
+            |why| Err(refused(ErrorKind::Exists, &self.api()?.collection_url(collection), why));
         let policy = Policy { overwrite, if_missing: self.restore.if_missing };
-        match decide(wanted, self.existing(&wanted.collection)?.as_ref(), policy) {
-            Decision::Refuse(why) => {
-                Err(refused(ErrorKind::Exists, &self.api.collection_url(&wanted.collection), why))
+        match decide(&part.wanted, self.existing(collection)?.as_ref(), policy) {
+            Decision::Refuse(why) => exists(why),
+            Decision::Replace(what) if matches!(part.held.form, HeldAs::Points(_)) => {
+                exists(format!(
+                    "{what} is there, and points would be added to them: delete it first, or restore as another"
+                ))
             }
             decision => Ok(decision),
         }
     }
 }
 
-/// The collection that an entry is the snapshot of.
-fn collection_of(entry: &Entry) -> Option<String> {
-    let path = str::from_utf8(entry.path.as_bytes()).ok()?;
-    let is_file = entry.kind == EntryKind::File && !path.contains('/');
-    path.strip_suffix(SNAPSHOT).filter(|name| is_file && !name.is_empty()).map(str::to_owned)
-}
-
-fn property<'e>(entry: &'e Entry, name: &str) -> Option<&'e str> {
-    let found = entry.properties.iter().find(|property| property.name == name)?;
-    str::from_utf8(&found.value).ok()
-}
-
 impl Loader for QdrantLoader {
     fn plan(&mut self, stored: &dyn Stored) -> Result<LoadPlan, SourceError> {
         let mut parts = self.parts(stored)?;
-        self.api.wait_ready()?;
-        let aliases = self.api.aliases(None)?;
+        for api in &self.apis {
+            api.wait_ready()?;
+        }
+        let aliases = self.api()?.aliases(None)?;
         let mut plan = LoadPlan::default();
         for part in &mut parts {
             let name = &part.wanted.collection;
@@ -174,21 +173,19 @@ impl Loader for QdrantLoader {
             if let Some((_, of)) = aliases.iter().find(|(alias, _)| alias == name) {
                 let message =
                     format!("is an alias of collection {of}: restore as {of}, or as another");
-                return Err(refused(ErrorKind::Exists, &self.api.collection_url(name), message));
+                return Err(refused(ErrorKind::Exists, &self.api()?.collection_url(name), message));
             }
-            part.decision = self.decide(&part.wanted, true)?;
+            part.decision = self.decide(part, true)?;
             let fate = match &part.decision {
                 Decision::Replace(what) => Fate::Replaced(what.clone()),
                 Decision::Skip(_) => Fate::Kept,
                 Decision::Create | Decision::Refuse(_) => Fate::New,
             };
-            let bytes = if fate == Fate::Kept { 0 } else { part.entry.len() };
+            let bytes = if fate == Fate::Kept { 0 } else { part.held.bytes() };
             if self.restore.aliases && !self.restore.if_missing {
                 plan.steps.extend(moved_aliases(part, &aliases)?);
             }
-            let name = EntryPath::new(name.as_str())
-                .map_err(|error| refused(ErrorKind::Usage, name, error.to_string()))?;
-            plan.steps.push(LoadStep { name, fate, bytes });
+            plan.steps.push(LoadStep { name: step_name(name)?, fate, bytes });
         }
         self.planned = parts;
         Ok(plan)
@@ -202,8 +199,7 @@ impl Loader for QdrantLoader {
         _: &Cancel,
     ) -> Result<LoadReport, SourceError> {
         let planned = std::mem::take(&mut self.planned);
-        let report = LoadReport::default();
-        let mut loading = Loading { may_replace, loader: &self, stored, observer, report };
+        let mut loading = Loading::new(&self, stored, observer, may_replace);
         for part in &planned {
             observer.on(Event::Current(part.wanted.collection.as_bytes()));
             loading.one(part)?;
@@ -213,145 +209,18 @@ impl Loader for QdrantLoader {
     }
 }
 
+fn step_name(name: &str) -> Result<EntryPath, SourceError> {
+    EntryPath::new(name).map_err(|error| refused(ErrorKind::Usage, name, error.to_string()))
+}
+
 /// Aliases that would no longer stand for what they stand for.
 fn moved_aliases(part: &Part, existing: &[(String, String)]) -> Result<Vec<LoadStep>, SourceError> {
     let of_others = existing
         .iter()
-        .filter(|(alias, of)| part.aliases.contains(alias) && *of != part.wanted.collection);
+        .filter(|(alias, of)| part.held.aliases.contains(alias) && *of != part.wanted.collection);
     let step = |(alias, of): &(String, String)| {
-        let name = EntryPath::new(alias.as_str())
-            .map_err(|error| refused(ErrorKind::Usage, alias, error.to_string()))?;
         let fate = Fate::Replaced(format!("an alias of collection {of}"));
-        Ok(LoadStep { name, fate, bytes: 0 })
+        Ok(LoadStep { name: step_name(alias)?, fate, bytes: 0 })
     };
     of_others.map(step).collect()
-}
-
-/// A restore under way.
-struct Loading<'l> {
-    may_replace: bool,
-    loader: &'l QdrantLoader,
-    stored: &'l dyn Stored,
-    observer: &'l dyn Observer,
-    report: LoadReport,
-}
-
-impl Loading<'_> {
-    fn one(&mut self, part: &Part) -> Result<(), SourceError> {
-        let was_planned = matches!(part.decision, Decision::Replace(_));
-        let decision = self.loader.decide(&part.wanted, self.may_replace && was_planned)?;
-        let name = &part.wanted.collection;
-        if let Decision::Skip(why) = decision {
-            self.skipped(part, &why)?;
-            return self.make_aliases(part);
-        }
-        let is_new = decision == Decision::Create;
-        match self.upload(part, is_new) {
-            Ok(()) => {}
-            Err(error) if error.kind() == ErrorKind::Damage => {
-                let message = format!("not restored: {error}");
-                self.report.damaged.push(problem(name, message));
-                return Ok(());
-            }
-            Err(error) => return Err(self.with_what_is_left(error, name, is_new)),
-        }
-        self.report.loaded += 1;
-        self.report.bytes += part.entry.len();
-        self.compare(part)?;
-        self.make_aliases(part)
-    }
-
-    fn upload(&self, part: &Part, must_be_missing: bool) -> Result<(), SourceError> {
-        let delivery = Delivery {
-            collection: &part.wanted.collection,
-            len: part.entry.len(),
-            priority: self.loader.restore.priority.as_str(),
-            sha256: part.sha256.as_deref(),
-        };
-        let (api, stored, observer) = (&self.loader.api, self.stored, self.observer);
-        Task { api, stored, observer, entry: &part.entry, delivery, must_be_missing }.run()
-    }
-
-    /// A restore that failed half-way may have left the collection empty: that is no success.
-    fn skipped(&mut self, part: &Part, why: &str) -> Result<(), SourceError> {
-        let name = &part.wanted.collection;
-        let is_empty = self.loader.existing(name)?.is_some_and(|there| there.points == Some(0));
-        match part.points {
-            Some(points @ 1..) if is_empty => {
-                let message = format!(
-                    "{why}, but has no points where the snapshot has {points}: left alone. If a restore was \
-                     broken off there, delete it, or restore with --overwrite"
-                );
-                self.report.problems.push(problem(name, message));
-            }
-            _ => {
-                self.report.notes.push(format!("skipped: {why}, and only missing ones were wanted"))
-            }
-        }
-        Ok(())
-    }
-
-    /// The server creates a collection before it fills it.
-    fn with_what_is_left(&self, error: SourceError, name: &str, is_new: bool) -> SourceError {
-        let SourceError::Refused { kind, path, message } = error else { return error };
-        let api = self.loader.api.undisturbed();
-        let is_left = is_new && kind != ErrorKind::Exists && matches!(api.info(name), Ok(Some(_)));
-        let message = match is_left {
-            true => format!("{message}; collection {name} is there now, and not whole: delete it"),
-            false => message,
-        };
-        SourceError::Refused { kind, path, message }
-    }
-
-    /// Counts are those of a moment before the snapshot: what differs is told, what is gone is a problem.
-    fn compare(&mut self, part: &Part) -> Result<(), SourceError> {
-        let name = &part.wanted.collection;
-        let now = self.loader.existing(name)?.and_then(|there| there.points);
-        match (part.points, now) {
-            (Some(before @ 1..), Some(0)) => {
-                let message =
-                    format!("has no points, the backup had {before}: see the server's log");
-                self.report.problems.push(problem(name, message));
-            }
-            (Some(before), Some(now)) if before == now => {
-                self.report.notes.push(format!("{name}: {now} points, as when it was backed up"));
-            }
-            (Some(before), Some(now)) => {
-                let note = format!("{name}: {now} points; {before} when its backup began");
-                self.report.notes.push(note);
-            }
-            (None, Some(now)) => self.report.notes.push(format!("{name}: {now} points")),
-            (_, None) => {}
-        }
-        Ok(())
-    }
-
-    fn make_aliases(&mut self, part: &Part) -> Result<(), SourceError> {
-        if !self.loader.restore.aliases || part.aliases.is_empty() {
-            return Ok(());
-        }
-        let (api, collection) = (&self.loader.api, &part.wanted.collection);
-        let may_move = self.may_replace && !self.loader.restore.if_missing;
-        let existing = api.aliases(None)?;
-        for alias in &part.aliases {
-            let now = existing.iter().find(|(name, _)| name == alias).map(|(_, of)| of);
-            let failed = match now {
-                Some(of) if of == collection => continue,
-                Some(of) if !may_move => {
-                    format!("alias {alias} stays with {of}: --overwrite moves it")
-                }
-                now => match api.set_alias(alias, collection, now.is_some()) {
-                    Ok(()) => continue,
-                    Err(SourceError::Interrupted) => return Err(SourceError::Interrupted),
-                    Err(error) => format!("alias {alias} was not made: {error}"),
-                },
-            };
-            self.report.problems.push(problem(collection, failed));
-        }
-        Ok(())
-    }
-}
-
-fn problem(collection: &str, message: String) -> Problem {
-    Problem { path: collection.as_bytes().into(), message }
 }

@@ -6,26 +6,55 @@
 //! stayed the same all the same.
 
 mod api;
+mod contents;
 mod copy;
 mod decide;
 mod export;
 mod failure;
+mod file;
 mod form;
+mod layout;
 mod load;
+mod loading;
+mod logical;
+mod mode;
+mod origin;
+mod parts;
+mod recreate;
 mod section;
 mod server;
+mod shards;
+mod tar;
 mod upload;
 
 pub use decide::{Decision, Existing, Policy, Wanted, decide};
 pub use export::{QdrantExporter, QdrantOptions};
+pub use file::{QdrantFileExporter, QdrantFileOptions};
 pub use load::{Priority, QdrantLoader, QdrantRestore};
+pub use logical::Imported;
+pub use mode::{Mode, QdrantBackup};
+pub use recreate::{index_bodies, recreate_body, shard_keys};
 pub use server::{QdrantServer, QdrantSource};
 
-/// What an entry with a collection's bytes, and one that tells of it, end with.
+/// What an entry with a collection's bytes ends with, and one that is there for people to read.
 const SNAPSHOT: &str = ".snapshot";
-const INFO: &str = ".info.json";
+const INFO: &str = ".json";
+/// What the server says of a collection; its points; what is inside a snapshot.
+const ABOUT: &str = ".info.json";
+const POINTS_ENDING: &str = ".points.jsonl";
+const CONTENTS: &str = ".snapshot.contents.json";
 /// Properties of a snapshot's entry.
 const ALIASES: &str = "aliases";
 const PARAMS: &str = "params";
 const SHA256: &str = "sha256";
-const POINTS: &str = "points";
+const POINT_COUNT: &str = "points";
+/// Properties of entries that are a part of a collection: which one's, and which part.
+const COLLECTION: &str = "collection";
+const PEER: &str = "peer";
+const SHARDS: &str = "shards";
+const SHARD: &str = "shard";
+const SHARD_KEY: &str = "shard_key";
+/// Their classes. No such entry is a collection's snapshot that a server takes by itself.
+const PEER_SNAPSHOT: &str = "qdrant-peer-snapshot";
+const SHARD_SNAPSHOT: &str = "qdrant-shard-snapshot";
+const POINTS: &str = "qdrant-points";

@@ -1,62 +1,91 @@
 //! The session and its one section: entries in order, each snapshot checked before the next thing is read.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, Cursor, Read};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use sha2::{Digest, Sha256};
 
-use super::copy::ServerCopy;
+use super::contents::Contents;
 use super::failure::refused;
-use super::{INFO, SNAPSHOT};
+use super::mode::property;
+use super::origin::{Origin, Stream, Whole};
+use super::tar::Watch;
+use super::{ABOUT, CONTENTS, POINTS_ENDING, SNAPSHOT};
 use crate::fault::ErrorKind;
 use crate::format::{Bytes, Consistency, Entry, EntryKind, EntryPath, Property};
-use crate::source::http::{Download, HttpError};
 use crate::source::private::private_attributes;
 use crate::source::{
     Body, BodyStatus, Item, OpenBody, Outcome, Section, Session, SourceEntry, SourceError,
 };
 
-type Properties = Vec<(String, String)>;
+pub(super) type Properties = Vec<(String, String)>;
 
 /// An entry to come.
 pub(super) struct Part {
+    /// What it is called before its ending; its facts in the manifest begin with that, too.
+    stem: String,
     path: EntryPath,
+    kind: EntryKind,
     properties: Vec<Property>,
     what: What,
 }
 
 enum What {
-    Info(String),
-    Snapshot { copy: Box<ServerCopy>, points: Option<u64> },
+    Told(String),
+    Read(Box<dyn Origin>),
+    /// What was seen of the snapshot of this stem.
+    Contents,
 }
 
 impl Part {
-    pub fn info(collection: &str, text: String) -> Result<Self, SourceError> {
-        let path = path(collection, INFO)?;
-        Ok(Self { path, properties: Vec::new(), what: What::Info(text) })
+    /// `<collection>.info.json`
+    pub fn about(collection: &str, text: String) -> Result<Self, SourceError> {
+        Self::new(collection, ABOUT, EntryKind::File, Vec::new(), What::Told(text))
     }
 
+    /// `<stem>.snapshot` and, behind it, what is in it.
     pub fn snapshot(
-        copy: ServerCopy,
+        stem: &str,
+        kind: EntryKind,
         properties: Vec<Property>,
-        points: Option<u64>,
-    ) -> Result<Self, SourceError> {
-        let path = path(&copy.collection, SNAPSHOT)?;
-        Ok(Self { path, properties, what: What::Snapshot { copy: Box::new(copy), points } })
+        origin: impl Origin + 'static,
+    ) -> Result<[Self; 2], SourceError> {
+        let read = What::Read(Box::new(origin));
+        Ok([
+            Self::new(stem, SNAPSHOT, kind, properties, read)?,
+            Self::new(stem, CONTENTS, EntryKind::File, Vec::new(), What::Contents)?,
+        ])
     }
-}
 
-fn path(collection: &str, ending: &str) -> Result<EntryPath, SourceError> {
-    EntryPath::new(format!("{collection}{ending}"))
-        .map_err(|error| refused(ErrorKind::Usage, collection, error.to_string()))
+    /// `<collection>.points.jsonl`
+    pub fn points(
+        collection: &str,
+        kind: EntryKind,
+        properties: Vec<Property>,
+        origin: impl Origin + 'static,
+    ) -> Result<Self, SourceError> {
+        Self::new(collection, POINTS_ENDING, kind, properties, What::Read(Box::new(origin)))
+    }
+
+    fn new(
+        stem: &str,
+        ending: &str,
+        kind: EntryKind,
+        properties: Vec<Property>,
+        what: What,
+    ) -> Result<Self, SourceError> {
+        let path = EntryPath::new(format!("{stem}{ending}"))
+            .map_err(|error| refused(ErrorKind::Usage, stem, error.to_string()))?;
+        Ok(Self { stem: stem.to_owned(), path, kind, properties, what })
+    }
 }
 
 /// What session and section know together.
 #[derive(Default)]
 struct Shared {
     properties: Properties,
-    /// When the first and the last copy were made.
+    /// When the states were taken that are backed up.
     times: Vec<String>,
     is_done: bool,
 }
@@ -64,17 +93,30 @@ struct Shared {
 pub(super) struct QdrantSession {
     section: Option<QdrantSection>,
     shared: Arc<Mutex<Shared>>,
+    consistency: &'static str,
 }
 
 impl QdrantSession {
-    pub fn new(mut parts: Vec<Part>, version: Option<String>) -> Self {
+    /// `consistency`: of which kind what is read is.
+    pub fn new(
+        mut parts: Vec<Part>,
+        consistency: &'static str,
+        properties: Properties,
+    ) -> Result<Self, SourceError> {
         parts.sort_by(|a, b| a.path.cmp(&b.path));
-        let mut shared = Shared::default();
-        shared.properties.extend(version.map(|version| ("server_version".to_owned(), version)));
-        let shared = Arc::new(Mutex::new(shared));
-        let section =
-            QdrantSection { parts: parts.into(), reading: None, shared: Arc::clone(&shared) };
-        Self { section: Some(section), shared }
+        let twice = parts.iter().zip(parts.iter().skip(1)).find(|(a, b)| a.path == b.path);
+        if let Some((part, _)) = twice {
+            let message = "two things would be entries of this name: back them up one by one";
+            return Err(refused(ErrorKind::Usage, &part.path.display(), message));
+        }
+        let shared = Arc::new(Mutex::new(Shared { properties, ..Shared::default() }));
+        let section = QdrantSection {
+            parts: parts.into(),
+            reading: None,
+            contents: BTreeMap::new(),
+            shared: Arc::clone(&shared),
+        };
+        Ok(Self { section: Some(section), shared, consistency })
     }
 }
 
@@ -95,8 +137,8 @@ impl Session for QdrantSession {
             [one] => Some(one.clone()),
             [first, .., last] => Some(format!("{first} to {last}")),
         };
-        let consistency =
-            value.map(|value| Consistency { kind: "qdrant-snapshot".to_owned(), value });
+        let kind = self.consistency.to_owned();
+        let consistency = value.map(|value| Consistency { kind, value });
         Ok(Outcome { consistency, properties: shared.properties })
     }
 }
@@ -104,60 +146,57 @@ impl Session for QdrantSession {
 struct QdrantSection {
     parts: VecDeque<Part>,
     reading: Option<Reading>,
+    /// What was seen of snapshots, until it is an entry.
+    contents: BTreeMap<String, Contents>,
     shared: Arc<Mutex<Shared>>,
 }
 
-/// A snapshot under way.
+/// An entry under way.
 struct Reading {
-    copy: Box<ServerCopy>,
-    points: Option<u64>,
+    stem: String,
+    origin: Box<dyn Origin>,
     verdict: Arc<Mutex<Verdict>>,
 }
 
 /// What came of the bytes.
 enum Verdict {
     Unread,
-    Failed(HttpError),
-    Read { len: u64, sha256: String },
+    Failed(SourceError),
+    Read(Box<Whole>),
 }
 
 impl Section for QdrantSection {
-    /// A snapshot that did not come whole ends the backup here: it must not be one entry's problem.
+    /// What did not come whole ends the backup here: it must not be one entry's problem.
     fn next(&mut self) -> Result<Option<Item>, SourceError> {
         if let Some(reading) = self.reading.take() {
             self.conclude(reading)?;
         }
-        let Some(Part { path, mut properties, what }) = self.parts.pop_front() else {
+        let Some(Part { stem, path, kind, mut properties, what }) = self.parts.pop_front() else {
             lock(&self.shared).is_done = true;
             return Ok(None);
         };
         let (body, size_hint): (Box<dyn OpenBody>, u64) = match what {
-            What::Info(text) => {
-                let len = text.len() as u64;
-                (Box::new(InfoBody(Cursor::new(text.into_bytes()))), len)
-            }
-            What::Snapshot { mut copy, points } => {
-                let download = copy.download()?;
-                // Of the one that is read: another may have taken the place of the first.
-                let checksum = copy.described.checksum.clone();
-                properties.extend(checksum.map(|checksum| Property {
-                    name: super::SHA256.to_owned(),
-                    value: checksum.into_bytes().into(),
-                }));
-                let (size, verdict) = (copy.described.size, Arc::new(Mutex::new(Verdict::Unread)));
-                let body = SnapshotBody {
-                    download,
+            What::Told(text) => told(text),
+            What::Contents => told(self.contents.remove(&stem).unwrap_or_default().text()),
+            What::Read(mut origin) => {
+                let (stream, size) = (origin.begin()?, origin.size());
+                // Of what is read: another may have taken the place of the first copy.
+                properties.extend(origin.checksum().map(|sum| property(super::SHA256, &sum)));
+                let verdict = Arc::new(Mutex::new(Verdict::Unread));
+                let body = WatchedBody {
+                    stream,
+                    watch: Watch::new(),
                     hasher: Sha256::new(),
                     len: 0,
                     verdict: Arc::clone(&verdict),
                 };
-                self.reading = Some(Reading { copy, points, verdict });
+                self.reading = Some(Reading { stem, origin, verdict });
                 (Box::new(body), size)
             }
         };
         let entry = Entry {
             path,
-            kind: EntryKind::File,
+            kind,
             unix: Some(private_attributes()),
             token: Bytes::default(),
             content: None,
@@ -168,38 +207,35 @@ impl Section for QdrantSection {
     }
 }
 
+fn told(text: String) -> (Box<dyn OpenBody>, u64) {
+    let len = text.len() as u64;
+    (Box::new(InfoBody(Cursor::new(text.into_bytes()))), len)
+}
+
 impl QdrantSection {
-    fn conclude(&self, reading: Reading) -> Result<(), SourceError> {
-        let Reading { mut copy, points, verdict } = reading;
+    fn conclude(&mut self, reading: Reading) -> Result<(), SourceError> {
+        let Reading { stem, mut origin, verdict } = reading;
         let verdict = std::mem::replace(&mut *lock(&verdict), Verdict::Unread);
-        let (len, sha256) = match verdict {
-            Verdict::Read { len, sha256 } => (len, sha256),
-            Verdict::Failed(error) => return Err(copy.plain(error)),
+        let whole = match verdict {
+            Verdict::Read(whole) => whole,
+            Verdict::Failed(error) => return Err(error),
             Verdict::Unread => {
                 let message = "its snapshot was not read to its end";
-                return Err(refused(ErrorKind::Failed, &copy.collection, message));
+                return Err(refused(ErrorKind::Failed, &stem, message));
             }
         };
-        copy.check(len, &sha256)?;
-        let mut properties = vec![
-            ("snapshot", copy.described.name.clone()),
-            ("bytes", len.to_string()),
-            (super::SHA256, sha256),
-        ];
-        if let Some(time) = &copy.described.creation_time {
-            properties.push(("created", time.clone()));
-            lock(&self.shared).times.push(time.clone());
+        let facts = origin.conclude(&whole)?;
+        let Whole { len, sha256, contents } = *whole;
+        let mut properties = vec![("bytes", len.to_string()), (super::SHA256, sha256)];
+        properties.extend(facts.properties);
+        if origin.has_members() {
+            properties.extend(contents.properties());
+            self.contents.insert(stem.clone(), contents);
         }
-        properties.extend(points.map(|points| ("points", points.to_string())));
-        if let Err(error) = copy.delete() {
-            let name = &copy.described.name;
-            tracing::warn!("snapshot {name} stays on the server: {error}");
-            properties.push(("left_on_server", name.clone()));
-        }
-        let collection = &copy.collection;
-        let named =
-            properties.into_iter().map(|(key, value)| (format!("{collection}/{key}"), value));
-        lock(&self.shared).properties.extend(named);
+        let named = properties.into_iter().map(|(key, value)| (format!("{stem}/{key}"), value));
+        let mut shared = lock(&self.shared);
+        shared.properties.extend(named);
+        shared.times.extend(facts.times);
         Ok(())
     }
 }
@@ -224,25 +260,29 @@ impl Body for InfoBody {
     }
 }
 
-struct SnapshotBody {
-    download: Download,
+/// Bytes that are counted, hashed and looked at as they go by.
+struct WatchedBody {
+    stream: Box<dyn Stream>,
+    watch: Watch,
     hasher: Sha256,
     len: u64,
     verdict: Arc<Mutex<Verdict>>,
 }
 
-impl OpenBody for SnapshotBody {
+impl OpenBody for WatchedBody {
     fn open(self: Box<Self>) -> Result<Box<dyn Body>, SourceError> {
         Ok(self)
     }
 }
 
-impl Read for SnapshotBody {
+impl Read for WatchedBody {
     /// A failure ends the stream here and the backup in the section.
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self.download.read(buffer) {
+        match self.stream.read(buffer) {
             Ok(count) => {
-                self.hasher.update(buffer.get(..count).unwrap_or_default());
+                let bytes = buffer.get(..count).unwrap_or_default();
+                self.hasher.update(bytes);
+                self.watch.push(bytes);
                 self.len = self.len.saturating_add(count as u64);
                 Ok(count)
             }
@@ -254,14 +294,14 @@ impl Read for SnapshotBody {
     }
 }
 
-impl Body for SnapshotBody {
+impl Body for WatchedBody {
     fn finish(self: Box<Self>) -> Result<BodyStatus, SourceError> {
-        let Self { hasher, len, verdict, .. } = *self;
+        let Self { watch, hasher, len, verdict, .. } = *self;
         let mut verdict = lock(&verdict);
         if matches!(*verdict, Verdict::Unread) {
             let digest = hasher.finalize();
             let sha256 = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-            *verdict = Verdict::Read { len, sha256 };
+            *verdict = Verdict::Read(Box::new(Whole { len, sha256, contents: watch.finish() }));
         }
         Ok(BodyStatus::Good)
     }

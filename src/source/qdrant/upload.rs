@@ -124,7 +124,11 @@ impl Task<'_> {
     }
 
     fn url(&self) -> String {
-        self.api.collection_url(self.delivery.collection)
+        let collection = self.api.collection_url(self.delivery.collection);
+        match self.delivery.shard {
+            None => collection,
+            Some(shard) => format!("{collection}/shards/{shard}"),
+        }
     }
 
     /// The server may be reading the file: it is left to it.
@@ -148,7 +152,13 @@ impl Task<'_> {
     /// The file that was uploaded stays in the server's folder, whether it was of use or not.
     fn delete(&self, file: &str) {
         let collection = self.delivery.collection;
-        if let Err(error) = self.api.clean_up(collection, file) {
+        let deleted = match self.delivery.shard {
+            None => self.api.clean_up(collection, file),
+            Some(shard) => {
+                self.api.undisturbed().delete_shard_snapshot(collection, shard, file).map(|()| true)
+            }
+        };
+        if let Err(error) = deleted {
             tracing::warn!("the uploaded {file} of {collection} stays on the server: {error}");
         }
     }

@@ -12,7 +12,7 @@ use super::{Collection, State, said, sha256};
 
 const PIECE: usize = 64 * 1024;
 
-type Answer = Result<Value, (u16, String)>;
+pub type Answer = Result<Value, (u16, String)>;
 
 pub fn answer(connection: &TcpStream, mut request: Request, state: &Mutex<State>) {
     let path: Vec<String> = request.path().split('/').skip(1).map(unescaped).collect();
@@ -27,7 +27,12 @@ pub fn answer(connection: &TcpStream, mut request: Request, state: &Mutex<State>
         };
         return reply(connection, 401, "content-type: text/plain\r\n", said.as_bytes());
     }
+    let more = super::more::answer(connection, &mut request, state, &parts);
     let answered = match (request.method.as_str(), parts.as_slice()) {
+        _ if more.is_some() => match more.flatten() {
+            None => return,
+            Some(answered) => answered,
+        },
         ("GET", [""]) => {
             let about = json!({"title": "qdrant - vector search engine", "version": "1.19.0"});
             return reply(connection, 200, "", about.to_string().as_bytes());
@@ -106,7 +111,7 @@ fn simple(method: &str, parts: &[&str], state: &mut State) -> Answer {
     }
 }
 
-fn find<'s>(state: &'s mut State, name: &str) -> Result<&'s mut Collection, (u16, String)> {
+pub fn find<'s>(state: &'s mut State, name: &str) -> Result<&'s mut Collection, (u16, String)> {
     let missing = || (404, format!("Not found: Collection `{name}` doesn't exist!"));
     state.collections.get_mut(name).ok_or_else(missing)
 }
@@ -246,19 +251,7 @@ fn upload(request: &mut Request, state: &Mutex<State>, collection: &str) -> Answ
         let made = Collection { info: said("notes.info.json"), ..Collection::default() };
         state.collections.insert(name, made);
     }
-    let content_type = request.header("content-type").unwrap().to_owned();
-    let boundary = content_type.strip_prefix("multipart/form-data; boundary=").unwrap().to_owned();
-    let Some(body) = request.body(None, slow) else {
-        return Err((400, "the body was cut short".into()));
-    };
-    let head = body.windows(4).position(|it| it == b"\r\n\r\n").unwrap() + 4;
-    let described = String::from_utf8(body[..head].to_vec()).unwrap();
-    assert!(described.starts_with(&format!("--{boundary}\r\n")), "{described}");
-    assert!(described.contains("name=\"snapshot\""), "{described}");
-    let file = described.split("filename=\"").nth(1).unwrap().split('"').next().unwrap();
-    let tail = format!("\r\n--{boundary}--\r\n");
-    let bytes = body[head..].strip_suffix(tail.as_bytes()).unwrap().to_vec();
-
+    let (file, bytes) = uploaded_slowly(request, slow)?;
     let mut state = state.lock().unwrap();
     if !state.collections.contains_key(collection) {
         let made = Collection { info: said("notes.info.json"), ..Collection::default() };
@@ -266,7 +259,7 @@ fn upload(request: &mut Request, state: &Mutex<State>, collection: &str) -> Answ
     }
     let found = find(&mut state, collection)?;
     // It stays there, as with the real one.
-    found.snapshots.insert(file.to_owned(), Arc::new(bytes.clone()));
+    found.snapshots.insert(file, Arc::new(bytes.clone()));
     if let Some(checksum) = request.query("checksum")
         && checksum != sha256(&bytes)
     {
@@ -300,4 +293,28 @@ fn unescaped(segment: &str) -> String {
         bytes.extend_from_slice(&part.as_bytes()[2..]);
     }
     String::from_utf8(bytes).unwrap()
+}
+
+/// The name and the bytes of the file in a multipart body.
+pub fn uploaded(request: &mut Request) -> Result<(String, Vec<u8>), (u16, String)> {
+    uploaded_slowly(request, None)
+}
+
+fn uploaded_slowly(
+    request: &mut Request,
+    slow: Option<Duration>,
+) -> Result<(String, Vec<u8>), (u16, String)> {
+    let content_type = request.header("content-type").unwrap().to_owned();
+    let boundary = content_type.strip_prefix("multipart/form-data; boundary=").unwrap().to_owned();
+    let Some(body) = request.body(None, slow) else {
+        return Err((400, "the body was cut short".into()));
+    };
+    let head = body.windows(4).position(|it| it == b"\r\n\r\n").unwrap() + 4;
+    let described = String::from_utf8(body[..head].to_vec()).unwrap();
+    assert!(described.starts_with(&format!("--{boundary}\r\n")), "{described}");
+    assert!(described.contains("name=\"snapshot\""), "{described}");
+    let file = described.split("filename=\"").nth(1).unwrap().split('"').next().unwrap();
+    let tail = format!("\r\n--{boundary}--\r\n");
+    let bytes = body[head..].strip_suffix(tail.as_bytes()).unwrap().to_vec();
+    Ok((file.to_owned(), bytes))
 }

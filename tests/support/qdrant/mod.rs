@@ -1,6 +1,7 @@
 //! A Qdrant server in this process: its REST interface as far as backups need it, its ugly sides on demand.
 
 mod answers;
+pub mod more;
 mod wire;
 
 use std::collections::BTreeMap;
@@ -33,6 +34,14 @@ pub struct State {
     pub faults: Faults,
     /// Collection, bytes and priority of all uploads taken in.
     pub restored: Vec<(String, Vec<u8>, String)>,
+    /// Bodies of all that was made or changed by PUT, but points, and where.
+    pub made: Vec<(String, Value)>,
+    /// Of its cluster, as it tells of them.
+    pub peers: Value,
+    /// How many points each request wrote.
+    pub batches: Vec<usize>,
+    /// Where the shards are of collections that are made.
+    pub new_layout: Value,
     /// Of the names of snapshots.
     second: u64,
 }
@@ -63,6 +72,13 @@ pub struct Faults {
     pub replaced_after_cut: bool,
     /// A snapshot is made, and the connection breaks before the answer.
     pub loses_answer: bool,
+    /// A page of points has no more than this.
+    pub page_most: Option<usize>,
+    /// A page leads to itself; a page has its points in another order.
+    pub scroll_loops: bool,
+    pub scroll_shuffles: bool,
+    /// The first of the next points written is not.
+    pub loses_point: bool,
     /// An upload is answered with this status after so many bytes of it.
     pub upload_ends: Option<(usize, u16)>,
     /// The next uploads' connections break after so many bytes of each.
@@ -94,6 +110,9 @@ pub struct Collection {
     pub snapshots: BTreeMap<String, Arc<Vec<u8>>>,
     /// Snapshots made of it.
     pub made: u64,
+    /// What a stream of a shard has.
+    pub shards: BTreeMap<u64, Arc<Vec<u8>>>,
+    pub points: more::Points,
 }
 
 /// The bytes of a real server's snapshot.
@@ -154,6 +173,24 @@ impl Qdrant {
         let collection =
             Collection { info, cluster, bytes: Arc::new(bytes), ..Collection::default() };
         self.lock().collections.insert(name.to_owned(), collection);
+    }
+
+    /// Which shards of a collection this node has, with their states, and which are on other peers.
+    pub fn lay_out(&self, name: &str, peer: u64, local: &[(u64, &str)], remote: &[(u64, u64)]) {
+        let local = local
+            .iter()
+            .map(|(id, state)| json!({"shard_id": id, "points_count": 4000, "state": state}));
+        let remote = remote
+            .iter()
+            .map(|(id, peer)| json!({"shard_id": id, "peer_id": peer, "state": "Active"}));
+        let cluster = json!({
+            "peer_id": peer,
+            "shard_count": 2,
+            "local_shards": local.collect::<Vec<_>>(),
+            "remote_shards": remote.collect::<Vec<_>>(),
+            "shard_transfers": [],
+        });
+        self.lock().collections.get_mut(name).unwrap().cluster = cluster;
     }
 
     pub fn lock(&self) -> MutexGuard<'_, State> {

@@ -9,12 +9,13 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use restow::source::files::SETTLE;
+use serde::Deserialize;
 
 pub use self::keys::{KeyArgs, KeyCommand, KeyRemoveArgs, NewKeyArgs};
 pub use self::servers::{ServerArgs, rate};
 pub use self::snapshots::{
-    CatArgs, CheckArgs, DeleteArgs, ExportArgs, FilterArgs, ListArgs, RestoreArgs, ShowArgs,
-    SnapshotPriority, StatsArgs, Switch, TagArgs,
+    CatArgs, CheckArgs, DeleteArgs, ExportArgs, ExportFormat, FilterArgs, ListArgs, RestoreArgs,
+    ShowArgs, SnapshotPriority, StatsArgs, Switch, TagArgs,
 };
 
 /// Backups of databases and files that cost what changed.
@@ -132,7 +133,7 @@ pub enum Command {
     Init(InitArgs),
     /// Take a snapshot of one or several sources together
     #[command(
-        after_help = "Examples:\n  restow backup ./site\n  restow backup ./site -m \"before the upgrade\" --tag web\n  restow backup /home --exclude '*.iso' --exclude-caches\n  restow backup ./uploads sqlite:app.db               (one snapshot of both)\n  restow backup command:shop.sql -- pg_dump shop      (kept only if pg_dump succeeds)\n  zcat dump.gz | restow backup stdin:dump.sql\n  restow backup qdrant://localhost:6333/notes         (QDRANT_API_KEY has the key)\n  restow backup website                               (a source named in restow.toml)\n  restow backup --all --keep-going                    (all of them, a snapshot each)"
+        after_help = "Examples:\n  restow backup ./site\n  restow backup ./site -m \"before the upgrade\" --tag web\n  restow backup /home --exclude '*.iso' --exclude-caches\n  restow backup ./uploads sqlite:app.db               (one snapshot of both)\n  restow backup command:shop.sql -- pg_dump shop      (kept only if pg_dump succeeds)\n  zcat dump.gz | restow backup stdin:dump.sql\n  restow backup qdrant://localhost:6333/notes         (QDRANT_API_KEY has the key)\n  restow backup qdrant://h1:6333/notes --qdrant-node http://h2:6333   (a cluster)\n  restow backup website                               (a source named in restow.toml)\n  restow backup --all --keep-going                    (all of them, a snapshot each)"
     )]
     Backup(BackupArgs),
     /// List snapshots
@@ -157,7 +158,9 @@ pub enum Command {
     )]
     Cat(CatArgs),
     /// Write a snapshot as plain files with a description, for those who have no restow
-    #[command(after_help = "Example: restow export latest --to ./handover --only 'reports/**'")]
+    #[command(
+        after_help = "Examples:\n  restow export latest --to ./handover --only 'reports/**'\n  restow export latest --format qdrant --to ./snapshots      (notes_20261121_183000.snapshot, notes_latest.snapshot)"
+    )]
     Export(ExportArgs),
     /// Delete snapshots; the next prune frees their space
     #[command(
@@ -219,7 +222,7 @@ fn three(text: &str) -> Result<[u32; 3], String> {
 #[derive(Debug, clap::Args)]
 pub struct BackupArgs {
     /// A folder or file, sqlite:FILE, command:NAME (with -- PROGRAM ARG… at the end), stdin:NAME,
-    /// qdrant://HOST:6333/COLLECTION (all without one; qdrant: for QDRANT_URL), or a source named in restow.toml. Several become one snapshot: all of them or none. Say ./x for a path that looks
+    /// qdrant://HOST:6333/COLLECTION (all without one; qdrant: for QDRANT_URL), qdrant-file:FILE.snapshot, or a source named in restow.toml. Several become one snapshot: all of them or none. Say ./x for a path that looks
     /// like something else
     #[arg(required_unless_present = "all", value_name = "SOURCE")]
     pub sources: Vec<OsString>,
@@ -285,9 +288,30 @@ pub struct BackupArgs {
     pub collections: Vec<String>,
     #[command(flatten)]
     pub servers: ServerArgs,
+    /// How Qdrant collections are read [default: snapshot]
+    #[arg(long, value_enum, value_name = "HOW")]
+    pub qdrant_mode: Option<QdrantMode>,
+    /// The URL of another node of the Qdrant server's cluster: a node gives only the shards it has
+    /// (repeatable: all that have shards)
+    #[arg(long, value_name = "URL")]
+    pub qdrant_node: Vec<String>,
+    /// With qdrant-file: of which server and collection it is a snapshot, whose snapshots it then continues
+    #[arg(long, value_name = "qdrant://HOST:6333/COLLECTION")]
+    pub qdrant_as: Option<String>,
     /// Read a file again next time if it changed less than this long before the start
     #[arg(long, default_value_t = SETTLE.as_secs(), value_name = "SECONDS")]
     pub settle: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum QdrantMode {
+    /// As the server's own snapshot: one state of each collection; the server needs room for a copy
+    Snapshot,
+    /// As a stream of each shard: the server needs no room; each shard is of another moment
+    Stream,
+    /// As points, a line of JSON each: no consistent state, but any server takes them and people can read them
+    Logical,
 }
 
 #[derive(Debug, clap::Args)]

@@ -98,6 +98,9 @@ pub struct RestoreArgs {
     /// Whose points win in a cluster that has others [default: snapshot]
     #[arg(long, value_enum, value_name = "WHOSE")]
     pub priority: Option<SnapshotPriority>,
+    /// The URL of another node of the Qdrant server's cluster, in the order of the backup (repeatable)
+    #[arg(long, value_name = "URL")]
+    pub qdrant_node: Vec<String>,
     #[command(flatten)]
     pub servers: ServerArgs,
 }
@@ -141,12 +144,27 @@ pub struct ExportArgs {
     /// The folder to make
     #[arg(short, long, value_name = "FOLDER")]
     pub to: PathBuf,
+    /// What to write [default: files]
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub format: Option<ExportFormat>,
+    /// With --format qdrant: what each file is called, from {collection}, {date}, {time}, {id} and {name} of the
+    /// snapshot [default: {collection}_{date}_{time}.snapshot]
+    #[arg(long = "name-template", value_name = "TEMPLATE")]
+    pub name_template: Option<String>,
     /// Only what this glob names, with all it contains (repeatable)
     #[arg(long, value_name = "GLOB")]
     pub only: Vec<String>,
     /// Put it in the place of an earlier export
     #[arg(long)]
     pub replace: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ExportFormat {
+    /// Every entry as a file, with a description: for those who have no restow
+    Files,
+    /// Each Qdrant collection as its server's own snapshot file, and a link to the latest
+    Qdrant,
 }
 
 #[derive(Debug, clap::Args)]

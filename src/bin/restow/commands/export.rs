@@ -1,11 +1,11 @@
 use anyhow::Result;
-use restow::ops::{ExportOptions, ExportReport, RestoreOptions, Selection, export};
+use restow::ops::{ExportOptions, ExportReport, OpError, RestoreOptions, Selection, export};
 use restow::repo::Selector;
 use serde_json::json;
 
 use super::Context;
 use super::gaps::Missing;
-use crate::args::ExportArgs;
+use crate::args::{ExportArgs, ExportFormat};
 use crate::error::Outcome;
 use crate::progress::Progress;
 use crate::{location, output};
@@ -18,6 +18,13 @@ pub fn run(context: &Context, args: &ExportArgs) -> Result<Outcome> {
     let view = repository.view(&snapshot)?;
     let of_latest = (selector == Selector::Latest).then_some(&filter);
     let missing = Missing::of(&repository, &view, &selection, of_latest)?;
+    if args.format == Some(ExportFormat::Qdrant) {
+        return super::export_qdrant::run(context, args, &view, selection, &missing);
+    }
+    if args.name_template.is_some() {
+        let message = "--name-template goes with --format qdrant";
+        return Err(OpError::Usage(message.into()).into());
+    }
     let part = RestoreOptions { selection, ..RestoreOptions::default() };
     let options = ExportOptions { part, replace: args.replace };
     let _gently = context.signals.gently();

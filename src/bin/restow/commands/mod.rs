@@ -7,6 +7,7 @@ pub mod check;
 pub mod completions;
 pub mod delete;
 pub mod export;
+mod export_qdrant;
 mod gaps;
 pub mod init;
 pub mod key;

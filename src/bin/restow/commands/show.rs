@@ -99,6 +99,9 @@ fn summary(snapshot: &Snapshot) {
         if let Some(parent) = source.parent {
             println!("parent       {}", parent.short());
         }
+        for (name, value) in &source.properties {
+            println!("    {} {}", text(name), text(value));
+        }
     }
     if let Some(git) = &manifest.git {
         let branch = git.branch.as_deref().unwrap_or("no branch");

@@ -142,7 +142,9 @@ fn resolve_source(source: &mut String, folder: &Path) {
     let resolved = || beside(folder, Path::new(path)).to_string_lossy().into_owned();
     match scheme {
         None => *source = resolved(),
-        Some(kind @ ("sqlite" | "file")) => *source = format!("{kind}:{}", resolved()),
+        Some(kind @ ("sqlite" | "file" | "qdrant-file")) => {
+            *source = format!("{kind}:{}", resolved())
+        }
         Some(_) => {}
     }
 }

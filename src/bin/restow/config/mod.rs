@@ -13,7 +13,7 @@ use anyhow::{Result, bail};
 use restow::ops::OpError;
 use serde::Deserialize;
 
-use super::args::Options;
+use super::args::{Options, QdrantMode};
 
 /// What is configured. Without a file: nothing.
 #[derive(Debug, Default, Deserialize)]
@@ -69,6 +69,9 @@ pub struct SourceConfig {
     pub snapshot_timeout: Option<u64>,
     pub limit_download: Option<Rate>,
     pub limit_upload: Option<Rate>,
+    pub qdrant_mode: Option<QdrantMode>,
+    pub qdrant_node: Vec<String>,
+    pub qdrant_as: Option<String>,
 }
 
 /// Bytes a second, as on the command line.

@@ -1,16 +1,18 @@
 //! Qdrant as it is named on a command line and in the environment of its own tools.
 
+use std::path::Path;
+
 use restow::ops::OpError;
 use restow::progress::Cancel;
 use restow::source::Loader;
 use restow::source::http::Credential;
 use restow::source::qdrant::{
-    Priority, QdrantExporter, QdrantLoader, QdrantOptions, QdrantRestore, QdrantServer,
-    QdrantSource,
+    Mode, Priority, QdrantBackup, QdrantExporter, QdrantFileExporter, QdrantFileOptions,
+    QdrantLoader, QdrantOptions, QdrantRestore, QdrantServer, QdrantSource,
 };
 
 use super::{ServerSettings, renames};
-use crate::args::{RestoreArgs, SnapshotPriority};
+use crate::args::{QdrantMode, RestoreArgs, SnapshotPriority};
 
 /// `qdrant://HOST…`, or `qdrant:` with or without collections for the server in `QDRANT_URL`.
 pub fn is_meant(text: &str) -> bool {
@@ -25,14 +27,48 @@ pub fn check(text: &str) -> Result<(), OpError> {
     Ok(())
 }
 
+/// What was said of how Qdrant is read.
+#[derive(Debug, Clone, Default)]
+pub struct QdrantSettings {
+    pub mode: Option<QdrantMode>,
+    pub nodes: Vec<String>,
+    pub continues: Option<String>,
+}
+
+impl QdrantSettings {
+    fn backup(&self) -> Result<QdrantBackup, OpError> {
+        let mode = match self.mode {
+            None | Some(QdrantMode::Snapshot) => Mode::Snapshot,
+            Some(QdrantMode::Stream) => Mode::Stream,
+            Some(QdrantMode::Logical) => Mode::Logical,
+        };
+        Ok(QdrantBackup { mode, nodes: nodes(&self.nodes)? })
+    }
+}
+
+fn nodes(urls: &[String]) -> Result<Vec<QdrantServer>, OpError> {
+    let node = |url: &String| match is_meant(url) {
+        true => Ok(QdrantSource::parse(url)?.server),
+        false => Ok(QdrantServer::new(url)?),
+    };
+    urls.iter().map(node).collect()
+}
+
+pub fn of_file(path: &Path, settings: &QdrantSettings) -> Result<QdrantFileExporter, OpError> {
+    let source = settings.continues.as_deref().map(QdrantSource::parse).transpose()?;
+    let options = QdrantFileOptions { source, ..QdrantFileOptions::default() };
+    Ok(QdrantFileExporter::new(path, options)?)
+}
+
 pub fn exporter(
     text: &str,
     chosen: &[String],
+    reading: &QdrantSettings,
     settings: &ServerSettings,
 ) -> Result<QdrantExporter, OpError> {
     let mut source = parse(text, settings)?;
     source.collections.extend(chosen.iter().cloned());
-    Ok(QdrantExporter::new(source, options(settings)))
+    Ok(QdrantExporter::new(source, options(settings)).reading(reading.backup()?))
 }
 
 /// With what the environment says of a server that is not named here.
@@ -93,6 +129,7 @@ pub fn loader(
         },
         if_missing: args.if_missing,
         aliases: args.aliases,
+        nodes: nodes(&args.qdrant_node)?,
     };
     Ok(Box::new(QdrantLoader::new(&source.server, &options(settings), restore, cancel)?))
 }

@@ -1,0 +1,70 @@
+//! Collections as the files that their server made.
+
+use anyhow::Result;
+use restow::ops::{
+    ExportedSnapshot, NameTemplate, OpError, QdrantExportOptions, Selection, export_qdrant,
+};
+use restow::repo::SnapshotView;
+use serde_json::{Value, json};
+
+use super::Context;
+use super::gaps::Missing;
+use crate::args::ExportArgs;
+use crate::error::Outcome;
+use crate::output;
+use crate::progress::Progress;
+
+pub fn run(
+    context: &Context,
+    args: &ExportArgs,
+    view: &SnapshotView,
+    selection: Selection,
+    missing: &Missing,
+) -> Result<Outcome> {
+    if args.replace {
+        let message = "--format qdrant replaces no file: --replace is not for it";
+        return Err(OpError::Usage(message.into()).into());
+    }
+    let template = args.name_template.as_deref().map(NameTemplate::new).transpose()?;
+    let options = QdrantExportOptions { selection, template: template.unwrap_or_default() };
+    let _gently = context.signals.gently();
+    let progress = Progress::new(&context.options);
+    let exported = export_qdrant(view, &args.to, &options, &progress, context.cancel());
+    progress.clear();
+    let exported = exported?;
+    if context.options.json {
+        let mut document = json!({
+            "id": view.id.to_hex(),
+            "folder": args.to.display().to_string(),
+            "files": exported.iter().map(file_json).collect::<Vec<_>>(),
+        });
+        missing.add_to(&mut document);
+        output::json(&document)?;
+    } else {
+        missing.show();
+        if !context.options.quiet {
+            exported.iter().for_each(print);
+        }
+    }
+    Ok(if missing.count() == 0 { Outcome::Done } else { Outcome::Incomplete })
+}
+
+fn file_json(one: &ExportedSnapshot) -> Value {
+    json!({
+        "collection": one.collection,
+        "path": one.path.display().to_string(),
+        "bytes": one.bytes,
+        "sha256": one.sha256,
+        "latest": one.latest.as_ref().map(|path| path.display().to_string()),
+    })
+}
+
+fn print(one: &ExportedSnapshot) {
+    let name = output::lossy(one.collection.as_bytes());
+    println!("exported {name}, {}, {} bytes", output::bytes(one.bytes), one.bytes);
+    println!("  {}", one.path.display());
+    match &one.latest {
+        Some(latest) => println!("  {} leads to it", latest.display()),
+        None => println!("  the link to the latest leads to a newer one"),
+    }
+}
