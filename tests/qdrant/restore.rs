@@ -156,7 +156,8 @@ fn a_collection_that_appears_while_its_snapshot_is_uploaded() {
     let backup = backed_up();
     for if_missing in [false, true] {
         let server = Qdrant::start();
-        server.faults(|faults| faults.appears = Some("notes".into()));
+        // It is missing for the plan and before the upload, and there at its end.
+        server.faults(|faults| faults.appears_after = Some(3));
         let options = QdrantRestore { if_missing, ..QdrantRestore::default() };
         let error = restore(&backup, loader(&server, options), Overwrite::Refuse).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Exists, "{error}");

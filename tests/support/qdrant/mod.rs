@@ -85,8 +85,8 @@ pub struct Faults {
     pub upload_breaks: Vec<usize>,
     /// An upload is taken in, and the connection breaks before the answer.
     pub loses_upload_answer: bool,
-    /// Somebody makes this collection while an upload comes in.
-    pub appears: Option<String>,
+    /// Somebody makes the collection that is asked for, before so many questions are answered.
+    pub appears_after: Option<u32>,
     /// No two snapshots have the same bytes.
     pub each_differs: bool,
     /// Another node answers deletions, and knows nothing.
