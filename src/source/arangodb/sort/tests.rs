@@ -135,7 +135,7 @@ fn a_stop_is_heeded() {
     let folder = tempfile::tempdir().unwrap();
     let cancel = Cancel::new();
     let mut sorter = Sorter::new(&options(1, 16, folder.path()), &cancel);
-    push(&mut sorter, b"a", None);
+    push(&mut sorter, b"a", Some(&(Vec::new(), Vec::new())));
     cancel.cancel();
     assert!(matches!(sorter.push(b"b", None), Err(SourceError::Interrupted)));
 }
