@@ -123,15 +123,26 @@ pub struct CatArgs {
     pub filter: FilterArgs,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ExportFormat {
+    /// Files as they were, streams as files, with a description (docs/EXPORT.md)
+    Files,
+    /// What arangorestore reads, of the ArangoDB databases in the snapshot
+    Arangodump,
+}
+
 #[derive(Debug, clap::Args)]
 pub struct ExportArgs {
     /// Id, prefix of an id, name, or `latest`
     pub id: String,
     #[command(flatten)]
     pub filter: FilterArgs,
-    /// The folder to make
+    /// The folder to make; with --format arangodump an archive instead, if it ends with .tar.gz or .tgz
     #[arg(short, long, value_name = "FOLDER")]
     pub to: PathBuf,
+    /// What is written
+    #[arg(long, value_enum, default_value = "files", value_name = "FORMAT")]
+    pub format: ExportFormat,
     /// Only what this glob names, with all it contains (repeatable)
     #[arg(long, value_name = "GLOB")]
     pub only: Vec<String>,
