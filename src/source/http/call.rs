@@ -65,8 +65,8 @@ impl Call {
     }
 
     /// The URL as errors show it.
-    pub(super) fn shown(&self) -> String {
-        self.url.split('?').next().unwrap_or_default().to_owned()
+    pub fn shown(&self) -> &str {
+        self.url.split('?').next().unwrap_or_default()
     }
 }
 

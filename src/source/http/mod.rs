@@ -8,10 +8,11 @@ mod client;
 mod download;
 mod failure;
 mod retry;
+mod throttle;
 mod upload;
 
 pub use call::{Call, Credential, Repeat, escaped};
 pub use client::{Client, ClientOptions};
 pub use download::Download;
 pub use failure::{HttpError, Trouble};
-pub use upload::Upload;
+pub use upload::{Unanswered, Upload};
