@@ -54,6 +54,7 @@ impl ArangodumpExporter {
         cancel: &Cancel,
     ) -> Result<Self, SourceError> {
         let path = path.as_ref();
+        refuse_secrets(options.identity.as_deref())?;
         let path = path.canonicalize().map_err(io_failed("find", path))?;
         let (unpacked, root) = if path.is_dir() {
             (None, path.clone())
@@ -73,6 +74,20 @@ impl ArangodumpExporter {
         }
         let databases = dumps.into_iter().map(|dump| (dump.database.clone(), dump)).collect();
         Ok(Self { path, databases: Arc::new(databases), options, _unpacked: unpacked })
+    }
+}
+
+/// A source's name is stored and shown.
+fn refuse_secrets(identity: Option<&str>) -> Result<(), SourceError> {
+    let authority = identity
+        .and_then(|identity| identity.split_once("://"))
+        .and_then(|(_, rest)| rest.split('/').next());
+    match authority.is_some_and(|authority| authority.contains('@')) {
+        false => Ok(()),
+        true => {
+            let message = "leave user and password out of the URL: a source's name is stored and shown";
+            Err(refused(ErrorKind::Usage, "the source's name", message))
+        }
     }
 }
 
