@@ -4,6 +4,7 @@ use std::process::Output;
 
 use crate::support::binary::{Bench, stderr};
 use crate::support::qdrant::{Qdrant, night};
+use crate::support::tls;
 
 /// Runs restow with `QDRANT_URL` and the key that the server wants.
 fn run(bench: &Bench, server: &Qdrant, key: &str, args: &[&str]) -> Output {
@@ -106,6 +107,30 @@ fn a_machine_without_certificates() {
     let sealed = backup(&format!("qdrant+https://{host}/notes"));
     assert_eq!(sealed.status.code(), Some(8));
     assert!(stderr(&sealed).contains("certificates"), "{}", stderr(&sealed));
+}
+
+/// A certificate is believed if its authority is, and no other.
+#[test]
+fn over_tls_with_an_authority_of_ones_own() {
+    let (bench, server) = (Bench::with_repository(), Qdrant::with_notes());
+    let port = tls::before(server.url()[7..].to_owned());
+    let backup = |host: &str, authority: &std::path::Path| {
+        let url = format!("qdrant+https://{host}:{port}/notes");
+        let mut command = bench.command(&["backup", &url, "--retries", "0"]);
+        command.env("SSL_CERT_FILE", authority).env_remove("SSL_CERT_DIR").output().unwrap()
+    };
+    let good = backup("127.0.0.1", &tls::authority());
+    assert_eq!(good.status.code(), Some(0), "{}", stderr(&good));
+    assert_eq!(server.left(), [""; 0]);
+    // Trusted, but for another name; and not trusted.
+    for (host, authority) in [
+        ("127.0.0.2", tls::authority()),
+        ("127.0.0.1", std::path::PathBuf::from("/etc/ssl/certs/ca-certificates.crt")),
+    ] {
+        let bad = backup(host, &authority);
+        assert_eq!(bad.status.code(), Some(8), "{host}: {}", stderr(&bad));
+        assert!(stderr(&bad).contains("certificate"), "{}", stderr(&bad));
+    }
 }
 
 /// One snapshot of a collection and the files beside it, changed, and rolled back to where both came from.
