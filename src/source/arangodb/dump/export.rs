@@ -85,7 +85,8 @@ fn refuse_secrets(identity: Option<&str>) -> Result<(), SourceError> {
     match authority.is_some_and(|authority| authority.contains('@')) {
         false => Ok(()),
         true => {
-            let message = "leave user and password out of the URL: a source's name is stored and shown";
+            let message =
+                "leave user and password out of the URL: a source's name is stored and shown";
             Err(refused(ErrorKind::Usage, "the source's name", message))
         }
     }
