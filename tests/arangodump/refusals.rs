@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use super::{Content, ENTITIES, PLAIN, Shape, gzipped, md5, real};
+use super::{Content, ENTITIES, Entries, PLAIN, Shape, exporter, gzipped, md5, real};
 use crate::support::binary::Bench;
 
 /// A dump that `change` has spoiled.
@@ -77,9 +77,28 @@ fn what_is_missing_or_unreadable_is_named() {
     refused(&["Users_", "is no JSON document"], &|folder| {
         fs::write(users(folder, ".structure.json"), "{").unwrap();
     });
+    refused(&["a second definition of the view names"], &|folder| {
+        for file in ["one", "two"] {
+            let view = json!({"name": "names", "type": "arangosearch"}).to_string();
+            fs::write(folder.join(format!("{file}.view.json")), view).unwrap();
+        }
+    });
     refused(&["dump.json: is no JSON document"], &|folder| {
         fs::write(folder.join("dump.json"), "{\"database\":").unwrap();
     });
+}
+
+#[test]
+fn a_dump_that_is_still_written_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    Content::read(&real(ENTITIES)).write(folder.path(), PLAIN);
+    let exporter = exporter(folder.path()).unwrap();
+    let path = users(folder.path(), ".data.json");
+    // More came, whole lines even.
+    let more = std::fs::read_to_string(&path).unwrap() + "{\"_key\":\"more\"}\n";
+    fs::write(&path, more).unwrap();
+    let error = Entries::of(&exporter).unwrap_err();
+    assert!(error.to_string().contains("changed while it was read"), "{error}");
 }
 
 #[test]

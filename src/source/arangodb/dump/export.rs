@@ -169,11 +169,15 @@ impl Session for DumpSession {
         };
         let collections: usize = self.databases.values().map(|dump| dump.collections.len()).sum();
         let documents = self.shared.documents.load(Ordering::Relaxed);
-        let properties = vec![
+        let mut properties = vec![
             ("databases".to_owned(), self.databases.len().to_string()),
             ("collections".to_owned(), collections.to_string()),
             ("documents".to_owned(), documents.to_string()),
         ];
+        let ignored: usize = self.databases.values().map(|dump| dump.ignored.len()).sum();
+        if ignored > 0 {
+            properties.push(("ignored_files".to_owned(), ignored.to_string()));
+        }
         Ok(Outcome { consistency, properties })
     }
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use flate2::read::MultiGzDecoder;
 use serde_json::Value;
@@ -44,9 +45,30 @@ pub(super) struct DumpCollection {
 pub(super) struct DataFile {
     pub path: PathBuf,
     is_gzip: bool,
+    look: Look,
+}
+
+/// How a file looked: length and time.
+#[derive(PartialEq, Eq)]
+struct Look(u64, Option<SystemTime>);
+
+impl Look {
+    fn at(path: &Path) -> Result<Self, SourceError> {
+        let metadata = std::fs::metadata(path).map_err(io_failed("look at", path))?;
+        Ok(Self(metadata.len(), metadata.modified().ok()))
+    }
 }
 
 impl DataFile {
+    /// Once it was read: whether it is still what was found at first.
+    pub fn check(&self) -> Result<(), SourceError> {
+        if self.look == Look::at(&self.path)? {
+            return Ok(());
+        }
+        let message = "changed while it was read: try again when arangodump is done with it";
+        Err(refused(ErrorKind::Failed, &self.path.display().to_string(), message))
+    }
+
     pub fn open(&self) -> Result<Box<dyn Read>, SourceError> {
         let file = File::open(&self.path).map_err(io_failed("open", &self.path))?;
         Ok(match self.is_gzip {
@@ -132,7 +154,10 @@ impl Dump {
         for (stem, path) in files.views {
             let view = json(&path)?;
             let name = view.get("name").and_then(Value::as_str).unwrap_or(&stem);
-            views.insert(format!("{name}{VIEW}"), definition(&view));
+            if views.insert(format!("{name}{VIEW}"), definition(&view)).is_some() {
+                let message = format!("a second definition of the view {name}");
+                return Err(refused(ErrorKind::Failed, &path.display().to_string(), message));
+            }
         }
         let properties = about.get("properties").cloned();
         let tick = text("lastTickAtDumpStart");
@@ -173,8 +198,9 @@ impl Files {
                 FileKind::Other => files.ignored.push(path),
                 FileKind::Data { stem, part, is_gzip } => {
                     let parts = files.data.entry(stem.to_owned()).or_default();
+                    let look = Look::at(&path)?;
                     if let Some(other) =
-                        parts.insert(part, DataFile { path: path.clone(), is_gzip })
+                        parts.insert(part, DataFile { path: path.clone(), is_gzip, look })
                     {
                         let message = format!(
                             "stands for the same documents as {}: one of them is of an earlier dump, remove it",

@@ -73,6 +73,7 @@ impl DumpSection {
             }
             collector.begin(part.path.display().to_string());
             collector.read(part.open()?)?;
+            part.check()?;
         }
         let sorted = collector.finish()?;
         let (count, bytes) = (sorted.count(), sorted.document_bytes());
