@@ -261,3 +261,22 @@ fn no_faster_than_was_said() {
     assert!(started.elapsed() >= second);
     assert!(bench.fails(2, &["backup", &url, "--limit-download", "fast"]).contains("20M"));
 }
+
+/// A file that a server made lies about, and becomes a night between two others.
+#[test]
+fn a_file_of_a_server_imported() {
+    let (bench, server) = (Bench::with_repository(), Qdrant::with_notes());
+    let url = format!("qdrant://{}/notes", &server.url()[7..]);
+    bench.ok(&["backup", &url]);
+    let file = "notes-4261355958411988-2026-11-20-20-00-12.snapshot";
+    std::fs::write(bench.path(file), night(1)).unwrap();
+    let imported = bench.json(&["import", file, "--as", &url]);
+    assert_eq!(imported["manifest"]["sources"][0]["url"], url.as_str());
+    assert_eq!(imported["manifest"]["statistics"]["plain_stored_bytes"], 0, "{imported}");
+    let target = Qdrant::start();
+    let to = format!("qdrant://{}", &target.url()[7..]);
+    bench.ok(&["restore", "latest", "--to", &to]);
+    assert!(target.lock().collections["notes"].bytes[..] == night(1)[..]);
+    std::fs::write(bench.path("no.snapshot"), "no").unwrap();
+    assert!(bench.fails(8, &["import", "no.snapshot"]).contains("no archive"));
+}

@@ -136,6 +136,11 @@ pub enum Command {
         after_help = "Examples:\n  restow backup ./site\n  restow backup ./site -m \"before the upgrade\" --tag web\n  restow backup /home --exclude '*.iso' --exclude-caches\n  restow backup ./uploads sqlite:app.db               (one snapshot of both)\n  restow backup command:shop.sql -- pg_dump shop      (kept only if pg_dump succeeds)\n  zcat dump.gz | restow backup stdin:dump.sql\n  restow backup qdrant://localhost:6333/notes         (QDRANT_API_KEY has the key)\n  restow backup qdrant://h1:6333/notes --qdrant-node http://h2:6333   (a cluster)\n  restow backup website                               (a source named in restow.toml)\n  restow backup --all --keep-going                    (all of them, a snapshot each)"
     )]
     Backup(BackupArgs),
+    /// Take a snapshot of what another tool dumped, as if it had been backed up
+    #[command(
+        after_help = "Examples:\n  restow import ./dump -m \"the last of the old server\"\n  restow import dump-2026-11-20.tar.gz --as arangodb://localhost:8529/shop"
+    )]
+    Import(ImportArgs),
     /// List snapshots
     #[command(after_help = "Example: restow list --source site --json")]
     List(ListArgs),
@@ -159,7 +164,7 @@ pub enum Command {
     Cat(CatArgs),
     /// Write a snapshot as plain files with a description, for those who have no restow
     #[command(
-        after_help = "Examples:\n  restow export latest --to ./handover --only 'reports/**'\n  restow export latest --format qdrant --to ./snapshots      (notes_20261121_183000.snapshot, notes_latest.snapshot)"
+        after_help = "Examples:\n  restow export latest --to ./handover --only 'reports/**'\n  restow export latest --format qdrant --to ./snapshots      (notes_20261121_183000.snapshot, notes_latest.snapshot)\n  restow export latest --source shop --to shop.tar.gz --format arangodump"
     )]
     Export(ExportArgs),
     /// Delete snapshots; the next prune frees their space
@@ -312,6 +317,36 @@ pub enum QdrantMode {
     Stream,
     /// As points, a line of JSON each: no consistent state, but any server takes them and people can read them
     Logical,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct ImportArgs {
+    /// What arangodump wrote: the folder of a database, a folder of several such (--all-databases), or a .tar or
+    /// .tar.gz of either; or a collection's .snapshot, as Qdrant makes them
+    #[arg(value_name = "PATH")]
+    pub path: PathBuf,
+    /// The source that this is a backup of, as `list` names it: the snapshot is a later one of that source, and
+    /// what did not change costs nothing (default: the path)
+    #[arg(long = "as", value_name = "URL")]
+    pub identity: Option<String>,
+    /// Why this snapshot is taken
+    #[arg(short = 'm', long = "message", value_name = "TEXT")]
+    pub description: Option<String>,
+    /// The snapshot's name instead of source_date_time_description
+    #[arg(long)]
+    pub name: Option<String>,
+    /// Tag the snapshot (repeatable)
+    #[arg(long = "tag", value_name = "TAG")]
+    pub tags: Vec<String>,
+    /// Never delete this snapshot by a retention rule
+    #[arg(long)]
+    pub permanent: bool,
+    /// Read and count everything, store nothing
+    #[arg(short = 'n', long)]
+    pub dry_run: bool,
+    /// Where archives are unpacked and documents are sorted (default: TMPDIR, else /var/tmp)
+    #[arg(long, value_name = "FOLDER")]
+    pub temp_dir: Option<PathBuf>,
 }
 
 #[derive(Debug, clap::Args)]

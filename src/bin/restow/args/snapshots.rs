@@ -135,18 +135,28 @@ pub struct CatArgs {
     pub filter: FilterArgs,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ExportFormat {
+    /// Files as they were, streams as files, with a description (docs/EXPORT.md)
+    Files,
+    /// What arangorestore reads, of the ArangoDB databases in the snapshot
+    Arangodump,
+    /// Each Qdrant collection as its server's own snapshot file, and a link to the latest
+    Qdrant,
+}
+
 #[derive(Debug, clap::Args)]
 pub struct ExportArgs {
     /// Id, prefix of an id, name, or `latest`
     pub id: String,
     #[command(flatten)]
     pub filter: FilterArgs,
-    /// The folder to make
+    /// The folder to make; with --format arangodump an archive instead, if it ends with .tar.gz or .tgz
     #[arg(short, long, value_name = "FOLDER")]
     pub to: PathBuf,
-    /// What to write [default: files]
-    #[arg(long, value_enum, value_name = "FORMAT")]
-    pub format: Option<ExportFormat>,
+    /// What is written
+    #[arg(long, value_enum, default_value = "files", value_name = "FORMAT")]
+    pub format: ExportFormat,
     /// With --format qdrant: what each file is called, from {collection}, {date}, {time}, {id} and {name} of the
     /// snapshot [default: {collection}_{date}_{time}.snapshot]
     #[arg(long = "name-template", value_name = "TEMPLATE")]
@@ -157,14 +167,6 @@ pub struct ExportArgs {
     /// Put it in the place of an earlier export
     #[arg(long)]
     pub replace: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum ExportFormat {
-    /// Every entry as a file, with a description: for those who have no restow
-    Files,
-    /// Each Qdrant collection as its server's own snapshot file, and a link to the latest
-    Qdrant,
 }
 
 #[derive(Debug, clap::Args)]

@@ -1,9 +1,7 @@
 //! Collections as the files that their server made.
 
 use anyhow::Result;
-use restow::ops::{
-    ExportedSnapshot, NameTemplate, OpError, QdrantExportOptions, Selection, export_qdrant,
-};
+use restow::ops::{ExportedSnapshot, NameTemplate, QdrantExportOptions, Selection, export_qdrant};
 use restow::repo::SnapshotView;
 use serde_json::{Value, json};
 
@@ -21,10 +19,6 @@ pub fn run(
     selection: Selection,
     missing: &Missing,
 ) -> Result<Outcome> {
-    if args.replace {
-        let message = "--format qdrant replaces no file: --replace is not for it";
-        return Err(OpError::Usage(message.into()).into());
-    }
     let template = args.name_template.as_deref().map(NameTemplate::new).transpose()?;
     let options = QdrantExportOptions { selection, template: template.unwrap_or_default() };
     let _gently = context.signals.gently();

@@ -9,6 +9,7 @@ pub mod delete;
 pub mod export;
 mod export_qdrant;
 mod gaps;
+pub mod import;
 pub mod init;
 pub mod key;
 pub mod list;
