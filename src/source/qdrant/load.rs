@@ -1,5 +1,7 @@
 //! The loader: collections back into a server, under their names or others.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use super::api::Api;
@@ -75,6 +77,13 @@ impl QdrantLoader {
         restore: QdrantRestore,
         cancel: &Cancel,
     ) -> Result<Self, SourceError> {
+        let (mut from, mut to) = (BTreeSet::new(), BTreeSet::new());
+        for (old, new) in &restore.collections {
+            if !from.insert(old) || !to.insert(new) {
+                let message = format!("--collection {old}:{new}: that name was given before");
+                return Err(refused(ErrorKind::Usage, server.url(), message));
+            }
+        }
         let servers = std::iter::once(server).chain(&restore.nodes);
         let apis = servers
             .map(|server| Api::new(server, options, cancel))

@@ -1,5 +1,6 @@
 //! A restore under way: one collection after the other, compared with what was backed up.
 
+use std::cell::Cell;
 use std::io::{BufReader, Read};
 
 use super::api::Api;
@@ -25,6 +26,8 @@ pub(super) struct Loading<'l> {
     stored: &'l dyn Stored,
     observer: &'l dyn Observer,
     pub report: LoadReport,
+    /// Pieces of the collection under way that the server has taken in.
+    taken: Cell<usize>,
 }
 
 impl<'l> Loading<'l> {
@@ -34,7 +37,8 @@ impl<'l> Loading<'l> {
         observer: &'l dyn Observer,
         may_replace: bool,
     ) -> Self {
-        Self { may_replace, loader, stored, observer, report: LoadReport::default() }
+        let report = LoadReport::default();
+        Self { may_replace, loader, stored, observer, report, taken: Cell::new(0) }
     }
 
     pub fn one(&mut self, part: &Part) -> Result<(), SourceError> {
@@ -48,12 +52,15 @@ impl<'l> Loading<'l> {
         let is_new = decision == Decision::Create;
         match self.bring(part, is_new) {
             Ok(()) => {}
-            Err(error) if error.kind() == ErrorKind::Damage => {
-                let message = format!("not restored: {error}");
-                self.report.damaged.push(problem(name, message));
+            Err(error) => {
+                let is_damage = error.kind() == ErrorKind::Damage;
+                let error = self.with_what_is_left(error, part, is_new);
+                if !is_damage {
+                    return Err(error);
+                }
+                self.report.damaged.push(problem(name, format!("not restored: {error}")));
                 return Ok(());
             }
-            Err(error) => return Err(self.with_what_is_left(error, name, is_new)),
         }
         self.report.loaded += 1;
         self.report.bytes += part.held.bytes();
@@ -64,6 +71,8 @@ impl<'l> Loading<'l> {
     /// Everything that the snapshot holds of a collection.
     fn bring(&self, part: &Part, is_new: bool) -> Result<(), SourceError> {
         let (name, api) = (&part.wanted.collection, self.loader.api()?);
+        self.taken.set(0);
+        self.check_whole(part)?;
         if is_new && part.held.needs_collection() {
             recreate::create(api, name, &part.held.about(self.stored)?)?;
         }
@@ -103,7 +112,26 @@ impl<'l> Loading<'l> {
             sha256: piece.sha256.as_deref(),
         };
         let (stored, observer) = (self.stored, self.observer);
-        Task { api, stored, observer, entry: &piece.entry, delivery, must_be_missing }.run()
+        Task { api, stored, observer, entry: &piece.entry, delivery, must_be_missing }.run()?;
+        self.taken.set(self.taken.get() + 1);
+        Ok(())
+    }
+
+    /// What goes in piece by piece is read to its end before: half of it would be a collection that is neither the
+    /// old one nor the new one. A single upload is broken off before the server acts.
+    fn check_whole(&self, part: &Part) -> Result<(), SourceError> {
+        let entries: Vec<&Entry> = match &part.held.form {
+            HeldAs::Snapshot(_) => return Ok(()),
+            HeldAs::Peers(list) | HeldAs::Shards(list) => {
+                list.iter().map(|(_, piece)| &piece.entry).collect()
+            }
+            HeldAs::Points(entry) => vec![entry],
+        };
+        for entry in entries {
+            let read = std::io::copy(&mut self.stored.open(entry)?, &mut std::io::sink());
+            read.map_err(|error| SourceError::of_read(&entry.path.display().to_string(), error))?;
+        }
+        Ok(())
     }
 
     /// The node on which a shard of a collection is now.
@@ -156,7 +184,8 @@ impl<'l> Loading<'l> {
     }
 
     /// The server creates a collection before it fills it.
-    fn with_what_is_left(&self, error: SourceError, name: &str, is_new: bool) -> SourceError {
+    fn with_what_is_left(&self, error: SourceError, part: &Part, is_new: bool) -> SourceError {
+        let (name, taken) = (&part.wanted.collection, self.taken.get());
         let SourceError::Refused { kind, path, message } = error else { return error };
         let is_there = || {
             let api = self.loader.api().map(Api::undisturbed);
@@ -164,6 +193,10 @@ impl<'l> Loading<'l> {
         };
         let is_left = is_new && kind != ErrorKind::Exists && is_there();
         let message = match is_left {
+            false if taken > 0 => format!(
+                "{message}; {taken} parts of the snapshot are in collection {name} already, the others are what \
+                 they were: restore it again, or restore another snapshot of it"
+            ),
             true => format!("{message}; collection {name} is there now, and not whole: delete it"),
             false => message,
         };
@@ -174,6 +207,7 @@ impl<'l> Loading<'l> {
     fn compare(&mut self, part: &Part) -> Result<(), SourceError> {
         let name = &part.wanted.collection;
         let now = self.loader.existing(name)?.and_then(|there| there.points);
+        let is_whole = matches!(part.held.form, HeldAs::Snapshot(_));
         match (part.held.points, now) {
             (Some(before @ 1..), Some(0)) => {
                 let message =
@@ -182,6 +216,12 @@ impl<'l> Loading<'l> {
             }
             (Some(before), Some(now)) if before == now => {
                 self.report.notes.push(format!("{name}: {now} points, as when it was backed up"));
+            }
+            // Whole snapshots are taken in whole; points deleted while the backup began are no loss.
+            (Some(before), Some(now)) if now < before && !is_whole => {
+                let message =
+                    format!("has {now} points, the backup had {before}: parts did not come in");
+                self.report.problems.push(problem(name, message));
             }
             (Some(before), Some(now)) => {
                 let note = format!("{name}: {now} points; {before} when its backup began");

@@ -53,6 +53,10 @@ pub fn run(context: &Context, args: &RestoreArgs) -> Result<Outcome> {
         let done = restoring.restore(job, plan, writer, &observer, &mut total);
         if let Err(error) = done {
             progress.clear();
+            // What was done before it should be known all the same.
+            show("damaged", &total.damaged, total.damaged_count);
+            show("problem", &total.problems, total.problem_count);
+            total.notes.iter().for_each(|note| eprintln!("{note}"));
             return Err(error.into());
         }
     }
@@ -104,7 +108,7 @@ fn confirm(
         }
     }
     if replaced > shown {
-        eprintln!("and {} more", replaced - shown);
+        eprintln!("and {} more, which --dry-run names", replaced - shown);
     }
     let refused = |message: String| {
         let path = jobs.iter().map(Job::place).collect::<Vec<_>>();

@@ -97,6 +97,17 @@ pub fn jobs(
         To::Folder(_) => Vec::new(),
         To::Original | To::Server { .. } => ServerPart::of(view, selection)?,
     };
+    if let To::Server { kind, .. } = to {
+        let alike: Vec<_> = parts.iter().filter(|part| part.kind == *kind).collect();
+        if alike.len() > 1 {
+            let places: Vec<_> = alike.iter().map(|part| part.prefix.display()).collect();
+            return Err(OpError::Usage(format!(
+                "several sources of this snapshot would go to one server, and one over the other: choose with \
+                 --only one of {}",
+                places.join(", ")
+            )));
+        }
+    }
     for part in parts {
         let url = match to {
             To::Server { kind, .. } if *kind != part.kind => continue,
