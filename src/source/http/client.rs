@@ -1,5 +1,6 @@
 //! The client: its runtime, its patience, what it says of itself.
 
+use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -32,6 +33,8 @@ pub struct ClientOptions {
     /// Before the first retry; doubled each time up to `pause_max`.
     pub pause: Duration,
     pub pause_max: Duration,
+    /// Where the server listens, if not at its URL's host and port.
+    pub unix_socket: Option<PathBuf>,
 }
 
 impl Default for ClientOptions {
@@ -42,6 +45,7 @@ impl Default for ClientOptions {
             retries: 4,
             pause: Duration::from_millis(500),
             pause_max: Duration::from_secs(30),
+            unix_socket: None,
         }
     }
 }
@@ -75,6 +79,9 @@ impl Client {
         if about.starts_with("http://") {
             // A machine without certificates can do without.
             builder = builder.tls_certs_only([]);
+        }
+        if let Some(socket) = &options.unix_socket {
+            builder = builder.unix_socket(socket.as_path());
         }
         let inner = builder
             .user_agent(concat!("restow/", env!("CARGO_PKG_VERSION")))
@@ -134,8 +141,8 @@ impl Client {
         for (name, value) in &call.headers {
             request = request.header(name, value);
         }
-        if let Some(json) = &call.body {
-            request = request.header("content-type", "application/json").body(json.clone());
+        if let Some(body) = &call.body {
+            request = request.header("content-type", call.content_type).body(body.clone());
         }
         match body {
             Some(body) => request.body(body),
