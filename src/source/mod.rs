@@ -5,6 +5,8 @@
 //! two with a repository is `ops`.
 
 mod accounts;
+#[cfg(feature = "servers")]
+pub mod arangodb;
 pub mod command;
 mod error;
 pub mod files;
@@ -17,6 +19,7 @@ mod private;
 pub mod qdrant;
 mod report;
 pub mod sqlite;
+mod temporary;
 mod url;
 
 use std::io::Read;

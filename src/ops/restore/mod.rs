@@ -1,6 +1,7 @@
 //! Restoring: a snapshot on one side, an importer on the other. Planned first, executed second.
 
 mod gaps;
+mod load;
 mod select;
 mod target;
 mod total;
@@ -16,6 +17,7 @@ use crate::repo::SnapshotView;
 use crate::source::{Fate, Importer, SourceError};
 
 pub use self::gaps::{Gaps, gaps, gaps_in};
+pub use self::load::{load, plan_load};
 pub(super) use self::select::Selected;
 pub use self::select::Selection;
 pub use self::target::RestoreTarget;
@@ -44,6 +46,8 @@ pub struct RestorePlan {
     /// The first entries that could not be looked for at the target, and how many there are.
     pub problems: Vec<Problem>,
     pub problem_count: u64,
+    /// What is left out on purpose, and why.
+    pub notes: Vec<String>,
 }
 
 /// Entries that nothing is known of any more: the part of the catalog that told of them is damaged.
@@ -87,6 +91,8 @@ pub struct RestoreReport {
     /// The first entries that could not be made at the target, and how many there are.
     pub problems: Vec<Problem>,
     pub problem_count: u64,
+    /// What is worth saying, but was to be expected.
+    pub notes: Vec<String>,
 }
 
 impl RestoreReport {

@@ -7,8 +7,17 @@ use super::{Losses, NAMED_MAX, RestorePlan, RestoreReport};
 
 impl RestorePlan {
     pub fn add(&mut self, other: Self) {
-        let Self { new, kept, replaced, bytes, replacements, losses, problems, problem_count } =
-            other;
+        let Self {
+            new,
+            kept,
+            replaced,
+            bytes,
+            replacements,
+            losses,
+            problems,
+            problem_count,
+            notes,
+        } = other;
         self.new += new;
         self.kept += kept;
         self.replaced += replaced;
@@ -18,6 +27,7 @@ impl RestorePlan {
         self.losses.add(losses);
         extend(&mut self.problems, problems);
         self.problem_count += problem_count;
+        self.notes.extend(notes);
     }
 }
 
@@ -32,6 +42,7 @@ impl RestoreReport {
             losses,
             problems,
             problem_count,
+            notes,
         } = other;
         self.entries += entries;
         self.bytes += bytes;
@@ -41,6 +52,7 @@ impl RestoreReport {
         self.losses.add(losses);
         extend(&mut self.problems, problems);
         self.problem_count += problem_count;
+        self.notes.extend(notes);
     }
 }
 

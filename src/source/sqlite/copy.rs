@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rusqlite::backup::{Backup, StepResult};
@@ -27,18 +27,6 @@ pub(super) struct Copy {
     pub file: File,
     pub len: u64,
     pub header: Header,
-}
-
-/// Where temporary files go that may be large: not a file system in memory, if it can be helped.
-pub(super) fn temporary_folder(chosen: Option<&Path>) -> PathBuf {
-    if let Some(chosen) = chosen {
-        return chosen.to_owned();
-    }
-    match std::env::var_os("TMPDIR").filter(|folder| !folder.is_empty()) {
-        Some(folder) => PathBuf::from(folder),
-        None if Path::new("/var/tmp").is_dir() => PathBuf::from("/var/tmp"),
-        None => std::env::temp_dir(),
-    }
 }
 
 /// Copies what `reading` holds. Its transaction stays as it is from the first page to the last, so a writer

@@ -11,13 +11,14 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::copy::{Copy, copy, temporary_folder};
+use super::copy::{Copy, copy};
 use super::failure::{failed, refused};
 use super::reading::{NoReading, Reading};
 use crate::fault::ErrorKind;
 use crate::format::{Bytes, Consistency, Entry, EntryKind, EntryPath, Time, UnixAttributes};
 use crate::progress::Cancel;
 use crate::source::accounts::Accounts;
+use crate::source::temporary;
 use crate::source::url;
 use crate::source::{
     Body, BodyStatus, Description, Estimate, Exporter, Item, OpenBody, Outcome, Section, Session,
@@ -70,7 +71,7 @@ impl SqliteExporter {
     /// The copy, and the file and the time when it was begun.
     fn take_copy(&self, cancel: &Cancel) -> Result<(Copy, Metadata, Timestamp), SourceError> {
         let path = &self.path;
-        let folder = temporary_folder(self.options.temp_dir.as_deref());
+        let folder = temporary::folder(self.options.temp_dir.as_deref());
         let mut attempts = 1;
         loop {
             let reading = Reading::begin(path, self.options.busy_timeout, cancel)?;
