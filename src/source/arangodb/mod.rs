@@ -9,6 +9,7 @@ mod failure;
 mod joined;
 mod lines;
 pub mod model;
+mod server;
 mod sort;
 mod stored;
 
@@ -16,5 +17,9 @@ pub use documents::{Collector, Documents, Revisions, Sorted};
 pub use joined::Joined;
 pub use lines::{Document, Line, LineError};
 pub use model::CollectionKind;
+pub use server::{
+    ArangoConnection, ArangoExporter, ArangoLogin, ArangoOptions, ArangoSelection, ArangoServer,
+    ArangoSource,
+};
 pub use sort::SortOptions;
 pub use stored::{StoredCollection, StoredDatabase, StoredDatabases, definition};

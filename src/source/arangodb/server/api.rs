@@ -37,6 +37,7 @@ pub(super) struct Api {
     server: Arc<ArangoServer>,
     auth: Arc<Auth>,
     http: ClientOptions,
+    cancel: Cancel,
 }
 
 /// What a server says of itself.
@@ -68,7 +69,19 @@ impl Api {
         let (server, login) = (Arc::new(server.clone()), connection.login.clone());
         let client = Client::new(http.clone(), None, server.url(), cancel)
             .map_err(|error| trouble::plain(error, &server, &login))?;
-        Ok(Self { client, server, auth: Arc::new(Auth::new(login)), http })
+        let (auth, cancel) = (Arc::new(Auth::new(login)), cancel.clone());
+        Ok(Self { client, server, auth, http, cancel })
+    }
+
+    /// The same, that can be told to stop on its own.
+    pub fn stoppable(&self) -> (Self, Cancel) {
+        let cancel = self.cancel.child();
+        let client = self.client.with_cancel(cancel.clone());
+        (Self { client, cancel: cancel.clone(), ..self.clone() }, cancel)
+    }
+
+    pub fn shown_server(&self) -> String {
+        self.server.shown()
     }
 
     /// For what must be done though everything else is to stop, and somebody waits for that.
@@ -134,6 +147,20 @@ impl Api {
             Err(error) if error.status() == Some(404) => Ok(None),
             Err(error) => Err(self.plain(error)),
         }
+    }
+
+    /// Done, or done already: no error where there is no such thing.
+    pub fn optional_done(&self, call: Call) -> Result<(), SourceError> {
+        match self.exchange(call, STRUCTURE_MAX) {
+            Ok(_) => Ok(()),
+            Err(error) if error.status() == Some(404) => Ok(()),
+            Err(error) => Err(self.plain(error)),
+        }
+    }
+
+    /// Done. What the server says to it does not matter.
+    pub fn done(&self, call: Call) -> Result<(), SourceError> {
+        self.exchange(call, STRUCTURE_MAX).map(drop).map_err(|error| self.plain(error))
     }
 
     fn parsed(&self, url: &str, answer: &[u8]) -> Result<Value, SourceError> {

@@ -42,8 +42,7 @@ impl Batch {
         on: Option<&str>,
         ttl: Duration,
     ) -> Result<Self, SourceError> {
-        let mut path =
-            format!("/_api/replication/batch?serverId={CLIENT}&syncerId={CLIENT}");
+        let mut path = format!("/_api/replication/batch?serverId={CLIENT}&syncerId={CLIENT}");
         path.push_str(&place(on));
         let url = api.url(database, &path);
         let call = Call::post(url.clone(), Repeat::Undone).json(&json!({"ttl": ttl.as_secs()}));
@@ -67,7 +66,8 @@ impl Batch {
 
     fn url(&self) -> String {
         let on = place(self.on.as_deref());
-        let query = if on.is_empty() { String::new() } else { format!("?{}", on.trim_start_matches('&')) };
+        let query =
+            if on.is_empty() { String::new() } else { format!("?{}", on.trim_start_matches('&')) };
         let path = format!("/_api/replication/batch/{}{query}", escaped(&self.id));
         self.api.url(&self.database, &path)
     }
@@ -115,7 +115,9 @@ impl Batch {
             Err(refused(ErrorKind::Unreachable, &shown, message))
         };
         if !answer.is_framed() {
-            return wrong("does not say how long it is, so that nobody could tell whether all of it came");
+            return wrong(
+                "does not say how long it is, so that nobody could tell whether all of it came",
+            );
         }
         let last = answer.header("x-arango-replication-lastincluded");
         let last = last.and_then(|last| last.parse::<u64>().ok());
@@ -130,7 +132,9 @@ impl Batch {
     fn broken(&self, name: &str, error: SourceError) -> SourceError {
         let SourceError::Refused { kind, path, message } = error else { return error };
         let batch = match self.keeper.as_ref().and_then(Keeper::failure) {
-            Some(failure) => format!("; the server's hold on this state could not be kept: {failure}"),
+            Some(failure) => {
+                format!("; the server's hold on this state could not be kept: {failure}")
+            }
             None => String::new(),
         };
         let message = format!(
@@ -156,7 +160,9 @@ impl Drop for Batch {
     fn drop(&mut self) {
         if let Err(error) = self.release() {
             let database = &self.database;
-            tracing::warn!("the server holds a state of {database} for us until it runs out: {error}");
+            tracing::warn!(
+                "the server holds a state of {database} for us until it runs out: {error}"
+            );
         }
     }
 }
@@ -190,7 +196,7 @@ impl Keeper {
         let (theirs, body) = (Arc::clone(&shared), json!({"ttl": ttl.as_secs()}));
         let thread = std::thread::Builder::new().name("arango-batch".into()).spawn(move || {
             while theirs.wait(ttl / 4) {
-                let extended = api.optional_done(Call::put(url.clone()).json(&body));
+                let extended = api.done(Call::put(url.clone()).json(&body));
                 let mut state = theirs.state.lock().unwrap_or_else(PoisonError::into_inner);
                 state.failure = extended.err().map(|error| error.to_string());
                 if let Some(failure) = &state.failure {

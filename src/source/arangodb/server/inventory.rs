@@ -115,7 +115,8 @@ impl Inventory {
         collections.sort_by(|a, b| a.name.cmp(&b.name));
         all.sort();
         let mut views = Vec::new();
-        if let (Some(Value::Array(list)), true) = (take("views"), selection.collections.is_empty()) {
+        if let (Some(Value::Array(list)), true) = (take("views"), selection.collections.is_empty())
+        {
             for view in list {
                 let name = view.get("name").and_then(Value::as_str).map(str::to_owned);
                 views.push((name.ok_or_else(|| wrong("a view has no name"))?, view));
@@ -139,15 +140,21 @@ impl Described {
         let indexes = take("indexes").filter(Value::is_array).unwrap_or(Value::Array(Vec::new()));
         let name = parameters.get("name").and_then(Value::as_str).map(str::to_owned);
         let (Some(name), Some(kind)) = (name, CollectionKind::of_parameters(&parameters)) else {
-            let message = "its inventory is not as ArangoDB's: a collection has no name or no known type";
+            let message =
+                "its inventory is not as ArangoDB's: a collection has no name or no known type";
             return Err(refused(ErrorKind::Unreachable, shown, message));
         };
         let mut shards = Vec::new();
-        for (shard, servers) in parameters.get("shards").and_then(Value::as_object).into_iter().flatten() {
+        for (shard, servers) in
+            parameters.get("shards").and_then(Value::as_object).into_iter().flatten()
+        {
             // A leader that has resigned, and not yet been followed, is marked.
-            let leader = servers.get(0).and_then(Value::as_str).map(|it| it.trim_start_matches('_'));
+            let leader =
+                servers.get(0).and_then(Value::as_str).map(|it| it.trim_start_matches('_'));
             let Some(leader) = leader.filter(|leader| !leader.is_empty()) else {
-                let message = format!("shard {shard} of {name} has no leader: try again when the cluster is well");
+                let message = format!(
+                    "shard {shard} of {name} has no leader: try again when the cluster is well"
+                );
                 return Err(refused(ErrorKind::Unreachable, shown, message));
             };
             shards.push((shard.clone(), leader.to_owned()));
@@ -165,7 +172,8 @@ mod tests {
 
     fn inventory() -> Value {
         let one = |name: &str, number: u32| {
-            let parameters = json!({"name": name, "type": number, "isSystem": name.starts_with('_')});
+            let parameters =
+                json!({"name": name, "type": number, "isSystem": name.starts_with('_')});
             json!({"parameters": parameters, "indexes": []})
         };
         json!({

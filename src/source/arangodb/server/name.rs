@@ -68,7 +68,8 @@ impl ArangoServer {
             }
             None => return Err(wrong(url, "a socket's path begins with /: unix:///run/…")),
         };
-        let path = unescaped(path).ok_or_else(|| wrong(url, "the %-escapes in it are not UTF-8"))?;
+        let path =
+            unescaped(path).ok_or_else(|| wrong(url, "the %-escapes in it are not UTF-8"))?;
         let socket = Some(PathBuf::from(path.trim_end_matches('/')));
         Ok(Self { base: SOCKET_BASE.to_owned(), socket, user })
     }
@@ -198,7 +199,8 @@ mod tests {
         let socket = ArangoServer::new("unix:///run/arangodb3/arangod.sock").unwrap();
         assert_eq!(socket.socket, Some("/run/arangodb3/arangod.sock".into()));
         assert_eq!(socket.shown(), "unix:///run/arangodb3/arangod.sock");
-        for bad in ["localhost", "ftp://h", "http://", "http://h:x", "http://h/db", "unix://run/x"] {
+        for bad in ["localhost", "ftp://h", "http://", "http://h:x", "http://h/db", "unix://run/x"]
+        {
             assert_eq!(of(bad).unwrap_err().kind(), ErrorKind::Usage, "{bad}");
         }
         for bad in ["http://root:s3cret@h", "http://root:s3/cret@h", "unix://root:s3cret@/run/x"] {
@@ -223,7 +225,8 @@ mod tests {
         assert_eq!(socket.databases, ["shop"]);
         assert!(of("arangodb://h").databases.is_empty());
         assert!(of("arangodb+unix:///run/x").databases.is_empty());
-        for bad in ["mysql://h/x", "arangodb://h/a/b", "arangodb://h/%zz", "arangodb+unix:///x?y=z"] {
+        for bad in ["mysql://h/x", "arangodb://h/a/b", "arangodb://h/%zz", "arangodb+unix:///x?y=z"]
+        {
             assert_eq!(ArangoSource::parse(bad).unwrap_err().kind(), ErrorKind::Usage, "{bad}");
         }
         let error = ArangoSource::parse("arangodb://root:s3cret@h/x").unwrap_err().to_string();

@@ -14,6 +14,7 @@ use serde_json::json;
 
 use super::api::Api;
 use super::batch::{ANSWER_MAX, DUMP_TYPE};
+use super::export::is_unknown;
 use crate::fault::ErrorKind;
 use crate::limits::MIB;
 use crate::source::SourceError;
@@ -58,7 +59,7 @@ impl<'a> Context<'a> {
         }));
         let answer = match api.exchange(call, MIB) {
             Ok(answer) => answer,
-            Err(error) if matches!(error.status(), Some(404 | 405 | 501)) => return Ok(None),
+            Err(error) if is_unknown(&error) => return Ok(None),
             Err(error) => return Err(api.plain(error)),
         };
         match answer.header("x-arango-dump-id") {
@@ -68,7 +69,12 @@ impl<'a> Context<'a> {
     }
 
     /// The batch of this number. The server keeps it until another is asked for with `last`, so it may be asked for again.
-    fn next(&self, api: &Api, number: u64, last: Option<u64>) -> Result<Option<Piece>, SourceError> {
+    fn next(
+        &self,
+        api: &Api,
+        number: u64,
+        last: Option<u64>,
+    ) -> Result<Option<Piece>, SourceError> {
         let last = last.map(|last| format!("&lastBatch={last}")).unwrap_or_default();
         let path = format!("/_api/dump/next/{}?batchId={number}{last}", escaped(&self.id));
         let url = api.url(self.database, &path);
@@ -83,10 +89,10 @@ impl<'a> Context<'a> {
             return Err(refused(ErrorKind::Unreachable, &shown, message));
         }
         match answer.header("x-arango-dump-shard-id") {
-            Some(shard) => {
-                Ok(Some(Piece { collection: shard.to_owned(), lines: answer.body }))
+            Some(shard) => Ok(Some(Piece { collection: shard.to_owned(), lines: answer.body })),
+            None => {
+                Err(api.not_arango(&url, "a batch of documents does not say of which collection"))
             }
-            None => Err(api.not_arango(&url, "a batch of documents does not say of which collection")),
         }
     }
 }
@@ -97,7 +103,9 @@ impl Drop for Context<'_> {
         let call = Call::delete(self.api.url(self.database, &path));
         if let Err(error) = self.api.undisturbed().optional_done(call) {
             let database = self.database;
-            tracing::warn!("the server holds a dump of {database} for us until it runs out: {error}");
+            tracing::warn!(
+                "the server holds a dump of {database} for us until it runs out: {error}"
+            );
         }
     }
 }
@@ -136,9 +144,9 @@ impl Spool {
         let pieces = collections.iter().map(|name| (name.clone(), Vec::new())).collect();
         let mut spool = Self { file, folder, len: 0, pieces };
         let (api, stop) = api.stoppable();
+        let number = AtomicU64::new(0);
         let taken = std::thread::scope(|scope| {
             let (sender, pieces) = crossbeam_channel::bounded(workers);
-            let number = AtomicU64::new(0);
             let (context, api, number) = (&context, &api, &number);
             for _ in 0..workers {
                 let sender = sender.clone();
@@ -160,7 +168,9 @@ impl Spool {
                 });
             }
             drop(sender);
-            let taken = pieces.into_iter().try_for_each(|piece| spool.push(&api.shown(database, ""), piece?));
+            let taken = pieces
+                .into_iter()
+                .try_for_each(|piece| spool.push(&api.shown(database, ""), piece?));
             // The others need not read on for a dump that cannot be kept.
             if taken.is_err() {
                 stop.cancel();
@@ -173,7 +183,8 @@ impl Spool {
 
     fn push(&mut self, shown: &str, piece: Piece) -> Result<(), SourceError> {
         let Some(places) = self.pieces.get_mut(&piece.collection) else {
-            let message = format!("sends documents of {}, which nobody asked for", piece.collection);
+            let message =
+                format!("sends documents of {}, which nobody asked for", piece.collection);
             return Err(refused(ErrorKind::Unreachable, shown, message));
         };
         let failed = temporary(&self.folder);

@@ -80,8 +80,10 @@ fn status(code: u16, said: &Said, login: &ArangoLogin) -> (ErrorKind, String) {
         }
         (401, ArangoLogin::Basic { password, .. } | ArangoLogin::Session { password, .. }) => {
             match password.is_empty() {
-                true => format!("for {who} it wants a password: set ARANGO_PASSWORD, and ARANGO_USER \
-                                 for another user"),
+                true => format!(
+                    "for {who} it wants a password: set ARANGO_PASSWORD, and ARANGO_USER \
+                                 for another user"
+                ),
                 false => format!("{who} or the password in ARANGO_PASSWORD is wrong"),
             }
         }
