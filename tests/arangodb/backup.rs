@@ -24,7 +24,7 @@ fn two_real_databases_as_they_were() {
             let server = Arango::with("db", dumped(dump));
             let server = if modern { server.modern() } else { server };
             // Other order of members, small pieces.
-            server.faults(|faults| (faults.reordered, faults.chunk) = (modern, Some(100_000)));
+            server.faults(|faults| (faults.reordered, faults.chunk) = (modern, Some(5_000)));
             let manager = manager();
             let id = back_up(&server, &manager, &server.exporter("db"));
             let database = dumped(dump);

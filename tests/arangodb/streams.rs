@@ -16,7 +16,7 @@ const NEW: &str = "POST /_api/dump/next";
 fn cut_anywhere_an_old_dump_fails() {
     let server = Arango::with_shop();
     for at in [0, 1, 7, 100, 1000, 4096] {
-        server.faults(|faults| faults.cut = Some((OLD.into(), at, 1)));
+        server.faults(|faults| faults.cut = Some((format!("{OLD}?collection=items"), at, 1)));
         let before = server.count(OLD);
         let error = fails(&server, &server.exporter("shop"));
         assert_eq!(error.kind(), ErrorKind::Unreachable, "{at}: {error}");

@@ -18,8 +18,8 @@ pub use joined::Joined;
 pub use lines::{Document, Line, LineError};
 pub use model::CollectionKind;
 pub use server::{
-    ArangoConnection, ArangoExporter, ArangoLogin, ArangoOptions, ArangoSelection, ArangoServer,
-    ArangoSource,
+    ArangoConnection, ArangoExporter, ArangoLoader, ArangoLogin, ArangoOptions, ArangoRestore,
+    ArangoSelection, ArangoServer, ArangoSource,
 };
 pub use sort::SortOptions;
 pub use stored::{StoredCollection, StoredDatabase, StoredDatabases, definition};

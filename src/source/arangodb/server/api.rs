@@ -1,5 +1,6 @@
 //! The part of ArangoDB's HTTP interface that backups and restores need.
 
+use std::collections::BTreeSet;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::Arc;
@@ -237,18 +238,24 @@ impl Api {
         self.json(call.json(&json!({"name": database}))).map(drop)
     }
 
-    /// Names and types of all collections of a database, system ones too.
-    pub fn collections(&self, database: &str) -> Result<Vec<Collection>, SourceError> {
-        let answer = self.json(Call::get(self.url(database, "/_api/collection")))?;
-        let list = answer.get("result").and_then(Value::as_array).into_iter().flatten();
-        let one = |it: &Value| {
-            let name = it.get("name")?.as_str()?.to_owned();
-            let is_edge = it.get("type").and_then(Value::as_u64) == Some(3);
-            Some(Collection { name, is_edge })
+    /// Names of all collections of a database, system ones too, sorted.
+    pub fn collections(&self, database: &str) -> Result<Vec<String>, SourceError> {
+        self.names(&self.url(database, "/_api/collection"))
+    }
+
+    pub fn views(&self, database: &str) -> Result<BTreeSet<String>, SourceError> {
+        Ok(self.names(&self.url(database, "/_api/view"))?.into_iter().collect())
+    }
+
+    fn names(&self, url: &str) -> Result<Vec<String>, SourceError> {
+        let answer = self.json(Call::get(url.to_owned()))?;
+        let Some(list) = answer.get("result").and_then(Value::as_array) else {
+            return Err(self.not_arango(url, "the answer has no list"));
         };
-        let mut found: Vec<_> = list.filter_map(one).collect();
-        found.sort_by(|a, b| a.name.cmp(&b.name));
-        Ok(found)
+        let name = |it: &Value| it.get("name").and_then(Value::as_str).map(str::to_owned);
+        let mut names: Vec<_> = list.iter().filter_map(name).collect();
+        names.sort();
+        Ok(names)
     }
 
     /// `None`: there is no such collection.
@@ -261,13 +268,6 @@ impl Api {
             None => Err(self.not_arango(&url, "the answer has no count")),
         }
     }
-}
-
-/// A collection that is there.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Collection {
-    pub name: String,
-    pub is_edge: bool,
 }
 
 /// Tells what is wrong with a socket while that can be told exactly.

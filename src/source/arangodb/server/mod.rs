@@ -5,18 +5,24 @@ mod api;
 mod auth;
 mod batch;
 mod cluster;
+mod decide;
 mod export;
 mod inventory;
+mod load;
+mod look;
 mod name;
 mod parallel;
+mod run;
 mod section;
 mod supply;
+mod target;
 mod trouble;
 
 pub use api::ArangoConnection;
 pub use auth::ArangoLogin;
 pub use export::{ArangoExporter, ArangoOptions};
 pub use inventory::ArangoSelection;
+pub use load::{ArangoLoader, ArangoRestore};
 pub use name::{ArangoServer, ArangoSource};
 
 /// What a source is called, whatever its databases came from.
