@@ -76,7 +76,7 @@ pub use repo::{
 pub use source::command::{CommandExporter, CommandOptions, StdinExporter};
 pub use source::files::{FolderExporter, FolderImporter, FolderOptions};
 #[cfg(feature = "servers")]
-pub use source::qdrant::{QdrantExporter, QdrantImporter, QdrantOptions};
+pub use source::qdrant::{QdrantExporter, QdrantLoader, QdrantOptions};
 pub use source::sqlite::{SqliteExporter, SqliteOptions};
-pub use source::{Exporter, Importer};
+pub use source::{Exporter, Importer, Loader};
 pub use storage::{Local, Memory, Storage};

@@ -16,14 +16,15 @@ use crate::id::SnapshotId;
 use crate::ops::{
     BackupOptions, BackupReport, CheckOptions, CheckReport, DeletePlan, DeleteReport,
     ExportOptions, ExportReport, OpError, RestoreOptions, RestorePlan, RestoreReport, StatsOptions,
-    StatsReport, backup, cat, check, delete, export, plan_delete, plan_restore, restore, stats,
+    StatsReport, backup, cat, check, delete, export, load, plan_delete, plan_load, plan_restore,
+    restore, stats,
 };
 use crate::progress::{Cancel, Observer, Silent};
 use crate::repo::{
     Filter, Identity, NoteChange, OpenOptions, RepoError, Repository, Selector, Snapshot,
     SnapshotView, Standing,
 };
-use crate::source::{Exporter, Importer};
+use crate::source::{Exporter, Importer, Loader};
 use crate::storage::Storage;
 
 pub use self::confirm::{Confirmed, Deletion, Overwrite};
@@ -200,6 +201,30 @@ impl SnapshotManager {
         let view = self.view(id)?;
         overwrite.check(&plan_restore(&view, &mut *importer, options, &self.cancel)?)?;
         restore(&view, importer, options, &*self.observer, &self.cancel)
+    }
+
+    /// What a restore into a server would do. Changes nothing.
+    pub fn plan_load(
+        &self,
+        id: &SnapshotId,
+        loader: &mut dyn Loader,
+        options: &RestoreOptions,
+    ) -> Result<RestorePlan, OpError> {
+        plan_load(&self.view(id)?, loader, options, &self.cancel)
+    }
+
+    /// Restores a snapshot, or a part of it, into a server. It is asked first what it would replace.
+    pub fn load(
+        &self,
+        id: &SnapshotId,
+        mut loader: Box<dyn Loader>,
+        options: &RestoreOptions,
+        overwrite: Overwrite,
+    ) -> Result<RestoreReport, OpError> {
+        let view = self.view(id)?;
+        overwrite.check(&plan_load(&view, &mut *loader, options, &self.cancel)?)?;
+        let may_replace = overwrite.allows_any();
+        load(&view, loader, options, may_replace, &*self.observer, &self.cancel)
     }
 
     /// What deleting these would delete, and what of it is permanent.

@@ -20,7 +20,7 @@ pub use error::OpError;
 pub use export::{ExportOptions, ExportReport, export};
 pub use restore::{
     Gaps, Losses, LostStretch, RestoreOptions, RestorePlan, RestoreReport, RestoreTarget,
-    Selection, gaps, gaps_in, load, plan_load, plan_restore, restore,
+    Selection, ServerPart, gaps, gaps_in, load, plan_load, plan_restore, restore,
 };
 pub use stats::{
     ChunkTotals, ObjectTotals, RepositoryStats, SnapshotStats, StatsOptions, StatsReport, stats,

@@ -32,6 +32,11 @@ pub use report::ImportReport;
 use crate::format::{Consistency, Entry, Problem};
 use crate::progress::Cancel;
 
+/// Whether sources of this kind are servers: they are restored by a [`Loader`].
+pub fn is_server(kind: &str) -> bool {
+    matches!(kind, "arangodb" | "qdrant")
+}
+
 /// What a source is called, without secrets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Description {

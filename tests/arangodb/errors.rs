@@ -11,6 +11,9 @@ use restow::source::http::ClientOptions;
 use super::{back_up, documents, fails, manager};
 use crate::support::arango::{Arango, connection, quick};
 
+const STARTING: &str =
+    r#"{"error":true,"code":503,"errorNum":503,"errorMessage":"service unavailable"}"#;
+
 fn with(login: ArangoLogin) -> ArangoOptions {
     ArangoOptions { connection: connection(login), ..quick() }
 }
@@ -127,10 +130,10 @@ fn too_much_to_do_and_not_ready() {
     let queue =
         r#"{"error":true,"code":412,"errorNum":21004,"errorMessage":"queue time violated"}"#;
     server.instead("GET /_api/version", 1, 429, "retry-after: 1\r\n", "");
-    server.instead("POST /_api/replication/batch", 2, 503, "", "");
+    server.instead("POST /_api/replication/batch", 2, 503, "", STARTING);
     server.instead("GET /_api/replication/inventory", 2, 412, "", queue);
     server.instead("GET /_api/replication/dump", 1, 412, "", queue);
-    server.instead("GET /_api/replication/dump", 1, 503, "", "");
+    server.instead("GET /_api/replication/dump", 1, 503, "", STARTING);
     let started = Instant::now();
     let manager = manager();
     let id = back_up(&server, &manager, &server.exporter("shop"));
@@ -139,9 +142,7 @@ fn too_much_to_do_and_not_ready() {
 
     server.instead("GET /_api/version", 1, 429, "retry-after: 86400\r\n", "");
     told(&server, &server.exporter("shop"), &["429", "too much to do"]);
-    let starting =
-        r#"{"error":true,"code":503,"errorNum":503,"errorMessage":"service unavailable"}"#;
-    server.instead("GET /_api/version", 100, 503, "", starting);
+    server.instead("GET /_api/version", 100, 503, "", STARTING);
     told(&server, &server.exporter("shop"), &["503: service unavailable", "starting"]);
 }
 

@@ -1,6 +1,7 @@
 //! What a backup holds, what it asks of the server, what it leaves there.
 
-use restow::{BackupOptions, Overwrite};
+use restow::source::qdrant::{QdrantLoader, QdrantRestore};
+use restow::{BackupOptions, Cancel, Overwrite, RestoreOptions};
 use serde_json::Value;
 
 use super::{back_up, cat, fails, manager};
@@ -55,7 +56,6 @@ fn what_is_recorded_beside_the_bytes() {
     assert_eq!(info["info"], said("notes.info.json"));
     assert_eq!(info["aliases"], serde_json::json!(["notes_live"]));
     assert_eq!(info["cluster"]["shard_count"], 1);
-    assert_eq!(info["snapshot"]["sha256"], sha256(&night(0)).as_str());
 }
 
 #[test]
@@ -137,6 +137,34 @@ fn a_server_that_keeps_its_snapshots_elsewhere_has_no_checksum() {
     let properties = &manager.get(&id.to_hex()).unwrap().unwrap().manifest.sources[0].properties;
     let sum = properties.iter().find(|(key, _)| key == "notes/sha256").unwrap();
     assert_eq!(sum.1, sha256(&night(0)));
+}
+
+/// Another backup's copy took the place of ours: what the server checks at a restore is the sum of what was read.
+#[test]
+fn a_copy_of_which_no_two_are_alike() {
+    let (server, manager) = (Qdrant::with_notes(), manager());
+    server.faults(|faults| (faults.each_differs, faults.others_delete) = (true, 1));
+    let id = back_up(&manager, &server.exporter(&["notes"]));
+    let bytes = cat(&manager, &id, "notes.snapshot");
+    assert_eq!(bytes.len(), night(0).len() + 8);
+    let target = Qdrant::start();
+    let restore = QdrantRestore::default();
+    let loader = QdrantLoader::new(&target.server(), &quick(), restore, &Cancel::new()).unwrap();
+    manager.load(&id, Box::new(loader), &RestoreOptions::default(), Overwrite::Refuse).unwrap();
+    assert_eq!(target.lock().restored[0].1, bytes);
+    let checked = format!("checksum={}", sha256(&bytes));
+    assert!(target.lock().requests.iter().any(|made| made.contains(&checked)));
+}
+
+/// Several nodes behind one address: the one that was asked to delete it has none of that name.
+#[test]
+fn a_copy_that_another_node_was_asked_to_delete() {
+    let (server, manager) = (Qdrant::with_notes(), manager());
+    server.faults(|faults| faults.deletes_elsewhere = true);
+    let report =
+        manager.create(&[&server.exporter(&["notes"])], &BackupOptions::default()).unwrap();
+    let properties = &report.manifest.sources[0].properties;
+    assert!(properties.iter().any(|(key, _)| key == "notes/left_on_server"), "{properties:?}");
 }
 
 /// The bytes are safe by then: what stays on the server is said, and no reason to throw them away.

@@ -66,7 +66,9 @@ fn a_key_that_is_wrong_missing_or_too_weak() {
 fn too_much_to_do_and_not_ready() {
     let server = Qdrant::with_notes();
     server.instead("GET /collections/notes", 1, 429, "retry-after: 1\r\n", "");
-    server.instead("POST /collections/notes/snapshots", 2, 503, "", "");
+    // The server's own words; a proxy's may mean that the server has begun.
+    let said = r#"{"status":{"error":"Service error: busy"},"time":0.0}"#;
+    server.instead("POST /collections/notes/snapshots", 2, 503, "", said);
     server.instead("GET /collections/notes/snapshots/", 1, 500, "", "");
     let started = Instant::now();
     back_up(&manager(), &server.exporter(&["notes"]));
@@ -76,7 +78,7 @@ fn too_much_to_do_and_not_ready() {
     // It wants to be left alone for longer than anybody waits.
     server.instead("GET /collections/notes", 1, 429, "retry-after: 86400\r\n", "");
     told(&server, &server.exporter(&["notes"]), &["429", "too much to do"]);
-    server.instead("POST", 100, 503, "", "");
+    server.instead("POST", 100, 503, "", said);
     told(&server, &server.exporter(&["notes"]), &["503", "not ready"]);
 }
 
@@ -84,7 +86,7 @@ fn too_much_to_do_and_not_ready() {
 fn what_is_not_tried_again() {
     let server = Qdrant::with_notes();
     // The disk is no emptier a moment later; and what may have been made is not made twice.
-    for status in [507, 501, 500, 400, 0] {
+    for status in [507, 501, 500, 503, 400, 0] {
         let before = server.count("POST");
         server.instead("POST", 1, status, "", "");
         told(&server, &server.exporter(&["notes"]), &["/collections/notes/snapshots"]);
@@ -106,13 +108,45 @@ fn a_copy_that_may_have_been_made() {
     assert!(error.to_string().contains(&format!("may have left {}", left[0])), "{error}");
 }
 
+/// The server follows it, to a collection whose name the snapshot would not have.
+#[test]
+fn an_alias_is_no_collection() {
+    let server = Qdrant::with_notes();
+    let error = fails(&server, &server.exporter(&["notes_live"]));
+    assert_eq!(error.kind(), ErrorKind::Usage);
+    assert!(error.to_string().contains("is an alias of collection notes"), "{error}");
+    assert_eq!(server.count("POST"), 0);
+}
+
+#[test]
+fn a_server_that_is_not_up_yet() {
+    let server = Qdrant::with_notes();
+    let starting = r#"{"status":{"error":"starting"},"time":0.0}"#;
+    server.instead("GET /readyz", 5, 503, "", starting);
+    server.instead("GET /readyz", 2, 0, "", "");
+    let patient = QdrantOptions { wait_ready: Some(Duration::from_secs(60)), ..quick() };
+    back_up(&manager(), &server.exporter_with(&["notes"], patient));
+    assert_eq!(server.count("GET /readyz"), 8);
+
+    server.instead("GET /readyz", u32::MAX, 503, "", starting);
+    let hasty = QdrantOptions { wait_ready: Some(Duration::from_millis(300)), ..quick() };
+    told(
+        &server,
+        &server.exporter_with(&["notes"], hasty),
+        &["not ready after", "503", "starting"],
+    );
+}
+
 #[test]
 fn a_server_that_is_something_else() {
     let server = Qdrant::with_notes();
     server.instead("GET /collections/notes", 1, 200, "", "<html>");
     told(&server, &server.exporter(&["notes"]), &["does not answer as Qdrant does"]);
-    server.instead("GET /collections/notes", 1, 302, "location: http://evil/\r\n", "");
-    told(&server, &server.exporter(&["notes"]), &["leads to http://evil/", "the key is not sent"]);
+    let elsewhere = "location: http://u:s3cret@evil/x?sig=s3cret#s3cret\r\n";
+    server.instead("GET /collections/notes", 1, 302, elsewhere, "");
+    let error = fails(&server, &server.exporter(&["notes"])).to_string();
+    assert!(error.contains("leads to http://evil/x, where the key is not sent"), "{error}");
+    assert!(!error.contains("s3cret"), "{error}");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use restow::ops::{RestoreOptions, RestoreReport};
-use restow::source::qdrant::{Policy, Priority, QdrantImporter, QdrantRestore};
+use restow::source::qdrant::{Priority, QdrantLoader, QdrantRestore};
 use restow::storage::{Key, Storage};
 use restow::{
     BackupOptions, Cancel, Confirmed, Error, ErrorKind, Overwrite, SnapshotId, SnapshotManager,
@@ -22,17 +22,17 @@ fn backed_up() -> (SnapshotManager, SnapshotId) {
     (manager, id)
 }
 
-fn importer(server: &Qdrant, restore: QdrantRestore) -> Box<QdrantImporter> {
-    let new = QdrantImporter::new(&server.server(), &quick(), restore, &Cancel::new());
+fn loader(server: &Qdrant, restore: QdrantRestore) -> Box<QdrantLoader> {
+    let new = QdrantLoader::new(&server.server(), &quick(), restore, &Cancel::new());
     Box::new(new.unwrap())
 }
 
 fn restore(
     (manager, id): &(SnapshotManager, SnapshotId),
-    importer: Box<QdrantImporter>,
+    loader: Box<QdrantLoader>,
     overwrite: Overwrite,
 ) -> Result<RestoreReport, Error> {
-    manager.restore_into(id, importer, &RestoreOptions::default(), overwrite)
+    manager.load(id, loader, &RestoreOptions::default(), overwrite)
 }
 
 /// As somebody does who was shown one replacement.
@@ -41,16 +41,11 @@ fn confirmed() -> Overwrite {
     Overwrite::Confirmed(Confirmed::of(&plan))
 }
 
-fn overwriting() -> QdrantRestore {
-    let policy = Policy { overwrite: true, ..Policy::default() };
-    QdrantRestore { policy, ..QdrantRestore::default() }
-}
-
 #[test]
 fn into_a_fresh_server() {
     let (backup, server) = (backed_up(), Qdrant::start());
     let options = QdrantRestore { aliases: true, ..QdrantRestore::default() };
-    let report = restore(&backup, importer(&server, options), Overwrite::Refuse).unwrap();
+    let report = restore(&backup, loader(&server, options), Overwrite::Refuse).unwrap();
     assert_eq!((report.problem_count, report.damaged_count), (0, 0), "{report:?}");
     {
         let state = server.lock();
@@ -74,11 +69,11 @@ fn under_another_name_without_aliases() {
     let (backup, server) = (backed_up(), Qdrant::with_notes());
     server.lock().collections.get_mut("notes").unwrap().bytes = vec![9; 10].into();
     let options = QdrantRestore {
-        collection: Some("notes copy".into()),
+        rename: Some("notes copy".into()),
         priority: Priority::NoSync,
         ..QdrantRestore::default()
     };
-    restore(&backup, importer(&server, options), Overwrite::Refuse).unwrap();
+    restore(&backup, loader(&server, options), Overwrite::Refuse).unwrap();
     let state = server.lock();
     assert_eq!(state.restored[0].0, "notes copy");
     assert_eq!(state.restored[0].2, "no_sync");
@@ -90,32 +85,33 @@ fn under_another_name_without_aliases() {
 #[test]
 fn a_collection_that_is_there() {
     let (backup, server) = (backed_up(), Qdrant::with_notes());
-    let error = restore(&backup, importer(&server, QdrantRestore::default()), Overwrite::Refuse);
+    let error = restore(&backup, loader(&server, QdrantRestore::default()), Overwrite::Refuse);
     let error = error.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Exists);
     assert!(error.to_string().contains("collection notes with 4000 points"), "{error}");
     assert_eq!(server.count("POST"), 0);
 
     // Left alone, which is a success, and says so.
-    let policy = Policy { if_missing: true, ..Policy::default() };
-    let leave = importer(&server, QdrantRestore { policy, ..QdrantRestore::default() });
-    let said = leave.report();
-    let report = restore(&backup, leave, Overwrite::Refuse).unwrap();
+    let missing = || QdrantRestore { if_missing: true, ..QdrantRestore::default() };
+    let report = restore(&backup, loader(&server, missing()), Overwrite::Refuse).unwrap();
     assert_eq!(report.problem_count, 0);
-    assert!(said.notes()[0].contains("skipped: the collection is there"), "{:?}", said.notes());
+    let note =
+        "skipped: collection notes with 4000 points is there, and only missing ones were wanted";
+    assert_eq!(report.notes, [note]);
     assert_eq!(server.count("POST"), 0);
 
-    restore(&backup, importer(&server, overwriting()), confirmed()).unwrap();
+    restore(&backup, loader(&server, QdrantRestore::default()), confirmed()).unwrap();
     assert_eq!(server.lock().restored.len(), 1);
 
     // The server would refuse, half-way.
     let changed = serde_json::json!({"size": 7, "distance": "Dot"});
     let path = "/config/params/vectors";
     *server.lock().collections.get_mut("notes").unwrap().info.pointer_mut(path).unwrap() = changed;
-    let report = restore(&backup, importer(&server, overwriting()), confirmed()).unwrap();
-    assert_eq!(report.problem_count, 1);
-    let problem = &report.problems[0].message;
-    assert!(problem.contains("other vectors") && problem.contains("another name"), "{problem}");
+    let error =
+        restore(&backup, loader(&server, QdrantRestore::default()), confirmed()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Exists);
+    let text = error.to_string();
+    assert!(text.contains("other vectors") && text.contains("another name"), "{text}");
     assert_eq!(server.lock().restored.len(), 1);
 }
 
@@ -124,16 +120,81 @@ fn an_alias_that_stands_for_another_collection() {
     let (backup, server) = (backed_up(), Qdrant::start());
     server.add("newer", vec![1]);
     server.lock().aliases.insert("notes_live".into(), "newer".into());
-    let options = QdrantRestore { aliases: true, ..QdrantRestore::default() };
-    let careful = importer(&server, options.clone());
-    let said = careful.report();
-    restore(&backup, careful, Overwrite::Refuse).unwrap();
-    assert!(said.problems()[0].message.contains("alias notes_live stays with newer"));
+    let options = || QdrantRestore { aliases: true, ..QdrantRestore::default() };
+    let error = restore(&backup, loader(&server, options()), Overwrite::Refuse).unwrap_err();
+    assert!(error.to_string().contains("notes_live (an alias of collection newer)"), "{error}");
+    assert!(server.lock().restored.is_empty());
+
+    let at_start = QdrantRestore { if_missing: true, ..options() };
+    let report = restore(&backup, loader(&server, at_start), Overwrite::Refuse).unwrap();
+    assert_eq!(
+        report.problems[0].message,
+        "alias notes_live stays with newer: --overwrite moves it"
+    );
     assert_eq!(server.lock().aliases["notes_live"], "newer");
 
-    let moving = QdrantRestore { aliases: true, ..overwriting() };
-    restore(&backup, importer(&server, moving), confirmed()).unwrap();
+    server.lock().collections.remove("notes");
+    restore(&backup, loader(&server, options()), confirmed()).unwrap();
     assert_eq!(server.lock().aliases["notes_live"], "notes");
+}
+
+/// The server follows an alias, to a collection that nobody was shown.
+#[test]
+fn an_alias_is_no_target() {
+    let (backup, server) = (backed_up(), Qdrant::with_notes());
+    let rename = Some("notes_live".to_owned());
+    let into = loader(&server, QdrantRestore { rename, ..QdrantRestore::default() });
+    let error = restore(&backup, into, confirmed()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Exists);
+    assert!(error.to_string().contains("is an alias of collection notes"), "{error}");
+    assert_eq!(server.count("POST"), 0);
+}
+
+/// An application that starts beside the restore must not lose what it wrote.
+#[test]
+fn a_collection_that_appears_while_its_snapshot_is_uploaded() {
+    let backup = backed_up();
+    for if_missing in [false, true] {
+        let server = Qdrant::start();
+        server.faults(|faults| faults.appears = Some("notes".into()));
+        let options = QdrantRestore { if_missing, ..QdrantRestore::default() };
+        let error = restore(&backup, loader(&server, options), Overwrite::Refuse).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Exists, "{error}");
+        assert!(error.to_string().contains("made by somebody else"), "{error}");
+        assert!(server.lock().restored.is_empty());
+        assert_eq!(server.left(), [""; 0]);
+    }
+}
+
+/// What a broken restore left is not what was wanted.
+#[test]
+fn a_collection_without_points_is_not_taken_for_restored() {
+    let (backup, server) = (backed_up(), Qdrant::with_notes());
+    server.lock().collections.get_mut("notes").unwrap().info["points_count"] = 0.into();
+    let options = QdrantRestore { if_missing: true, ..QdrantRestore::default() };
+    let report = restore(&backup, loader(&server, options), Overwrite::Refuse).unwrap();
+    assert_eq!(report.problem_count, 1);
+    let problem = &report.problems[0].message;
+    assert!(problem.contains("no points where the snapshot has 4000"), "{problem}");
+    assert_eq!(server.count("POST"), 0);
+}
+
+#[test]
+fn an_upload_that_breaks_is_begun_anew() {
+    let (source, manager) = (Qdrant::start(), manager());
+    // More than what lies between two programs.
+    let bytes = noise(40 << 20, 5);
+    source.add("large", bytes.clone());
+    let backup = (manager.clone(), back_up(&manager, &source.exporter(&["large"])));
+    let server = Qdrant::start();
+    server.faults(|faults| faults.upload_breaks = vec![0, 700_000, 20_000_000]);
+    let into = loader(&server, QdrantRestore::default());
+    let report = restore(&backup, into, Overwrite::Refuse).unwrap();
+    assert_eq!((report.problem_count, report.entries), (0, 1));
+    assert_eq!(report.notes, ["large: 4000 points, as when it was backed up"]);
+    let state = server.lock();
+    assert_eq!(state.restored.len(), 1);
+    assert!(state.restored[0].1 == bytes);
 }
 
 #[test]
@@ -145,9 +206,8 @@ fn a_server_that_does_not_take_it() {
     {
         let server = Qdrant::start();
         server.faults(|faults| faults.upload_ends = Some((after, status)));
-        let error =
-            restore(&backup, importer(&server, QdrantRestore::default()), Overwrite::Refuse)
-                .unwrap_err();
+        let error = restore(&backup, loader(&server, QdrantRestore::default()), Overwrite::Refuse)
+            .unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unreachable, "{error}");
         let text = error.to_string();
         // A server that hangs up while it is sent to may not be heard any more.
@@ -164,16 +224,16 @@ fn nobody_there_and_a_wrong_key() {
     server.lock().key = Some("right".into());
     let url = server.server();
     for (options, words) in [(quick(), "set QDRANT_API_KEY"), (with_key("x"), "is wrong")] {
-        let importer =
-            QdrantImporter::new(&url, &options, QdrantRestore::default(), &Cancel::new()).unwrap();
-        let error = restore(&backup, Box::new(importer), Overwrite::Refuse).unwrap_err();
+        let loader =
+            QdrantLoader::new(&url, &options, QdrantRestore::default(), &Cancel::new()).unwrap();
+        let error = restore(&backup, Box::new(loader), Overwrite::Refuse).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unreachable);
         assert!(error.to_string().contains(words), "{error}");
     }
     drop(server);
-    let importer =
-        QdrantImporter::new(&url, &quick(), QdrantRestore::default(), &Cancel::new()).unwrap();
-    let error = restore(&backup, Box::new(importer), Overwrite::Refuse).unwrap_err();
+    let loader =
+        QdrantLoader::new(&url, &quick(), QdrantRestore::default(), &Cancel::new()).unwrap();
+    let error = restore(&backup, Box::new(loader), Overwrite::Refuse).unwrap_err();
     assert!(error.to_string().contains("cannot connect"), "{error}");
 }
 
@@ -183,20 +243,18 @@ fn several_collections_at_once_and_one_of_them_renamed() {
     source.add("users", (0..200).cycle().take(500_000).collect());
     let backup = (manager.clone(), back_up(&manager, &source.exporter(&[])));
     let server = Qdrant::start();
-    restore(&backup, importer(&server, QdrantRestore::default()), Overwrite::Refuse).unwrap();
+    restore(&backup, loader(&server, QdrantRestore::default()), Overwrite::Refuse).unwrap();
     assert_eq!(server.lock().restored.len(), 2);
     assert_eq!(server.lock().collections["users"].bytes.len(), 500_000);
 
-    let renamed = || QdrantRestore { collection: Some("x".into()), ..QdrantRestore::default() };
-    let error = restore(&backup, importer(&server, renamed()), Overwrite::Refuse).unwrap_err();
+    let renamed = || QdrantRestore { rename: Some("x".into()), ..QdrantRestore::default() };
+    let error = restore(&backup, loader(&server, renamed()), Overwrite::Refuse).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Usage);
     let options = RestoreOptions {
         selection: restow::Selection::only(&["users.*".into()]).unwrap(),
         ..RestoreOptions::default()
     };
-    manager
-        .restore_into(&backup.1, importer(&server, renamed()), &options, Overwrite::Refuse)
-        .unwrap();
+    manager.load(&backup.1, loader(&server, renamed()), &options, Overwrite::Refuse).unwrap();
     assert_eq!(server.lock().collections["x"].bytes.len(), 500_000);
 }
 
@@ -217,7 +275,7 @@ fn what_the_repository_has_lost_is_not_uploaded() {
         storage.put(&largest.key, &bad).unwrap();
         let manager = SnapshotManager::new(try_open(Arc::new(storage.clone())).unwrap());
         let server = Qdrant::start();
-        let into = importer(&server, QdrantRestore::default());
+        let into = loader(&server, QdrantRestore::default());
         let report = restore(&(manager, id), into, Overwrite::Refuse).unwrap();
         assert!(report.is_damaged(), "{report:?}");
         assert!(server.lock().restored.is_empty(), "byte {at}");
@@ -232,7 +290,7 @@ fn told_to_stop_while_it_uploads() {
     let id = back_up(&manager, &source.exporter(&["large"]));
     let (server, cancel) = (Qdrant::start(), Cancel::new());
     server.faults(|faults| faults.slow = Some(Duration::from_millis(50)));
-    let new = QdrantImporter::new(&server.server(), &quick(), QdrantRestore::default(), &cancel);
+    let new = QdrantLoader::new(&server.server(), &quick(), QdrantRestore::default(), &cancel);
     let stopping = cancel.clone();
     let stopper = std::thread::spawn(move || {
         std::thread::sleep(Duration::from_millis(700));
@@ -241,7 +299,7 @@ fn told_to_stop_while_it_uploads() {
     let started = Instant::now();
     let error = manager
         .with_cancel(cancel)
-        .restore_into(&id, Box::new(new.unwrap()), &RestoreOptions::default(), Overwrite::Refuse)
+        .load(&id, Box::new(new.unwrap()), &RestoreOptions::default(), Overwrite::Refuse)
         .unwrap_err();
     stopper.join().unwrap();
     assert!(
@@ -261,9 +319,42 @@ fn from_async_code() {
     let report = runtime.block_on(async {
         let manager = restow::AsyncSnapshotManager::new(manager);
         // Made and dropped among tasks.
-        drop(importer(&server, QdrantRestore::default()));
+        drop(loader(&server, QdrantRestore::default()));
         let source = server.exporter(&["notes"]);
         manager.create(vec![Box::new(source)], BackupOptions::default()).await
     });
     assert_eq!(report.unwrap().manifest.statistics.entries, 2);
+}
+
+/// The server may be at work on it: it is neither sent again nor deleted under its hands.
+#[test]
+fn an_upload_of_which_nobody_knows_what_became() {
+    let (backup, server) = (backed_up(), Qdrant::start());
+    server.faults(|faults| faults.loses_upload_answer = true);
+    let into = loader(&server, QdrantRestore::default());
+    let error = restore(&backup, into, Overwrite::Refuse).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unreachable);
+    assert!(error.to_string().contains("may still take it in"), "{error}");
+    assert_eq!((server.count("POST"), server.count("DELETE")), (1, 0));
+    let [left] = server.left().try_into().unwrap();
+    assert!(error.to_string().contains(&left), "{left}: {error}");
+}
+
+#[test]
+fn chosen_collections_under_new_names() {
+    let (source, manager) = (Qdrant::with_notes(), manager());
+    source.add("users", vec![5; 300_000]);
+    source.add("third", vec![6; 1000]);
+    let backup = (manager.clone(), back_up(&manager, &source.exporter(&[])));
+    let server = Qdrant::start();
+    let choose = |pairs: &[(&str, &str)]| QdrantRestore {
+        collections: pairs.iter().map(|(a, b)| ((*a).into(), (*b).into())).collect(),
+        ..QdrantRestore::default()
+    };
+    let some = choose(&[("users", "people"), ("third", "third")]);
+    restore(&backup, loader(&server, some), Overwrite::Refuse).unwrap();
+    let names: Vec<String> = server.lock().collections.keys().cloned().collect();
+    assert_eq!(names, ["people", "third"]);
+    let error = restore(&backup, loader(&server, choose(&[("nope", "x")])), Overwrite::Refuse);
+    assert!(error.unwrap_err().to_string().contains("nope: is not in the snapshot"));
 }

@@ -9,7 +9,7 @@ pub mod index_records;
 pub mod memory_source;
 pub mod model;
 pub mod qdrant;
-
+pub mod tls;
 pub mod tree;
 
 use std::path::Path;

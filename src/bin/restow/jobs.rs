@@ -11,6 +11,7 @@ use restow::source::sqlite::SqliteOptions;
 
 use super::args::BackupArgs;
 use super::config::{Config, SourceConfig};
+use super::servers::ServerSettings;
 use super::sources::{self, SourceSettings, SourceSpec};
 
 /// One snapshot to take.
@@ -45,13 +46,14 @@ impl Job {
                 Some((name, source)) => job.add_named(&name, source, args)?,
                 None => {
                     Self::complain_about_a_name(config, said)?;
-                    job.parts.extend(specs.next().map(|spec| {
-                        let settings = settings(&SourceConfig::default(), args);
-                        Part { spec, settings }
-                    }));
+                    if let Some(spec) = specs.next() {
+                        let settings = settings(&SourceConfig::default(), args)?;
+                        job.parts.push(Part { spec, settings });
+                    }
                 }
             }
         }
+        job.without_bulk(args)?;
         Ok(job)
     }
 
@@ -59,7 +61,18 @@ impl Job {
     pub fn of_source(config: &Config, name: &str, args: &BackupArgs) -> Result<Self> {
         let mut job = Self::bare(args);
         job.add_named(name, config.source(name)?, args)?;
+        job.without_bulk(args)?;
         Ok(job)
+    }
+
+    fn without_bulk(&mut self, args: &BackupArgs) -> Result<()> {
+        if args.no_bulk {
+            self.parts.retain(|part| !part.spec.is_bulk());
+            if self.parts.is_empty() {
+                bail!(OpError::Usage("--no-bulk leaves nothing of these sources".into()));
+            }
+        }
+        Ok(())
     }
 
     fn bare(args: &BackupArgs) -> Self {
@@ -76,7 +89,7 @@ impl Job {
     }
 
     fn add_named(&mut self, name: &str, source: &SourceConfig, args: &BackupArgs) -> Result<()> {
-        let settings = settings(source, args);
+        let settings = settings(source, args)?;
         let command = source.command.iter().map(|program| {
             let argv = program.iter().map(OsString::from).collect();
             Ok(SourceSpec::Command { name: name.to_owned(), argv })
@@ -123,7 +136,7 @@ impl Job {
 
 /// What was said counts before restow.toml. What that leaves out comes first, so that a flag can take
 /// something back.
-fn settings(source: &SourceConfig, args: &BackupArgs) -> SourceSettings {
+fn settings(source: &SourceConfig, args: &BackupArgs) -> Result<SourceSettings, OpError> {
     fn both<T: Clone>(configured: &[T], said: &[T]) -> Vec<T> {
         [configured, said].concat()
     }
@@ -146,5 +159,10 @@ fn settings(source: &SourceConfig, args: &BackupArgs) -> SourceSettings {
     }
     let allow_empty = source.allow_empty || args.allow_empty;
     // The repository's own folders, and who hears a command, are known where the sources are opened.
-    SourceSettings { folder, sqlite, allow_empty, pass_stderr: false }
+    let servers = ServerSettings::of(&args.servers, source)?;
+    let collections = match args.collections.as_slice() {
+        [] => source.collections.clone(),
+        said => said.to_vec(),
+    };
+    Ok(SourceSettings { folder, sqlite, servers, collections, allow_empty, pass_stderr: false })
 }

@@ -17,7 +17,7 @@ mod moment;
 mod output;
 mod progress;
 mod prompt;
-mod qdrant;
+mod servers;
 mod signals;
 mod sources;
 

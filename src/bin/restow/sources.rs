@@ -10,6 +10,8 @@ use restow::source::command::{CommandExporter, CommandOptions, StdinExporter};
 use restow::source::files::{FolderExporter, FolderOptions};
 use restow::source::sqlite::{SqliteExporter, SqliteOptions};
 
+use crate::servers::{ServerSettings, qdrant};
+
 /// What one argument names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SourceSpec {
@@ -30,6 +32,9 @@ pub enum SourceSpec {
 pub struct SourceSettings {
     pub folder: FolderOptions,
     pub sqlite: SqliteOptions,
+    pub servers: ServerSettings,
+    /// Of a server's collections only these.
+    pub collections: Vec<String>,
     pub allow_empty: bool,
     pub pass_stderr: bool,
 }
@@ -69,8 +74,8 @@ impl SourceSpec {
             return Ok(Self::Stdin(name(rest)?));
         }
         let shown = text.to_string_lossy();
-        if crate::qdrant::is_meant(&shown) {
-            crate::qdrant::check(&shown)?;
+        if qdrant::is_meant(&shown) {
+            qdrant::check(&shown)?;
             return Ok(Self::Qdrant(shown.into_owned()));
         }
         match shown.split_once("://") {
@@ -80,6 +85,11 @@ impl SourceSpec {
             }
             _ => Ok(Self::Path(path(bytes))),
         }
+    }
+
+    /// Whether it is what stands beside a database: folders and files.
+    pub fn is_bulk(&self) -> bool {
+        matches!(self, Self::Path(_))
     }
 
     /// Looks at what is named. What is missing, or is something else, is told here.
@@ -95,7 +105,10 @@ impl SourceSpec {
                 Box::new(CommandExporter::new(name, argv, options)?)
             }
             Self::Stdin(name) => Box::new(StdinExporter::new(name, settings.allow_empty)?),
-            Self::Qdrant(text) => Box::new(crate::qdrant::exporter(text)?),
+            Self::Qdrant(text) => {
+                let SourceSettings { servers, collections, .. } = settings;
+                Box::new(qdrant::exporter(text, collections, servers)?)
+            }
         })
     }
 }

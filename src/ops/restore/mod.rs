@@ -20,7 +20,7 @@ pub use self::gaps::{Gaps, gaps, gaps_in};
 pub use self::load::{load, plan_load};
 pub(super) use self::select::Selected;
 pub use self::select::Selection;
-pub use self::target::RestoreTarget;
+pub use self::target::{RestoreTarget, ServerPart};
 use self::window::Window;
 use self::writing::Writing;
 use super::OpError;

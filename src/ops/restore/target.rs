@@ -31,15 +31,16 @@ pub struct RestoreTarget {
 
 impl RestoreTarget {
     /// With `to` a single source goes into that folder, several each into one of their own below it.
-    /// Without, each goes to where it came from; one that came from no place stops nothing as long as
-    /// nothing of it is selected.
+    /// Without, each goes to where it came from, but for those that came from [servers](ServerPart); one that
+    /// came from no place stops nothing as long as nothing of it is selected.
     pub fn of(
         view: &SnapshotView,
         selection: &Selection,
         to: Option<&Path>,
     ) -> Result<Vec<Self>, OpError> {
         let mut targets = Vec::new();
-        for source in &view.manifest.sources {
+        let servers = |source: &&SourceRecord| to.is_some() || !source::is_server(&source.kind);
+        for source in view.manifest.sources.iter().filter(servers) {
             let (kind, prefix) = (source.kind.clone(), source.prefix.clone());
             let within = to.filter(|_| !prefix.is_root()).map(Path::to_owned);
             let folder = match to {
@@ -90,6 +91,31 @@ impl RestoreTarget {
         let path = self.folder.display().to_string();
         let message = "the target is not a folder".into();
         SourceError::Refused { kind: ErrorKind::Exists, path, message }
+    }
+}
+
+/// One source of a snapshot that came from a server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerPart {
+    pub kind: String,
+    /// Where its entries stand in the snapshot.
+    pub prefix: EntryPath,
+    /// Where it came from, without secrets.
+    pub url: String,
+}
+
+impl ServerPart {
+    /// Those of which something is selected.
+    pub fn of(view: &SnapshotView, selection: &Selection) -> Result<Vec<Self>, OpError> {
+        let mut parts = Vec::new();
+        for source in view.manifest.sources.iter().filter(|source| source::is_server(&source.kind))
+        {
+            let (kind, prefix) = (source.kind.clone(), source.prefix.clone());
+            if is_selected(view, &prefix, selection)? {
+                parts.push(Self { kind, prefix, url: source.url.clone() });
+            }
+        }
+        Ok(parts)
     }
 }
 

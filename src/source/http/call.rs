@@ -66,8 +66,8 @@ impl Call {
     }
 
     /// The URL as errors show it.
-    pub fn shown(&self) -> String {
-        self.url.split('?').next().unwrap_or_default().to_owned()
+    pub fn shown(&self) -> &str {
+        self.url.split('?').next().unwrap_or_default()
     }
 }
 

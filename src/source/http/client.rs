@@ -1,5 +1,6 @@
 //! The client: its runtime, its patience, what it says of itself.
 
+use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::Arc;
@@ -13,14 +14,17 @@ use tokio::runtime::{Builder, Runtime};
 use super::call::{Call, Credential, Repeat};
 use super::failure::{HttpError, Trouble};
 use super::retry;
+use super::throttle::Throttle;
 use crate::limits::MIB;
 use crate::progress::Cancel;
 
 /// How often a wait looks whether it was told to stop.
 const GLANCE: Duration = Duration::from_millis(100);
 /// Bytes of an answer that is read whole, and of an error's text.
-const ANSWER_MAX: usize = 64 * MIB;
+const ANSWER_MAX: usize = 16 * MIB;
 const SAID_MAX: usize = 2000;
+/// An answer that is read whole may take this many times the longest silence.
+const SILENCES: u32 = 5;
 
 /// How long and how often.
 #[derive(Debug, Clone)]
@@ -35,6 +39,9 @@ pub struct ClientOptions {
     pub pause_max: Duration,
     /// Where the server listens, if not at its URL's host and port.
     pub unix_socket: Option<PathBuf>,
+    /// Bytes a second of downloads and uploads, each all together; none where it is `None`.
+    pub limit_download: Option<NonZeroU64>,
+    pub limit_upload: Option<NonZeroU64>,
 }
 
 impl Default for ClientOptions {
@@ -42,10 +49,12 @@ impl Default for ClientOptions {
         Self {
             connect_timeout: Duration::from_secs(10),
             read_timeout: Duration::from_secs(60),
-            retries: 4,
+            retries: 6,
             pause: Duration::from_millis(500),
             pause_max: Duration::from_secs(30),
             unix_socket: None,
+            limit_download: None,
+            limit_upload: None,
         }
     }
 }
@@ -55,7 +64,9 @@ impl Default for ClientOptions {
 pub struct Client {
     inner: reqwest::Client,
     runtime: Arc<Background>,
-    pub(super) options: ClientOptions,
+    pub(in crate::source) options: ClientOptions,
+    pub(super) downloads: Option<Arc<Throttle>>,
+    pub(super) uploads: Option<Arc<Throttle>>,
     cancel: Cancel,
 }
 
@@ -95,7 +106,10 @@ impl Client {
         let runtime = Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| failed(format!("no runtime: {error}")))?;
         let runtime = Arc::new(Background(Some(runtime)));
-        Ok(Self { inner, runtime, options, cancel: cancel.clone() })
+        let throttle = |limit: Option<NonZeroU64>| limit.map(Throttle::new).map(Arc::new);
+        let (downloads, uploads) =
+            (throttle(options.limit_download), throttle(options.limit_upload));
+        Ok(Self { inner, runtime, options, downloads, uploads, cancel: cancel.clone() })
     }
 
     /// The same, told to stop by another.
@@ -116,8 +130,25 @@ impl Client {
     pub fn ask(&self, call: &Call) -> Result<Vec<u8>, HttpError> {
         self.persist(call.repeat, || {
             let response = self.send(call, None)?;
-            self.whole(&call.shown(), response, ANSWER_MAX)
+            self.whole(call.shown(), response, ANSWER_MAX)
         })
+    }
+
+    /// Asks again and again until there is an answer that stays, for at most so long.
+    pub fn ask_until(&self, call: &Call, most: Duration) -> Result<Vec<u8>, HttpError> {
+        let started = Instant::now();
+        loop {
+            let asked = self
+                .send(call, None)
+                .and_then(|response| self.whole(call.shown(), response, ANSWER_MAX));
+            match asked {
+                Err(error) if error.may_pass(call.repeat) && started.elapsed() < most => {
+                    let pause = self.options.pause.min(most.saturating_sub(started.elapsed()));
+                    self.sleep(call.shown(), pause)?;
+                }
+                done => return done,
+            }
+        }
     }
 
     /// Asks once; a good answer's body is still to be read.
@@ -128,8 +159,8 @@ impl Client {
     ) -> Result<reqwest::Response, HttpError> {
         let url = call.shown();
         let request = self.request(call, body);
-        let sent = self.wait(&url, self.patience(call), request.send())?;
-        self.judge(&url, sent.map_err(|error| HttpError::of(&url, error))?)
+        let sent = self.wait(url, self.patience(call), request.send())?;
+        self.judge(url, sent.map_err(|error| HttpError::of(url, error))?)
     }
 
     pub(super) fn request(
@@ -166,7 +197,8 @@ impl Client {
         }
         if response.status().is_redirection() {
             let to = response.headers().get("location").and_then(|to| to.to_str().ok());
-            let to = to.unwrap_or("another place");
+            // A signed URL is a key too.
+            let to = to.map(plainly).unwrap_or_else(|| "another place".to_owned());
             let what = format!("leads to {to}, where the key is not sent: name that server itself");
             return Err(HttpError::new(url, Trouble::Unexpected(what)));
         }
@@ -192,9 +224,12 @@ impl Client {
         mut response: reqwest::Response,
         most: usize,
     ) -> Result<Vec<u8>, HttpError> {
-        let mut body = Vec::new();
+        let (mut body, started) = (Vec::new(), Instant::now());
         loop {
-            let piece = self.wait(url, self.options.read_timeout, response.chunk())?;
+            // Neither silence nor a trickle goes on for ever.
+            let left = (self.options.read_timeout * SILENCES).saturating_sub(started.elapsed());
+            let patience = self.options.read_timeout.min(left);
+            let piece = self.wait(url, patience, response.chunk())?;
             let Some(piece) = piece.map_err(|error| HttpError::of(url, error))? else {
                 return Ok(body);
             };
@@ -219,7 +254,7 @@ impl Client {
         let mut tries = 0;
         loop {
             match attempt() {
-                Err(error) if error.is_passing(repeat) && tries < self.options.retries => {
+                Err(error) if error.may_pass(repeat) && tries < self.options.retries => {
                     self.pause(tries, error)?;
                     tries += 1;
                 }
@@ -229,13 +264,26 @@ impl Client {
     }
 
     /// Waits before another try; gives the error back where that would take too long.
-    pub(super) fn pause(&self, tries: u32, error: HttpError) -> Result<(), HttpError> {
+    pub fn pause(&self, tries: u32, error: HttpError) -> Result<(), HttpError> {
         let (base, most) = (self.options.pause, self.options.pause_max);
         let Some(pause) = retry::pause(tries, base, most, error.told_pause(), chance()) else {
             return Err(error);
         };
         tracing::info!("{error}; trying again in {:.1} s", pause.as_secs_f64());
         self.sleep(&error.url, pause)
+    }
+
+    /// Waits until so many bytes more are within the limit.
+    pub(super) fn slow_down(
+        &self,
+        throttle: Option<&Throttle>,
+        url: &str,
+        bytes: usize,
+    ) -> Result<(), HttpError> {
+        match throttle.map(|throttle| throttle.reserve(bytes, Instant::now())) {
+            Some(pause) if !pause.is_zero() => self.sleep(url, pause),
+            _ => Ok(()),
+        }
     }
 
     /// Waits for so long, or until it is told to stop.
@@ -287,6 +335,19 @@ impl Client {
                 }
             }
         })
+    }
+}
+
+/// A URL without what may be secret in it.
+fn plainly(url: &str) -> String {
+    let url = url.split(['?', '#']).next().unwrap_or_default();
+    match url.split_once("://") {
+        Some((scheme, rest)) => {
+            let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+            let host = authority.rsplit('@').next().unwrap_or_default();
+            format!("{scheme}://{host}/{path}")
+        }
+        None => url.to_owned(),
     }
 }
 

@@ -33,7 +33,7 @@ impl Download {
         // The bytes as they are, and their true length.
         let call = call.header(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         let response = client.persist(Repeat::Always, || client.send(&call, None))?;
-        let url = call.shown();
+        let url = call.shown().to_owned();
         if response.headers().contains_key("content-encoding") {
             let what = "is sent encoded though it was asked for as it is".to_owned();
             return Err(HttpError::new(url, Trouble::Unexpected(what)));
@@ -89,7 +89,14 @@ impl Download {
             let piece = self.client.wait(&self.url, patience, response.chunk())?;
             match piece.map_err(|error| HttpError::of(&self.url, error))? {
                 Some(piece) if piece.is_empty() => {}
-                Some(piece) => return Ok(Some(piece)),
+                Some(piece) => {
+                    self.client.slow_down(
+                        self.client.downloads.as_deref(),
+                        &self.url,
+                        piece.len(),
+                    )?;
+                    return Ok(Some(piece));
+                }
                 None => break,
             }
         }
@@ -115,7 +122,7 @@ impl Download {
             _ => return Err(error),
         };
         loop {
-            if !error.is_passing(Repeat::Always) || self.breaks >= self.client.options.retries {
+            if !error.may_pass(Repeat::Always) || self.breaks >= self.client.options.retries {
                 return Err(error);
             }
             self.client.pause(self.breaks, error)?;
@@ -134,7 +141,8 @@ impl Download {
     fn check_rest(&self, response: &reqwest::Response) -> Result<(), HttpError> {
         let (headers, at, len) = (response.headers(), self.at, self.len.unwrap_or_default());
         let is_other = match &self.etag {
-            Some(etag) => headers.get(ETAG).is_some_and(|found| found != etag),
+            // Without one it is of no known state.
+            Some(etag) => headers.get(ETAG) != Some(etag),
             None => false,
         };
         let is_rest = response.status() == StatusCode::PARTIAL_CONTENT;

@@ -70,13 +70,17 @@ impl Client {
     pub fn exchange(&self, call: &Call, most: usize) -> Result<Answer, HttpError> {
         let url = call.shown();
         self.persist(call.repeat, || {
+            let sent = call.body.as_ref().map_or(0, Vec::len);
+            self.slow_down(self.uploads.as_deref(), url, sent)?;
             let response = self.send(call, None)?;
             let (status, headers) = (response.status().as_u16(), response.headers().clone());
             if headers.contains_key(CONTENT_ENCODING) {
                 let what = "is sent encoded, though nobody asked for that";
-                return Err(HttpError::new(&url, Trouble::Unexpected(what.into())));
+                return Err(HttpError::new(url, Trouble::Unexpected(what.into())));
             }
-            Ok(Answer { status, headers, body: self.whole(&url, response, most)? })
+            let body = self.whole(url, response, most)?;
+            self.slow_down(self.downloads.as_deref(), url, body.len())?;
+            Ok(Answer { status, headers, body })
         })
     }
 }

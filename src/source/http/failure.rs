@@ -82,14 +82,29 @@ impl HttpError {
         }
     }
 
+    /// Whether the server gave an answer, be it a bad one.
+    pub fn is_answer(&self) -> bool {
+        matches!(self.trouble, Trouble::Status { .. } | Trouble::Unexpected(_))
+    }
+
+    /// Whether nobody knows what the server did, or still does, for a call that reached it whole.
+    pub fn leaves_open(&self) -> bool {
+        match &self.trouble {
+            Trouble::Silent(_) | Trouble::Broken(_) | Trouble::Interrupted => true,
+            // From a proxy that waited for the server.
+            Trouble::Status { code, .. } => matches!(code, 408 | 502 | 504),
+            Trouble::Connect(_) | Trouble::Unexpected(_) => false,
+        }
+    }
+
     /// Whether trying again may help, for a call that may be repeated like this.
-    pub(super) fn is_passing(&self, repeat: Repeat) -> bool {
+    pub fn may_pass(&self, repeat: Repeat) -> bool {
         match &self.trouble {
             Trouble::Connect(_) => true,
             Trouble::Silent(_) | Trouble::Broken(_) => repeat == Repeat::Always,
-            Trouble::Status { code, .. } => match repeat {
+            Trouble::Status { code, said, .. } => match repeat {
                 Repeat::Always => retry::is_passing(*code),
-                Repeat::Undone => retry::is_undone(*code),
+                Repeat::Undone => retry::is_undone(*code, said),
             },
             Trouble::Unexpected(_) | Trouble::Interrupted => false,
         }

@@ -10,6 +10,7 @@ mod download;
 mod exchange;
 mod failure;
 mod retry;
+mod throttle;
 mod upload;
 
 pub use call::{Call, Credential, Repeat, escaped, unescaped};
@@ -17,4 +18,4 @@ pub use client::{Client, ClientOptions};
 pub use download::Download;
 pub use exchange::Answer;
 pub use failure::{HttpError, Trouble};
-pub use upload::Upload;
+pub use upload::{Unanswered, Upload};

@@ -17,9 +17,10 @@ pub(super) fn is_passing(status: u16) -> bool {
     }
 }
 
-/// Whether the server says that it did not even begin.
-pub(super) fn is_undone(status: u16) -> bool {
-    matches!(status, 429 | 503)
+/// Whether the server says that it did not even begin. A proxy's 503 may come after the server began: the server's
+/// own says so in JSON.
+pub(super) fn is_undone(status: u16, said: &str) -> bool {
+    status == 429 || (status == 503 && said.trim_start().starts_with('{'))
 }
 
 /// How long to wait before try `attempt` (from 0): doubled each time up to `most`, half of it by chance, so
@@ -64,6 +65,12 @@ mod tests {
         for status in [200, 304, 400, 401, 403, 404, 409, 501, 507] {
             assert!(!is_passing(status), "{status}");
         }
+    }
+
+    #[test]
+    fn what_was_surely_not_begun() {
+        assert!(is_undone(429, "") && is_undone(503, " {\"status\":{}}"));
+        assert!(!is_undone(503, "upstream connect error") && !is_undone(500, "{}"));
     }
 
     #[test]

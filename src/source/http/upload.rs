@@ -24,33 +24,45 @@ const AHEAD: usize = 8;
 pub struct Upload {
     pieces: Option<Sender<Bytes>>,
     sending: Option<JoinHandle<Result<Vec<u8>, HttpError>>>,
+    client: Client,
     url: String,
+    pace: Arc<Mutex<Pace>>,
+}
+
+/// An upload that came to nothing.
+#[derive(Debug)]
+pub struct Unanswered {
+    pub error: HttpError,
+    /// Whether the server may have got everything.
+    pub was_sent_whole: bool,
 }
 
 impl Upload {
-    /// Sends `call` with a body of `len` bytes, on a thread of its own. Never tried again: its bytes are gone.
+    /// Sends `call` with a body of `len` bytes, on a thread of its own. Tried once: whoever has the bytes tries again.
     pub fn begin(
         client: &Client,
         call: Call,
         len: u64,
         content_type: &str,
     ) -> Result<Self, HttpError> {
-        let url = call.shown();
+        let url = call.shown().to_owned();
         let wrong = |what: String| HttpError::new(&url, Trouble::Unexpected(what));
         let content_type =
             HeaderValue::from_str(content_type).map_err(|error| wrong(error.to_string()))?;
         let call = call.header(CONTENT_TYPE, content_type);
         let (pieces, receiver) = channel(AHEAD);
-        let (client, shown) = (client.clone(), url.clone());
+        let pace = Arc::new(Mutex::new(Pace { since: Instant::now(), waits_for: Waits::Server }));
+        let (sender, shown, shared) = (client.clone(), url.clone(), Arc::clone(&pace));
         let sending = std::thread::Builder::new()
             .name("upload".into())
-            .spawn(move || send(&client, &call, &shown, receiver, len))
+            .spawn(move || send(&sender, &call, &shown, receiver, len, shared))
             .map_err(|error| wrong(format!("no thread for the upload: {error}")))?;
-        Ok(Self { pieces: Some(pieces), sending: Some(sending), url })
+        Ok(Self { pieces: Some(pieces), sending: Some(sending), client: client.clone(), url, pace })
     }
 
     /// The next bytes. Waits while the server takes its time; the error is the server's.
     pub fn write(&mut self, piece: Vec<u8>) -> Result<(), HttpError> {
+        self.client.slow_down(self.client.uploads.as_deref(), &self.url, piece.len())?;
         let sent = match &self.pieces {
             Some(pieces) => pieces.blocking_send(Bytes::from(piece)).is_ok(),
             None => false,
@@ -68,8 +80,11 @@ impl Upload {
     }
 
     /// All bytes were written: the server's answer.
-    pub fn finish(mut self) -> Result<Vec<u8>, HttpError> {
-        self.end()
+    pub fn finish(mut self) -> Result<Vec<u8>, Unanswered> {
+        self.end().map_err(|error| {
+            let pace = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
+            Unanswered { error, was_sent_whole: pace.waits_for == Waits::Answer }
+        })
     }
 
     fn end(&mut self) -> Result<Vec<u8>, HttpError> {
@@ -86,8 +101,8 @@ fn send(
     url: &str,
     pieces: Receiver<Bytes>,
     len: u64,
+    pace: Arc<Mutex<Pace>>,
 ) -> Result<Vec<u8>, HttpError> {
-    let pace = Arc::new(Mutex::new(Pace { since: Instant::now(), waits_for: Waits::Server }));
     let pieces = Arc::new(Mutex::new(pieces));
     // The body may outlive this in a runtime that nobody drives any more: whoever writes must hear of the end.
     let _hang_up = HangUp(Arc::clone(&pieces));

@@ -1,17 +1,18 @@
 //! The part of Qdrant's REST interface that backups need.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::export::QdrantOptions;
 use super::failure::{plain, refused};
-use super::server::QdrantServer;
+use super::server::{QdrantServer, is_name};
 use crate::fault::ErrorKind;
 use crate::progress::Cancel;
 use crate::source::SourceError;
-use crate::source::http::{
-    Call, Client, ClientOptions, Credential, Download, HttpError, Repeat, Upload, escaped,
-};
+use crate::source::http::{Call, Client, Download, HttpError, Repeat, Upload, escaped};
 
 /// How long a server may be silent that is asked for something last.
 const HASTE: Duration = Duration::from_secs(15);
@@ -27,6 +28,27 @@ pub(super) struct Described {
     pub checksum: Option<String>,
 }
 
+#[derive(serde::Deserialize)]
+struct Collections {
+    collections: Vec<Named>,
+}
+
+#[derive(serde::Deserialize)]
+struct Named {
+    name: String,
+}
+
+#[derive(serde::Deserialize)]
+struct Aliases {
+    aliases: Vec<Alias>,
+}
+
+#[derive(serde::Deserialize)]
+struct Alias {
+    alias_name: String,
+    collection_name: String,
+}
+
 #[derive(Clone)]
 pub(super) struct Api {
     client: Client,
@@ -34,20 +56,30 @@ pub(super) struct Api {
     has_key: bool,
     /// How long the server may take to make or to take in a snapshot.
     patience: Duration,
+    /// How long it may take to answer at all.
+    wait_ready: Option<Duration>,
+    /// Whether it was not to be had when something was to be cleaned up.
+    is_gone: Arc<AtomicBool>,
+}
+
+/// A snapshot that was not made, or of which nobody knows.
+pub(super) enum NotCreated {
+    Surely(SourceError),
+    Perhaps(SourceError),
 }
 
 impl Api {
     pub fn new(
         server: &QdrantServer,
-        credential: Option<&Credential>,
-        options: &ClientOptions,
-        patience: Duration,
+        options: &QdrantOptions,
         cancel: &Cancel,
     ) -> Result<Self, SourceError> {
+        let QdrantOptions { credential, http, patience, wait_ready } = options.clone();
         let has_key = credential.is_some();
-        let client = Client::new(options.clone(), credential, server.url(), cancel)
+        let client = Client::new(http, credential.as_ref(), server.url(), cancel)
             .map_err(|error| plain(error, has_key))?;
-        Ok(Self { client, base: server.url().to_owned(), has_key, patience })
+        let base = server.url().to_owned();
+        Ok(Self { client, base, has_key, patience, wait_ready, is_gone: Arc::default() })
     }
 
     /// For what must be done though everything else is to stop, and somebody waits for that.
@@ -68,6 +100,35 @@ impl Api {
         format!("{}/snapshots", self.collection_url(collection))
     }
 
+    /// Waits for a server that has just been started, as long as that is wanted.
+    pub fn wait_ready(&self) -> Result<(), SourceError> {
+        let Some(most) = self.wait_ready else { return Ok(()) };
+        let ready = Call::get(format!("{}/readyz", self.base));
+        match self.client.ask_until(&ready, most) {
+            // Older ones, and some proxies, do not know the question: they do answer.
+            Err(error) if matches!(error.status(), Some(401 | 403 | 404)) => Ok(()),
+            Ok(_) => Ok(()),
+            Err(error) => {
+                let waited = format!("not ready after {} seconds", most.as_secs());
+                match self.plain(error) {
+                    SourceError::Refused { kind, path, message } => {
+                        Err(refused(kind, &path, format!("{waited}: {message}")))
+                    }
+                    other => Err(other),
+                }
+            }
+        }
+    }
+
+    pub fn retries(&self) -> u32 {
+        self.client.options.retries
+    }
+
+    /// Waits before another try; gives the error back where that would take too long.
+    pub fn pause(&self, tries: u32, error: HttpError) -> Result<(), SourceError> {
+        self.client.pause(tries, error).map_err(|error| self.plain(error))
+    }
+
     /// The server's version. An old or hidden one is no reason to fail.
     pub fn version(&self) -> Result<Option<String>, SourceError> {
         match self.client.ask(&Call::get(format!("{}/", self.base))) {
@@ -75,7 +136,7 @@ impl Api {
                 let about: Value = serde_json::from_slice(&answer).unwrap_or_default();
                 Ok(about.get("version").and_then(Value::as_str).map(str::to_owned))
             }
-            Err(error) if error.status().is_some() => Ok(None),
+            Err(error) if error.is_answer() => Ok(None),
             Err(error) => Err(plain(error, self.has_key)),
         }
     }
@@ -83,9 +144,8 @@ impl Api {
     /// All collections' names, sorted.
     pub fn collections(&self) -> Result<Vec<String>, SourceError> {
         let result = self.result(&Call::get(format!("{}/collections", self.base)))?;
-        let list = result.get("collections").and_then(Value::as_array);
-        let name = |one: &Value| one.get("name").and_then(Value::as_str).map(str::to_owned);
-        let mut names: Vec<_> = list.into_iter().flatten().filter_map(name).collect();
+        let listed: Collections = self.read(&format!("{}/collections", self.base), result)?;
+        let mut names: Vec<_> = listed.collections.into_iter().map(|one| one.name).collect();
         names.sort();
         Ok(names)
     }
@@ -106,13 +166,9 @@ impl Api {
             Some(collection) => format!("{}/aliases", self.collection_url(collection)),
             None => format!("{}/aliases", self.base),
         };
-        let result = self.result(&Call::get(url))?;
-        let list = result.get("aliases").and_then(Value::as_array);
-        let pair = |one: &Value| {
-            let text = |key: &str| one.get(key).and_then(Value::as_str).map(str::to_owned);
-            Some((text("alias_name")?, text("collection_name")?))
-        };
-        Ok(list.into_iter().flatten().filter_map(pair).collect())
+        let listed: Aliases = self.read(&url, self.result(&Call::get(url.clone()))?)?;
+        let pair = |one: Alias| (one.alias_name, one.collection_name);
+        Ok(listed.aliases.into_iter().map(pair).collect())
     }
 
     /// Makes `alias` stand for `collection`, in one step where it stood for another.
@@ -134,21 +190,54 @@ impl Api {
     }
 
     /// Has the server make a snapshot, and waits for it. Not repeated where it may have been made.
-    pub fn create_snapshot(&self, collection: &str) -> Result<Described, SourceError> {
+    pub fn create_snapshot(&self, collection: &str) -> Result<Described, NotCreated> {
         let url = self.snapshots_url(collection);
         let call = Call::post(format!("{url}?wait=true"), Repeat::Undone).patience(self.patience);
-        self.read(&url, self.result(&call)?)
+        let answer = self.client.ask(&call).map_err(|error| match error.leaves_open() {
+            true => NotCreated::Perhaps(self.plain(error)),
+            false => NotCreated::Surely(self.plain(error)),
+        })?;
+        let described = envelope(&url, &answer).and_then(|result| self.read(&url, result));
+        let described: Described = described.map_err(NotCreated::Perhaps)?;
+        match is_name(&described.name) {
+            true => Ok(described),
+            false => {
+                let what = format!("{:?} is no snapshot's name", described.name);
+                Err(NotCreated::Perhaps(not_qdrant(&url, &what)))
+            }
+        }
     }
 
-    /// No error where it is gone already.
-    pub fn delete_snapshot(&self, collection: &str, name: &str) -> Result<(), SourceError> {
+    /// Deletes a snapshot though everything else is to stop. Where the server was not to be had for it once,
+    /// nobody waits for it again.
+    pub fn clean_up(&self, collection: &str, name: &str) -> Result<bool, SourceError> {
+        if self.is_gone.load(Ordering::Relaxed) {
+            return Err(refused(ErrorKind::Unreachable, &self.base, "is not to be had any more"));
+        }
+        let done = self.undisturbed().delete_snapshot(collection, name);
+        if let Err(error) = &done
+            && error.kind() == ErrorKind::Unreachable
+        {
+            self.is_gone.store(true, Ordering::Relaxed);
+        }
+        done
+    }
+
+    /// Whether it was there.
+    pub fn delete_snapshot(&self, collection: &str, name: &str) -> Result<bool, SourceError> {
+        if !is_name(name) {
+            return Err(not_qdrant(
+                &self.snapshots_url(collection),
+                &format!("{name:?} is no name"),
+            ));
+        }
         let url = format!("{}/{}?wait=true", self.snapshots_url(collection), escaped(name));
-        self.optional(&Call::delete(url)).map(drop)
+        Ok(self.optional(&Call::delete(url))?.is_some())
     }
 
     pub fn download(&self, collection: &str, name: &str) -> Result<Download, HttpError> {
         let url = format!("{}/{}", self.snapshots_url(collection), escaped(name));
-        Download::begin(&self.client, Call::get(url).patience(self.patience))
+        Download::begin(&self.client, Call::get(url))
     }
 
     /// Begins to upload a request body that has a snapshot in it.
@@ -174,7 +263,7 @@ impl Api {
 
     fn optional(&self, call: &Call) -> Result<Option<Value>, SourceError> {
         match self.client.ask(call) {
-            Ok(answer) => envelope(&self.base, &answer).map(Some),
+            Ok(answer) => envelope(call.shown(), &answer).map(Some),
             Err(error) if error.status() == Some(404) => Ok(None),
             Err(error) => Err(self.plain(error)),
         }
@@ -182,7 +271,7 @@ impl Api {
 
     fn result(&self, call: &Call) -> Result<Value, SourceError> {
         let answer = self.client.ask(call).map_err(|error| self.plain(error))?;
-        envelope(&self.base, &answer)
+        envelope(call.shown(), &answer)
     }
 
     fn read<T: serde::de::DeserializeOwned>(&self, url: &str, v: Value) -> Result<T, SourceError> {

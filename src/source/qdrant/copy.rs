@@ -3,11 +3,11 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use super::api::{Api, Described};
+use super::api::{Api, Described, NotCreated};
 use super::failure::refused;
 use crate::fault::ErrorKind;
 use crate::source::SourceError;
-use crate::source::http::Download;
+use crate::source::http::{Download, HttpError};
 
 /// Names have a second's resolution: two copies made in the same one have the same name.
 const SECOND: Duration = Duration::from_millis(1100);
@@ -28,8 +28,13 @@ impl ServerCopy {
         let names = |list: Vec<Described>| list.into_iter().map(|one| one.name);
         let before: HashSet<String> = names(api.snapshots(collection)?).collect();
         for _ in 0..ATTEMPTS {
-            let made = api.create_snapshot(collection);
-            let described = made.map_err(|error| left_behind(api, collection, &before, error))?;
+            let described = match api.create_snapshot(collection) {
+                Ok(described) => described,
+                Err(NotCreated::Surely(error)) => return Err(error),
+                Err(NotCreated::Perhaps(error)) => {
+                    return Err(left_behind(api, collection, &before, error));
+                }
+            };
             if !before.contains(&described.name) {
                 let (api, collection) = (api.clone(), collection.to_owned());
                 return Ok(Self { api, collection, described, is_gone: false });
@@ -46,7 +51,9 @@ impl ServerCopy {
             match self.api.download(&self.collection, &self.described.name) {
                 Ok(begun) if !self.may_be_another(&begun) || self.is_listed()? => return Ok(begun),
                 Err(error) if error.status() != Some(404) => return Err(self.api.plain(error)),
-                Ok(_) | Err(_) => {}
+                // Behind one address may be several nodes, and another of them have ours.
+                Err(_) => drop(self.api.clean_up(&self.collection, &self.described.name)),
+                Ok(_) => {}
             }
             tracing::info!("{} is not what was made: making another", self.described.name);
             // Theirs by now, whoever they are.
@@ -55,8 +62,12 @@ impl ServerCopy {
             *self = Self::make(&self.api, &self.collection)?;
         }
         let message = "each snapshot that was made was replaced or deleted before it could be read: does \
-                       another backup of this collection run?";
+                       another backup of this collection run, or is more than one node behind this address?";
         Err(refused(ErrorKind::Unreachable, &self.api.collection_url(&self.collection), message))
+    }
+
+    pub fn plain(&self, error: HttpError) -> SourceError {
+        self.api.plain(error)
     }
 
     fn may_be_another(&self, begun: &Download) -> bool {
@@ -91,7 +102,15 @@ impl ServerCopy {
             return Ok(());
         }
         self.is_gone = true;
-        self.api.undisturbed().delete_snapshot(&self.collection, &self.described.name)
+        // It was there when it was made: who does not know it is another node, or somebody deleted it.
+        match self.api.clean_up(&self.collection, &self.described.name)? {
+            true => Ok(()),
+            false => {
+                let message =
+                    "is not known where it was made: is there another node behind this address?";
+                Err(refused(ErrorKind::Unreachable, &self.described.name, message))
+            }
+        }
     }
 }
 
@@ -114,13 +133,11 @@ fn left_behind(
     let now = api.undisturbed().snapshots(collection).unwrap_or_default();
     let names = now.into_iter().map(|one| one.name).filter(|name| !before.contains(name));
     let names = names.collect::<Vec<_>>().join(", ");
-    match names.is_empty() {
-        true => SourceError::Refused { kind, path, message },
-        false => {
-            let message = format!("{message}; it may have left {names} on the server");
-            SourceError::Refused { kind, path, message }
-        }
-    }
+    let left = match names.is_empty() {
+        true => "the server may still make a snapshot, and keep it: look there later".to_owned(),
+        false => format!("it may have left {names} on the server"),
+    };
+    SourceError::Refused { kind, path, message: format!("{message}; {left}") }
 }
 
 impl Drop for ServerCopy {

@@ -9,7 +9,7 @@ use super::copy::ServerCopy;
 use super::failure::refused;
 use super::section::{Part, QdrantSession};
 use super::server::QdrantSource;
-use super::{ALIASES, PARAMS, SHA256};
+use super::{ALIASES, PARAMS, POINTS};
 use crate::fault::ErrorKind;
 use crate::format::Property;
 use crate::progress::Cancel;
@@ -23,12 +23,14 @@ pub struct QdrantOptions {
     pub http: ClientOptions,
     /// How long the server may take to make a snapshot, or to take one in.
     pub patience: Duration,
+    /// How long to wait for a server that does not answer yet.
+    pub wait_ready: Option<Duration>,
 }
 
 impl Default for QdrantOptions {
     fn default() -> Self {
         let patience = Duration::from_secs(3600);
-        Self { credential: None, http: ClientOptions::default(), patience }
+        Self { credential: None, http: ClientOptions::default(), patience, wait_ready: None }
     }
 }
 
@@ -60,15 +62,15 @@ impl QdrantExporter {
     }
 
     fn api(&self, cancel: &Cancel) -> Result<Api, SourceError> {
-        let QdrantOptions { credential, http, patience } = &self.options;
-        Api::new(&self.source.server, credential.as_ref(), http, *patience, cancel)
+        Api::new(&self.source.server, &self.options, cancel)
     }
 }
 
 impl Exporter for QdrantExporter {
     fn describe(&self) -> Description {
         let server = &self.source.server;
-        let names = self.source.collections.join(",");
+        let names: Vec<_> = self.source.collections.iter().map(|name| in_url(name)).collect();
+        let names = names.join(",");
         let label = match self.source.collections.as_slice() {
             [one] => one.clone(),
             _ => server.host().to_owned(),
@@ -81,8 +83,15 @@ impl Exporter for QdrantExporter {
     /// moment as a server without transactions comes.
     fn open(&self, cancel: &Cancel) -> Result<Box<dyn Session>, SourceError> {
         let api = self.api(cancel)?;
+        api.wait_ready()?;
         let version = api.version()?;
         let names = self.names(&api)?;
+        let aliases = api.aliases(None)?;
+        // The server follows one, to a collection whose name the snapshot would not have.
+        if let Some((alias, of)) = aliases.iter().find(|(alias, _)| names.contains(alias)) {
+            let message = format!("is an alias of collection {of}: name that");
+            return Err(refused(ErrorKind::Usage, &api.collection_url(alias), message));
+        }
         let known = names
             .iter()
             .map(|name| Known::of(&api, name))
@@ -94,6 +103,15 @@ impl Exporter for QdrantExporter {
         }
         Ok(Box::new(QdrantSession::new(parts, version)))
     }
+}
+
+/// As a source's URL has it, and no more escaped than it takes to read it again.
+fn in_url(name: &str) -> String {
+    let escape = |c: char| match c {
+        '%' | ',' | '?' | '#' => format!("%{:02X}", u32::from(c)),
+        c => c.to_string(),
+    };
+    name.chars().map(escape).collect()
 }
 
 /// What a server says of a collection.
@@ -134,16 +152,9 @@ impl Known {
         version: Option<&str>,
         api: &Api,
     ) -> Result<[Part; 2], SourceError> {
-        let described = &copy.described;
         let about = json!({
             "collection": self.name,
             "server": {"url": api.url(), "version": version},
-            "snapshot": {
-                "name": described.name,
-                "creation_time": described.creation_time,
-                "size": described.size,
-                "sha256": described.checksum,
-            },
             "aliases": self.aliases,
             "info": self.info,
             "cluster": self.cluster,
@@ -158,9 +169,8 @@ impl Known {
         let mut properties = vec![property(ALIASES, json!(self.aliases).to_string())];
         let params = self.info.get("config").and_then(|config| config.get("params"));
         properties.extend(params.map(|params| property(PARAMS, params.to_string())));
-        let checksum = described.checksum.clone();
-        properties.extend(checksum.map(|checksum| property(SHA256, checksum)));
         let points = self.info.get("points_count").and_then(Value::as_u64);
+        properties.extend(points.map(|points| property(POINTS, points.to_string())));
         Ok([Part::info(&self.name, text + "\n")?, Part::snapshot(copy, properties, points)?])
     }
 }

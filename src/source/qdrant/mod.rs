@@ -10,14 +10,15 @@ mod copy;
 mod decide;
 mod export;
 mod failure;
-mod import;
+mod form;
+mod load;
 mod section;
 mod server;
-mod sink;
+mod upload;
 
 pub use decide::{Decision, Existing, Policy, Wanted, decide};
 pub use export::{QdrantExporter, QdrantOptions};
-pub use import::{Priority, QdrantImporter, QdrantRestore};
+pub use load::{Priority, QdrantLoader, QdrantRestore};
 pub use server::{QdrantServer, QdrantSource};
 
 /// What an entry with a collection's bytes, and one that tells of it, end with.
@@ -27,3 +28,4 @@ const INFO: &str = ".info.json";
 const ALIASES: &str = "aliases";
 const PARAMS: &str = "params";
 const SHA256: &str = "sha256";
+const POINTS: &str = "points";

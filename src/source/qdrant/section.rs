@@ -71,12 +71,6 @@ impl QdrantSession {
         parts.sort_by(|a, b| a.path.cmp(&b.path));
         let mut shared = Shared::default();
         shared.properties.extend(version.map(|version| ("server_version".to_owned(), version)));
-        for part in &parts {
-            if let What::Snapshot { copy, .. } = &part.what {
-                shared.times.extend(copy.described.creation_time.clone());
-            }
-        }
-        shared.times.sort();
         let shared = Arc::new(Mutex::new(shared));
         let section =
             QdrantSection { parts: parts.into(), reading: None, shared: Arc::clone(&shared) };
@@ -91,7 +85,8 @@ impl Session for QdrantSession {
     }
 
     fn finish(self: Box<Self>) -> Result<Outcome, SourceError> {
-        let shared = std::mem::take(&mut *lock(&self.shared));
+        let mut shared = std::mem::take(&mut *lock(&self.shared));
+        shared.times.sort();
         if !shared.is_done {
             return Err(refused(ErrorKind::Failed, "qdrant", "was not read to its end"));
         }
@@ -132,7 +127,7 @@ impl Section for QdrantSection {
         if let Some(reading) = self.reading.take() {
             self.conclude(reading)?;
         }
-        let Some(Part { path, properties, what }) = self.parts.pop_front() else {
+        let Some(Part { path, mut properties, what }) = self.parts.pop_front() else {
             lock(&self.shared).is_done = true;
             return Ok(None);
         };
@@ -143,6 +138,12 @@ impl Section for QdrantSection {
             }
             What::Snapshot { mut copy, points } => {
                 let download = copy.download()?;
+                // Of the one that is read: another may have taken the place of the first.
+                let checksum = copy.described.checksum.clone();
+                properties.extend(checksum.map(|checksum| Property {
+                    name: super::SHA256.to_owned(),
+                    value: checksum.into_bytes().into(),
+                }));
                 let (size, verdict) = (copy.described.size, Arc::new(Mutex::new(Verdict::Unread)));
                 let body = SnapshotBody {
                     download,
@@ -173,7 +174,7 @@ impl QdrantSection {
         let verdict = std::mem::replace(&mut *lock(&verdict), Verdict::Unread);
         let (len, sha256) = match verdict {
             Verdict::Read { len, sha256 } => (len, sha256),
-            Verdict::Failed(error) => return Err(SourceError::from(error)),
+            Verdict::Failed(error) => return Err(copy.plain(error)),
             Verdict::Unread => {
                 let message = "its snapshot was not read to its end";
                 return Err(refused(ErrorKind::Failed, &copy.collection, message));
@@ -185,7 +186,10 @@ impl QdrantSection {
             ("bytes", len.to_string()),
             (super::SHA256, sha256),
         ];
-        properties.extend(copy.described.creation_time.clone().map(|time| ("created", time)));
+        if let Some(time) = &copy.described.creation_time {
+            properties.push(("created", time.clone()));
+            lock(&self.shared).times.push(time.clone());
+        }
         properties.extend(points.map(|points| ("points", points.to_string())));
         if let Err(error) = copy.delete() {
             let name = &copy.described.name;

@@ -82,20 +82,42 @@ impl QdrantSource {
             _ => return Err(wrong(url, "say qdrant://HOST:6333/COLLECTION")),
         };
         let (scheme, rest) = rest;
-        let (authority, names) = rest.split_once('/').unwrap_or((rest, ""));
-        let server = QdrantServer::new(&format!("{scheme}://{authority}"))?;
-        let names = names.split(',').filter(|name| !name.is_empty());
-        let collections = names
-            .map(|name| {
-                unescaped(name).ok_or_else(|| wrong(url, "the %-escapes in it are not UTF-8"))
-            })
-            .collect::<Result<Vec<_>, _>>()?;
-        Ok(Self { server, collections })
+        if url.contains(['?', '#']) {
+            return Err(wrong(
+                url,
+                "a source has no ? and no #: a key belongs into QDRANT_API_KEY, and in names \
+                                   they are %3F and %23",
+            ));
+        }
+        let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+        // What stands before the last / is where a proxy has the server.
+        let (folder, names) = path.rsplit_once('/').unwrap_or(("", path));
+        let server = QdrantServer::new(&format!("{scheme}://{authority}/{folder}"))?;
+        Ok(Self { server, collections: Self::collections(names)? })
+    }
+
+    /// `COLLECTION[,COLLECTION…]`, with %-escapes.
+    pub fn collections(names: &str) -> Result<Vec<String>, SourceError> {
+        let named = |name: &str| {
+            let name =
+                unescaped(name).ok_or_else(|| wrong(name, "the %-escapes in it are not UTF-8"))?;
+            match is_name(&name) {
+                true => Ok(name),
+                false => Err(wrong(&name, "is no name of a collection")),
+            }
+        };
+        names.split(',').filter(|name| !name.is_empty()).map(named).collect()
     }
 }
 
+/// Whether it can be one segment of a URL's path: `.` and `..` would lead elsewhere.
+pub(super) fn is_name(name: &str) -> bool {
+    !matches!(name, "" | "." | "..") && !name.contains(|c: char| c == '/' || c.is_control())
+}
+
 fn wrong(url: &str, what: &str) -> SourceError {
-    // Whatever stands before an @ may be a key.
+    // Whatever stands before an @ or behind a ? may be a key.
+    let url = url.split(['?', '#']).next().unwrap_or_default();
     let shown = match (url.split_once("://"), url.rsplit_once('@')) {
         (Some((scheme, _)), Some((_, host))) => format!("{scheme}://…@{host}"),
         _ => url.to_owned(),
@@ -151,6 +173,24 @@ mod tests {
         assert_eq!(both.server.host(), "h:1");
         assert_eq!(both.collections, ["a b", "c"]);
         assert!(of("qdrant://h").collections.is_empty());
+        let behind = of("qdrant://h:80/proxy/q/notes");
+        assert_eq!(behind.server.url(), "http://h:80/proxy/q");
+        assert_eq!(
+            (behind.collections.as_slice(), of("qdrant://h:80/q/").server.url()),
+            (["notes".to_owned()].as_slice(), "http://h:80/q")
+        );
+        for bad in [
+            "qdrant://h/notes?api_key=s3cret",
+            "qdrant://h/a#s3cret",
+            "qdrant://h/..",
+            "qdrant://h/a%2Fb",
+        ] {
+            let error = QdrantSource::parse(bad).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Usage, "{bad}");
+            assert!(!error.to_string().contains("s3cret"), "{error}");
+        }
+        let error = QdrantServer::new("https://h:6333?api_key=s3cret").unwrap_err().to_string();
+        assert!(!error.contains("s3cret"), "{error}");
         assert!(QdrantSource::parse("qdrant://h/%zz").is_err());
         assert!(QdrantSource::parse("mysql://h/x").is_err());
     }

@@ -38,7 +38,21 @@ pub fn answer(connection: &TcpStream, mut request: Request, state: &Mutex<State>
                 Some(refusal) => Err(refusal),
             }
         }
-        ("POST", ["collections", c, "snapshots", "upload"]) => upload(&mut request, state, c),
+        ("POST", ["collections", c, "snapshots", "upload"]) => {
+            let broken = {
+                let breaks = &mut state.lock().unwrap().faults.upload_breaks;
+                (!breaks.is_empty()).then(|| breaks.remove(0))
+            };
+            if let Some(after) = broken {
+                request.body(Some(after), None);
+                return;
+            }
+            let answer = upload(&mut request, state, c);
+            if state.lock().unwrap().faults.loses_upload_answer {
+                return;
+            }
+            answer
+        }
         ("POST", ["collections", "aliases"]) => {
             let body = request.body(None, None).unwrap();
             set_aliases(&mut state.lock().unwrap(), &serde_json::from_slice(&body).unwrap())
@@ -82,7 +96,8 @@ fn simple(method: &str, parts: &[&str], state: &mut State) -> Answer {
         }
         ("POST", ["collections", c, "snapshots"]) => make(state, c),
         ("DELETE", ["collections", c, "snapshots", name]) => {
-            match find(state, c)?.snapshots.remove(*name) {
+            let elsewhere = state.faults.deletes_elsewhere;
+            match find(state, c)?.snapshots.remove(*name).filter(|_| !elsewhere) {
                 Some(_) => Ok(Value::Bool(true)),
                 None => Err((404, format!("Not found: Snapshot {name} not found"))),
             }
@@ -122,8 +137,13 @@ fn make(state: &mut State, collection: &str) -> Answer {
     }
     let name = format!("{collection}-4261355958411988-{}.snapshot", state.second);
     let with_checksum = !state.faults.no_checksum;
+    let differs = state.faults.each_differs;
     let found = find(state, collection)?;
-    let bytes = Arc::clone(&found.bytes);
+    found.made += 1;
+    let mut bytes = Arc::clone(&found.bytes);
+    if differs {
+        bytes = Arc::new([&bytes[..], &found.made.to_le_bytes()].concat());
+    }
     found.snapshots.insert(name.clone(), Arc::clone(&bytes));
     if state.faults.others_delete > 0 {
         state.faults.others_delete -= 1;
@@ -219,6 +239,12 @@ fn upload(request: &mut Request, state: &Mutex<State>, collection: &str) -> Answ
     if let Some((after, status)) = ends {
         request.body(Some(after), None);
         return Err((status, "No space left on device: WAL buffer size exceeds".into()));
+    }
+    let appears = state.lock().unwrap().faults.appears.clone();
+    if let Some(name) = appears {
+        let mut state = state.lock().unwrap();
+        let made = Collection { info: said("notes.info.json"), ..Collection::default() };
+        state.collections.insert(name, made);
     }
     let content_type = request.header("content-type").unwrap().to_owned();
     let boundary = content_type.strip_prefix("multipart/form-data; boundary=").unwrap().to_owned();

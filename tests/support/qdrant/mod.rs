@@ -65,6 +65,16 @@ pub struct Faults {
     pub loses_answer: bool,
     /// An upload is answered with this status after so many bytes of it.
     pub upload_ends: Option<(usize, u16)>,
+    /// The next uploads' connections break after so many bytes of each.
+    pub upload_breaks: Vec<usize>,
+    /// An upload is taken in, and the connection breaks before the answer.
+    pub loses_upload_answer: bool,
+    /// Somebody makes this collection while an upload comes in.
+    pub appears: Option<String>,
+    /// No two snapshots have the same bytes.
+    pub each_differs: bool,
+    /// Another node answers deletions, and knows nothing.
+    pub deletes_elsewhere: bool,
 }
 
 pub struct Instead {
@@ -82,6 +92,8 @@ pub struct Collection {
     /// What its next snapshot holds.
     pub bytes: Arc<Vec<u8>>,
     pub snapshots: BTreeMap<String, Arc<Vec<u8>>>,
+    /// Snapshots made of it.
+    pub made: u64,
 }
 
 /// The bytes of a real server's snapshot.

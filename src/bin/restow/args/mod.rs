@@ -1,6 +1,7 @@
 //! The command line.
 
 mod keys;
+mod servers;
 mod snapshots;
 
 use std::ffi::OsString;
@@ -10,6 +11,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use restow::source::files::SETTLE;
 
 pub use self::keys::{KeyArgs, KeyCommand, KeyRemoveArgs, NewKeyArgs};
+pub use self::servers::{ServerArgs, rate};
 pub use self::snapshots::{
     CatArgs, CheckArgs, DeleteArgs, ExportArgs, FilterArgs, ListArgs, RestoreArgs, ShowArgs,
     SnapshotPriority, StatsArgs, Switch, TagArgs,
@@ -275,6 +277,14 @@ pub struct BackupArgs {
     /// How long to wait for a database that another process has locked [default: 60]
     #[arg(long, value_name = "SECONDS")]
     pub busy_timeout: Option<u64>,
+    /// Leave out the folders and files among the sources
+    #[arg(long)]
+    pub no_bulk: bool,
+    /// Only this collection of a server, by its name (repeatable)
+    #[arg(long = "collection", value_name = "NAME")]
+    pub collections: Vec<String>,
+    #[command(flatten)]
+    pub servers: ServerArgs,
     /// Read a file again next time if it changed less than this long before the start
     #[arg(long, default_value_t = SETTLE.as_secs(), value_name = "SECONDS")]
     pub settle: u64,

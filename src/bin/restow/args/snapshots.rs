@@ -7,6 +7,7 @@ use clap::ValueEnum;
 use restow::format::Time;
 
 use super::super::moment;
+use super::servers::ServerArgs;
 
 const WHICH: &str = "Which snapshots";
 
@@ -66,9 +67,9 @@ pub struct RestoreArgs {
     pub id: String,
     #[command(flatten)]
     pub filter: FilterArgs,
-    /// Restore below this folder instead of the original place; or into a Qdrant server:
+    /// Restore below this folder instead of the original place; or into a server:
     /// qdrant://HOST:6333, with /NAME to give the one collection another name
-    #[arg(short, long, value_name = "FOLDER")]
+    #[arg(short, long, value_name = "TARGET")]
     pub to: Option<PathBuf>,
     /// Only what this glob names, with all it contains (repeatable)
     #[arg(long, value_name = "GLOB")]
@@ -82,6 +83,12 @@ pub struct RestoreArgs {
     /// Give files to the owners of these names here, instead of these numbers
     #[arg(long)]
     pub owners_by_name: bool,
+    /// Not the folders and files of the snapshot, only what came from databases
+    #[arg(long)]
+    pub no_bulk: bool,
+    /// Only this collection, perhaps under a new name (repeatable)
+    #[arg(long = "collection", value_name = "NAME[:NEW]")]
+    pub collections: Vec<String>,
     /// Leave a collection alone that the server has, and call that a success
     #[arg(long, conflicts_with = "overwrite")]
     pub if_missing: bool,
@@ -91,6 +98,8 @@ pub struct RestoreArgs {
     /// Whose points win in a cluster that has others [default: snapshot]
     #[arg(long, value_enum, value_name = "WHOSE")]
     pub priority: Option<SnapshotPriority>,
+    #[command(flatten)]
+    pub servers: ServerArgs,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -13,6 +13,7 @@ pub mod key;
 pub mod list;
 pub mod man;
 pub mod restore;
+mod restore_jobs;
 pub mod show;
 pub mod stats;
 pub mod tag;

@@ -2,30 +2,23 @@ use std::io::IsTerminal;
 
 use anyhow::{Result, bail};
 use restow::format::Problem;
-use restow::ops::{
-    Losses, LostStretch, OpError, RestoreOptions, RestorePlan, RestoreReport, RestoreTarget,
-    Selection, plan_restore, restore,
-};
+use restow::ops::{Losses, LostStretch, OpError, RestorePlan, RestoreReport, Selection};
 use restow::progress::{Event, Observer};
 use restow::repo::{Selector, SnapshotView};
-use restow::source::{self, OwnerPolicy, SourceError};
+use restow::source::SourceError;
 use serde_json::json;
 
 use super::Context;
 use super::gaps::Missing;
+use super::restore_jobs::{Job, Restoring, To, jobs, left_out};
 use crate::args::RestoreArgs;
 use crate::error::Outcome;
 use crate::progress::Progress;
-use crate::{location, output, prompt, qdrant};
-
-#[derive(Default)]
-struct Total {
-    report: RestoreReport,
-    notes: Vec<String>,
-}
+use crate::{location, output, prompt};
 
 pub fn run(context: &Context, args: &RestoreArgs) -> Result<Outcome> {
     let selection = Selection::only(&args.only)?;
+    let to = To::of(args)?;
     let repository = location::open(context)?;
     let (selector, filter) = (Selector::new(&args.id), args.filter.to_filter());
     let snapshot = repository.find(&selector, &filter)?;
@@ -33,28 +26,13 @@ pub fn run(context: &Context, args: &RestoreArgs) -> Result<Outcome> {
     let view = SnapshotView::new(snapshot.id, snapshot.manifest, repository.reader(&index));
     let of_latest = (selector == Selector::Latest).then_some(&filter);
     let missing = Missing::of(&repository, &view, &selection, of_latest)?;
-    let server = qdrant::Target::of(args)?;
-    let jobs = RestoreTarget::of(&view, &selection, args.to.as_deref())?;
-    let jobs = qdrant::jobs(server.as_ref(), jobs)?;
-    let options_of = |job: &RestoreTarget| RestoreOptions {
-        prefix: job.prefix.clone(),
-        selection: selection.clone(),
-    };
-    // An importer plans and executes: it remembers what it saw, so that links can be kept.
-    let planned = |job: &RestoreTarget, overwrite: bool| -> Result<_, OpError> {
-        let (mut importer, report) = match &server {
-            Some(server) => server.importer(args, overwrite, context.cancel())?,
-            None => job.importer(import_options(args, job, overwrite), context.cancel())?,
-        };
-        let plan = plan_restore(&view, &mut *importer, &options_of(job), context.cancel())?;
-        Ok((importer, report, plan))
-    };
-    let (mut importers, mut plans) = (Vec::new(), Vec::new());
-    for job in &jobs {
-        let (importer, report, plan) = planned(job, args.overwrite)?;
-        importers.push((importer, report));
-        plans.push(plan);
-    }
+    let jobs = jobs(&view, &selection, &to, args)?;
+    let restoring = Restoring { context, args, view: &view, selection: &selection };
+    let mut planned = jobs
+        .iter()
+        .map(|job| restoring.plan(job, args.overwrite))
+        .collect::<Result<Vec<_>, OpError>>()?;
+    let plans: Vec<_> = planned.iter_mut().map(|(_, plan)| std::mem::take(plan)).collect();
     let is_nothing = plans.iter().all(is_empty) && missing.count() == 0;
     if is_nothing && !args.only.is_empty() {
         bail!(OpError::Usage(format!("--only {:?} names nothing in this snapshot", args.only)));
@@ -68,29 +46,14 @@ pub fn run(context: &Context, args: &RestoreArgs) -> Result<Outcome> {
     let progress = Progress::new(&context.options);
     let bytes = plans.iter().map(|plan| plan.bytes).sum();
     let items = plans.iter().map(RestorePlan::entries).sum();
-    let mut total = Total::default();
-    for ((job, plan), (mut importer, mut import)) in jobs.iter().zip(&plans).zip(importers) {
-        if plan.replaced > 0 && !args.overwrite {
-            // Confirmed by hand just now.
-            (importer, import, _) = planned(job, true)?;
-        }
-        let done = restore(
-            &view,
-            importer,
-            &options_of(job),
-            &WithTotal { progress: &progress, bytes, items },
-            context.cancel(),
-        );
-        let problems = import.problems();
-        total.report.problem_count += problems.len() as u64;
-        total.report.problems.extend(problems);
-        total.notes.extend(import.notes());
-        match done {
-            Ok(done) => total.report.add(done),
-            Err(error) => {
-                progress.clear();
-                return Err(error.into());
-            }
+    let observer = WithTotal { progress: &progress, bytes, items };
+    let mut total = RestoreReport::default();
+    total.notes.extend(left_out(&view, &jobs));
+    for ((job, plan), (writer, _)) in jobs.iter().zip(&plans).zip(planned) {
+        let done = restoring.restore(job, plan, writer, &observer, &mut total);
+        if let Err(error) = done {
+            progress.clear();
+            return Err(error.into());
         }
     }
     progress.clear();
@@ -122,22 +85,10 @@ impl Observer for WithTotal<'_> {
     }
 }
 
-fn import_options(
-    args: &RestoreArgs,
-    job: &RestoreTarget,
-    overwrite: bool,
-) -> source::RestoreOptions {
-    let owners = if args.owners_by_name { OwnerPolicy::ByName } else { OwnerPolicy::ById };
-    // Consent to replace this and that says nothing of the folder it is in. One that is named after a source
-    // is the source's.
-    let change_root = args.to.is_none() || args.overwrite || !job.prefix.is_root();
-    source::RestoreOptions { overwrite, owners, change_root }
-}
-
 /// Asks only when something would be replaced. Without a terminal there is nobody to ask.
 fn confirm(
     context: &Context,
-    jobs: &[RestoreTarget],
+    jobs: &[Job],
     plans: &[RestorePlan],
     args: &RestoreArgs,
 ) -> Result<()> {
@@ -148,7 +99,7 @@ fn confirm(
     let mut shown = 0;
     for (job, plan) in jobs.iter().zip(plans) {
         for (path, what) in plan.replacements.iter().take(20) {
-            eprintln!("would replace {}/{}: {what}", job.folder.display(), path.display());
+            eprintln!("would replace {}/{}: {what}", job.place(), path.display());
             shown += 1;
         }
     }
@@ -156,7 +107,7 @@ fn confirm(
         eprintln!("and {} more", replaced - shown);
     }
     let refused = |message: String| {
-        let path = jobs.iter().map(|job| job.folder.display().to_string()).collect::<Vec<_>>();
+        let path = jobs.iter().map(Job::place).collect::<Vec<_>>();
         let kind = restow::fault::ErrorKind::Exists;
         OpError::from(SourceError::Refused { kind, path: path.join(", "), message })
     };
@@ -172,21 +123,21 @@ fn confirm(
 
 fn show_plan(
     context: &Context,
-    jobs: &[RestoreTarget],
+    jobs: &[Job],
     plans: &[RestorePlan],
     missing: &Missing,
 ) -> Result<Outcome> {
     let is_damaged = plans.iter().any(|plan| plan.losses.entries > 0);
     let problems = plans.iter().map(|plan| plan.problem_count).sum::<u64>();
     let outcome = outcome(is_damaged, problems + missing.count());
-    let describe = |(job, plan): (&RestoreTarget, &RestorePlan)| {
+    let describe = |(job, plan): (&Job, &RestorePlan)| {
         let replacements: Vec<_> = plan
             .replacements
             .iter()
             .map(|(path, what)| json!({ "path": path.display(), "now": what }))
             .collect();
         json!({
-            "target": job.folder.display().to_string(),
+            "target": job.place(),
             "new": plan.new,
             "kept": plan.kept,
             "replaced": plan.replaced,
@@ -196,6 +147,7 @@ fn show_plan(
             "lost": lost_json(&plan.losses),
             "problem_count": plan.problem_count,
             "problems": plan.problems.iter().map(output::problem_json).collect::<Vec<_>>(),
+            "notes": plan.notes,
         })
     };
     if context.options.json {
@@ -214,7 +166,7 @@ fn show_plan(
         }
         println!(
             "{}: {} new, {} replaced, {} kept, {}",
-            job.folder.display(),
+            job.place(),
             plan.new,
             plan.replaced,
             plan.kept,
@@ -227,15 +179,14 @@ fn show_plan(
 fn finish(
     context: &Context,
     id: &str,
-    jobs: &[RestoreTarget],
-    total: &Total,
+    jobs: &[Job],
+    report: &RestoreReport,
     missing: &Missing,
 ) -> Result<Outcome> {
-    let report = &total.report;
     if context.options.json {
         let mut document = json!({
             "id": id,
-            "targets": jobs.iter().map(|j| j.folder.display().to_string()).collect::<Vec<_>>(),
+            "targets": jobs.iter().map(Job::place).collect::<Vec<_>>(),
             "entries": report.entries,
             "bytes": report.bytes,
             "kept_bytes": report.kept_bytes,
@@ -245,7 +196,7 @@ fn finish(
             "lost": lost_json(&report.losses),
             "problem_count": report.problem_count,
             "problems": report.problems.iter().map(output::problem_json).collect::<Vec<_>>(),
-            "notes": total.notes,
+            "notes": report.notes,
         });
         missing.add_to(&mut document);
         output::json(&document)?;
@@ -261,7 +212,7 @@ fn finish(
                 output::bytes(report.bytes),
                 output::bytes(report.kept_bytes)
             );
-            for note in &total.notes {
+            for note in &report.notes {
                 println!("  {note}");
             }
         }

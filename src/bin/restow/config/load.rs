@@ -122,6 +122,7 @@ fn resolve(config: &mut Config, folder: &Path) {
     for source in config.sources.values_mut() {
         source.exclude_file.iter_mut().for_each(fix);
         source.temp_dir.iter_mut().for_each(fix);
+        source.env_file.iter_mut().for_each(fix);
         match &mut source.source {
             Some(Several::One(one)) => resolve_source(one, folder),
             Some(Several::Many(many)) => {

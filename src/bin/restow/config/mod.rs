@@ -59,6 +59,29 @@ pub struct SourceConfig {
     pub temp_dir: Option<PathBuf>,
     /// Seconds.
     pub busy_timeout: Option<u64>,
+    pub collections: Vec<String>,
+    pub env_file: Option<PathBuf>,
+    /// Seconds, like all that follow but the rates.
+    pub wait_ready: Option<u64>,
+    pub retries: Option<u32>,
+    pub connect_timeout: Option<u64>,
+    pub read_timeout: Option<u64>,
+    pub snapshot_timeout: Option<u64>,
+    pub limit_download: Option<Rate>,
+    pub limit_upload: Option<Rate>,
+}
+
+/// Bytes a second, as on the command line.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Rate(pub std::num::NonZeroU64);
+
+impl TryFrom<String> for Rate {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        super::args::rate(&text).map(Self)
+    }
 }
 
 /// One or several of a thing.

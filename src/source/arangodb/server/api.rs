@@ -135,14 +135,14 @@ impl Api {
     }
 
     pub fn json(&self, call: Call) -> Result<Value, SourceError> {
-        let url = call.shown();
+        let url = call.shown().to_owned();
         let answer = self.exchange(call, STRUCTURE_MAX).map_err(|error| self.plain(error))?;
         self.parsed(&url, &answer.body)
     }
 
     /// `None` where there is no such thing.
     pub fn optional(&self, call: Call) -> Result<Option<Value>, SourceError> {
-        let url = call.shown();
+        let url = call.shown().to_owned();
         match self.exchange(call, STRUCTURE_MAX) {
             Ok(answer) => self.parsed(&url, &answer.body).map(Some),
             Err(error) if error.status() == Some(404) => Ok(None),
