@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::string_slice)]
 
 mod arangodb;
+mod arangodump;
 mod check_cancelled;
 mod cli;
 mod cli_commands;

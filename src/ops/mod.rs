@@ -17,6 +17,8 @@ pub use cat::cat;
 pub use check::{CheckOptions, CheckReport, EntryDamage, SnapshotDamage, check, check_names};
 pub use delete::{DeleteOptions, DeletePlan, DeleteReport, delete, plan_delete};
 pub use error::OpError;
+#[cfg(feature = "servers")]
+pub use export::export_arangodump;
 pub use export::{ExportOptions, ExportReport, export};
 pub use restore::{
     Gaps, Losses, LostStretch, RestoreOptions, RestorePlan, RestoreReport, RestoreTarget,

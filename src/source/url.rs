@@ -5,6 +5,11 @@ pub(super) fn of_path(path: &[u8]) -> String {
     if let Ok(text) = str::from_utf8(path) {
         return text.to_owned();
     }
+    of_file(path)
+}
+
+/// A path as a `file:` URL, whatever it is.
+pub(super) fn of_file(path: &[u8]) -> String {
     let mut url = "file://".to_owned();
     for byte in path {
         match byte {

@@ -164,5 +164,14 @@ fn settings(source: &SourceConfig, args: &BackupArgs) -> Result<SourceSettings, 
         [] => source.collections.clone(),
         said => said.to_vec(),
     };
-    Ok(SourceSettings { folder, sqlite, servers, collections, allow_empty, pass_stderr: false })
+    Ok(SourceSettings {
+        folder,
+        sqlite,
+        servers,
+        collections,
+        include_system: source.include_system || args.include_system,
+        include_users: source.include_users || args.include_users,
+        allow_empty,
+        pass_stderr: false,
+    })
 }

@@ -94,6 +94,7 @@ fn run(args: Args) -> Result<Outcome> {
     match args.command {
         Command::Init(args) => commands::init::run(&context, &args),
         Command::Backup(args) => commands::backup::run(&context, &args),
+        Command::Import(args) => commands::import::run(&context, &args),
         Command::List(args) => commands::list::run(&context, &args),
         Command::Show(args) => commands::show::run(&context, &args),
         Command::Restore(args) => commands::restore::run(&context, &args),

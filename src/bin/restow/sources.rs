@@ -10,7 +10,7 @@ use restow::source::command::{CommandExporter, CommandOptions, StdinExporter};
 use restow::source::files::{FolderExporter, FolderOptions};
 use restow::source::sqlite::{SqliteExporter, SqliteOptions};
 
-use crate::servers::{ServerSettings, qdrant};
+use crate::servers::{ServerSettings, arangodb, qdrant};
 
 /// What one argument names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +25,8 @@ pub enum SourceSpec {
     Stdin(String),
     /// `qdrant:…`, as it was said.
     Qdrant(String),
+    /// `arangodb:…`, as it was said.
+    Arango(String),
 }
 
 /// What the sources of a run have in common.
@@ -35,6 +37,9 @@ pub struct SourceSettings {
     pub servers: ServerSettings,
     /// Of a server's collections only these.
     pub collections: Vec<String>,
+    /// Of an ArangoDB server also its own collections, and its users.
+    pub include_system: bool,
+    pub include_users: bool,
     pub allow_empty: bool,
     pub pass_stderr: bool,
 }
@@ -78,6 +83,10 @@ impl SourceSpec {
             qdrant::check(&shown)?;
             return Ok(Self::Qdrant(shown.into_owned()));
         }
+        if arangodb::is_meant(&shown) {
+            arangodb::check(&shown)?;
+            return Ok(Self::Arango(shown.into_owned()));
+        }
         match shown.split_once("://") {
             Some((scheme, _)) if scheme.chars().all(|c| c.is_ascii_alphanumeric() || c == '+') => {
                 let message = format!("{scheme}:// is no kind of source that this restow reads");
@@ -109,6 +118,7 @@ impl SourceSpec {
                 let SourceSettings { servers, collections, .. } = settings;
                 Box::new(qdrant::exporter(text, collections, servers)?)
             }
+            Self::Arango(text) => Box::new(arangodb::exporter(text, settings)?),
         })
     }
 }
@@ -142,6 +152,9 @@ mod tests {
         let notes = "qdrant://h/notes";
         assert_eq!(of(&[notes], &[]), Ok(vec![SourceSpec::Qdrant(notes.into())]));
         assert!(of(&["qdrant://:key@h/notes"], &[]).unwrap_err().contains("QDRANT_API_KEY"));
+        let shop = "arangodb://h/shop";
+        assert_eq!(of(&[shop], &[]), Ok(vec![SourceSpec::Arango(shop.into())]));
+        assert!(of(&["arangodb://u:pass@h/shop"], &[]).unwrap_err().contains("ARANGO_PASSWORD"));
         assert!(of(&["mysql://host/db"], &[]).unwrap_err().contains("mysql://"));
     }
 }

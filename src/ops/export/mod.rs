@@ -1,6 +1,8 @@
 //! A snapshot as plain files, for those who have no restow: `files/` with every entry's bytes, `manifest.json`
 //! with what the snapshot is, `entries.jsonl` with a line for each entry. `docs/EXPORT.md` has the details.
 
+#[cfg(feature = "servers")]
+mod arangodump;
 mod describe;
 mod files;
 mod place;
@@ -15,6 +17,8 @@ use crate::repo::SnapshotView;
 use crate::source::RestoreOptions as FolderRestore;
 use crate::source::files::FolderImporter;
 
+#[cfg(feature = "servers")]
+pub use self::arangodump::export_arangodump;
 use self::files::ExportImporter;
 use self::place::Place;
 use super::OpError;

@@ -24,3 +24,11 @@ pub(super) fn temporary(folder: &Path) -> impl Fn(io::Error) -> SourceError + us
         _ => SourceError::Io { action: "use a temporary file in", path: path.clone(), source },
     }
 }
+
+pub(super) fn io_failed(
+    action: &'static str,
+    path: &Path,
+) -> impl FnOnce(io::Error) -> SourceError + use<> {
+    let path = path.display().to_string();
+    move |source| SourceError::Io { action, path, source }
+}

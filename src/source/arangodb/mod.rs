@@ -5,6 +5,7 @@
 //! `_rev` from one dump to the next; this way only what changed in the data is new to the repository.
 
 mod documents;
+mod dump;
 mod failure;
 mod joined;
 mod lines;
@@ -14,6 +15,9 @@ mod sort;
 mod stored;
 
 pub use documents::{Collector, Documents, Revisions, Sorted};
+pub use dump::{
+    ArangodumpExporter, ArangodumpOptions, ArangodumpReport, is_arangodump, write_arangodump,
+};
 pub use joined::Joined;
 pub use lines::{Document, Line, LineError};
 pub use model::CollectionKind;

@@ -13,8 +13,8 @@ use restow::source::files::SETTLE;
 pub use self::keys::{KeyArgs, KeyCommand, KeyRemoveArgs, NewKeyArgs};
 pub use self::servers::{ServerArgs, rate};
 pub use self::snapshots::{
-    CatArgs, CheckArgs, DeleteArgs, ExportArgs, FilterArgs, ListArgs, RestoreArgs, ShowArgs,
-    SnapshotPriority, StatsArgs, Switch, TagArgs,
+    CatArgs, CheckArgs, DeleteArgs, ExportArgs, ExportFormat, FilterArgs, ListArgs, RestoreArgs,
+    ShowArgs, SnapshotPriority, StatsArgs, Switch, TagArgs,
 };
 
 /// Backups of databases and files that cost what changed.
@@ -135,6 +135,11 @@ pub enum Command {
         after_help = "Examples:\n  restow backup ./site\n  restow backup ./site -m \"before the upgrade\" --tag web\n  restow backup /home --exclude '*.iso' --exclude-caches\n  restow backup ./uploads sqlite:app.db               (one snapshot of both)\n  restow backup command:shop.sql -- pg_dump shop      (kept only if pg_dump succeeds)\n  zcat dump.gz | restow backup stdin:dump.sql\n  restow backup qdrant://localhost:6333/notes         (QDRANT_API_KEY has the key)\n  restow backup website                               (a source named in restow.toml)\n  restow backup --all --keep-going                    (all of them, a snapshot each)"
     )]
     Backup(BackupArgs),
+    /// Take a snapshot of what another tool dumped, as if it had been backed up
+    #[command(
+        after_help = "Examples:\n  restow import ./dump -m \"the last of the old server\"\n  restow import dump-2026-11-20.tar.gz --as arangodb://localhost:8529/shop"
+    )]
+    Import(ImportArgs),
     /// List snapshots
     #[command(after_help = "Example: restow list --source site --json")]
     List(ListArgs),
@@ -157,7 +162,9 @@ pub enum Command {
     )]
     Cat(CatArgs),
     /// Write a snapshot as plain files with a description, for those who have no restow
-    #[command(after_help = "Example: restow export latest --to ./handover --only 'reports/**'")]
+    #[command(
+        after_help = "Examples:\n  restow export latest --to ./handover --only 'reports/**'\n  restow export latest --source shop --to shop.tar.gz --format arangodump"
+    )]
     Export(ExportArgs),
     /// Delete snapshots; the next prune frees their space
     #[command(
@@ -283,11 +290,47 @@ pub struct BackupArgs {
     /// Only this collection of a server, by its name (repeatable)
     #[arg(long = "collection", value_name = "NAME")]
     pub collections: Vec<String>,
+    /// ArangoDB's own collections too, not only those of graphs and analyzers
+    #[arg(long)]
+    pub include_system: bool,
+    /// The users of an ArangoDB server too: they are in its database _system
+    #[arg(long)]
+    pub include_users: bool,
     #[command(flatten)]
     pub servers: ServerArgs,
     /// Read a file again next time if it changed less than this long before the start
     #[arg(long, default_value_t = SETTLE.as_secs(), value_name = "SECONDS")]
     pub settle: u64,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct ImportArgs {
+    /// What arangodump wrote: the folder of a database, a folder of several such (--all-databases), or a .tar or
+    /// .tar.gz of either
+    #[arg(value_name = "PATH")]
+    pub path: PathBuf,
+    /// The source that this is a backup of, as `list` names it: the snapshot is a later one of that source, and
+    /// what did not change costs nothing (default: the path)
+    #[arg(long = "as", value_name = "URL")]
+    pub identity: Option<String>,
+    /// Why this snapshot is taken
+    #[arg(short = 'm', long = "message", value_name = "TEXT")]
+    pub description: Option<String>,
+    /// The snapshot's name instead of source_date_time_description
+    #[arg(long)]
+    pub name: Option<String>,
+    /// Tag the snapshot (repeatable)
+    #[arg(long = "tag", value_name = "TAG")]
+    pub tags: Vec<String>,
+    /// Never delete this snapshot by a retention rule
+    #[arg(long)]
+    pub permanent: bool,
+    /// Read and count everything, store nothing
+    #[arg(short = 'n', long)]
+    pub dry_run: bool,
+    /// Where archives are unpacked and documents are sorted (default: TMPDIR, else /var/tmp)
+    #[arg(long, value_name = "FOLDER")]
+    pub temp_dir: Option<PathBuf>,
 }
 
 #[derive(Debug, clap::Args)]

@@ -68,7 +68,8 @@ pub struct RestoreArgs {
     #[command(flatten)]
     pub filter: FilterArgs,
     /// Restore below this folder instead of the original place; or into a server:
-    /// qdrant://HOST:6333, with /NAME to give the one collection another name
+    /// qdrant://HOST:6333, with /NAME to give the one collection another name;
+    /// arangodb://HOST:8529, with /NAME to give the one database another name
     #[arg(short, long, value_name = "TARGET")]
     pub to: Option<PathBuf>,
     /// Only what this glob names, with all it contains (repeatable)
@@ -98,6 +99,18 @@ pub struct RestoreArgs {
     /// Whose points win in a cluster that has others [default: snapshot]
     #[arg(long, value_enum, value_name = "WHOSE")]
     pub priority: Option<SnapshotPriority>,
+    /// Make a database that the server does not have
+    #[arg(long)]
+    pub create_database: bool,
+    /// Keep a collection that would be replaced, as NAME_backup_YYYYMMDD_HHMMSS
+    #[arg(long)]
+    pub backup_existing: bool,
+    /// ArangoDB's own collections too, not only those of graphs and analyzers
+    #[arg(long)]
+    pub include_system: bool,
+    /// The users of an ArangoDB server too, in place of those of the same names
+    #[arg(long)]
+    pub include_users: bool,
     #[command(flatten)]
     pub servers: ServerArgs,
 }
@@ -132,15 +145,26 @@ pub struct CatArgs {
     pub filter: FilterArgs,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ExportFormat {
+    /// Files as they were, streams as files, with a description (docs/EXPORT.md)
+    Files,
+    /// What arangorestore reads, of the ArangoDB databases in the snapshot
+    Arangodump,
+}
+
 #[derive(Debug, clap::Args)]
 pub struct ExportArgs {
     /// Id, prefix of an id, name, or `latest`
     pub id: String,
     #[command(flatten)]
     pub filter: FilterArgs,
-    /// The folder to make
+    /// The folder to make; with --format arangodump an archive instead, if it ends with .tar.gz or .tgz
     #[arg(short, long, value_name = "FOLDER")]
     pub to: PathBuf,
+    /// What is written
+    #[arg(long, value_enum, default_value = "files", value_name = "FORMAT")]
+    pub format: ExportFormat,
     /// Only what this glob names, with all it contains (repeatable)
     #[arg(long, value_name = "GLOB")]
     pub only: Vec<String>,

@@ -1,16 +1,22 @@
 use anyhow::Result;
-use restow::ops::{ExportOptions, ExportReport, RestoreOptions, Selection, export};
+use restow::ops::{
+    ExportOptions, ExportReport, OpError, RestoreOptions, Selection, export, export_arangodump,
+};
 use restow::repo::Selector;
 use serde_json::json;
 
 use super::Context;
 use super::gaps::Missing;
-use crate::args::ExportArgs;
+use crate::args::{ExportArgs, ExportFormat};
 use crate::error::Outcome;
 use crate::progress::Progress;
 use crate::{location, output};
 
 pub fn run(context: &Context, args: &ExportArgs) -> Result<Outcome> {
+    if args.format != ExportFormat::Files && args.replace {
+        let message = "--replace replaces exports of files only: say another --to, or move what is there away";
+        return Err(OpError::Usage(message.into()).into());
+    }
     let selection = Selection::only(&args.only)?;
     let repository = location::open(context)?;
     let (selector, filter) = (Selector::new(&args.id), args.filter.to_filter());
@@ -18,11 +24,18 @@ pub fn run(context: &Context, args: &ExportArgs) -> Result<Outcome> {
     let view = repository.view(&snapshot)?;
     let of_latest = (selector == Selector::Latest).then_some(&filter);
     let missing = Missing::of(&repository, &view, &selection, of_latest)?;
-    let part = RestoreOptions { selection, ..RestoreOptions::default() };
-    let options = ExportOptions { part, replace: args.replace };
     let _gently = context.signals.gently();
     let progress = Progress::new(&context.options);
-    let report = export(&view, &args.to, &options, &progress, context.cancel());
+    let report = match args.format {
+        ExportFormat::Files => {
+            let part = RestoreOptions { selection, ..RestoreOptions::default() };
+            let options = ExportOptions { part, replace: args.replace };
+            export(&view, &args.to, &options, &progress, context.cancel())
+        }
+        ExportFormat::Arangodump => {
+            export_arangodump(&view, &args.to, &selection, &progress, context.cancel())
+        }
+    };
     progress.clear();
     let report = report?;
     if context.options.json {
@@ -53,10 +66,19 @@ fn print(context: &Context, args: &ExportArgs, report: &ExportReport) {
     for problem in &report.problems {
         eprintln!("problem: {}: {}", output::lossy(&problem.path), problem.message);
     }
+    if args.format == ExportFormat::Arangodump {
+        for problem in &report.damaged {
+            eprintln!("damaged: {}: {}", output::lossy(&problem.path), problem.message);
+        }
+    }
     if report.damaged_count > 0 {
         eprintln!(
-            "restow: {} entries lost bytes to damage, named in manifest.json",
-            report.damaged_count
+            "restow: {} entries lost bytes to damage{}",
+            report.damaged_count,
+            match args.format {
+                ExportFormat::Files => ", named in manifest.json",
+                ExportFormat::Arangodump => " and were left out",
+            }
         );
     }
     if context.options.quiet {

@@ -8,6 +8,7 @@ pub mod completions;
 pub mod delete;
 pub mod export;
 mod gaps;
+pub mod import;
 pub mod init;
 pub mod key;
 pub mod list;

@@ -39,11 +39,18 @@ impl<'a> To<'a> {
             let message = format!("{scheme}:// is no kind of target that this restow writes into");
             return Err(OpError::Usage(message));
         }
-        let for_servers = args.if_missing || args.aliases || args.priority.is_some();
+        let for_servers = args.if_missing
+            || args.aliases
+            || args.priority.is_some()
+            || args.create_database
+            || args.backup_existing
+            || args.include_system
+            || args.include_users;
         match for_servers || !args.collections.is_empty() {
             false => Ok(Self::Folder(to)),
             true => Err(OpError::Usage(
-                "--if-missing, --aliases, --priority and --collection go with a server: --to qdrant://HOST:6333"
+                "--if-missing, --aliases, --priority, --collection, --create-database, --backup-existing and \
+                 --include-… go with a server: --to qdrant://HOST:6333, --to arangodb://HOST:8529"
                     .into(),
             )),
         }

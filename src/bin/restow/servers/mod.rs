@@ -1,5 +1,6 @@
 //! Servers as sources and targets: how they are named, and how they are talked to.
 
+pub mod arangodb;
 pub mod qdrant;
 
 use std::collections::BTreeMap;
@@ -93,13 +94,18 @@ pub fn loader(
 ) -> Result<Box<dyn Loader>, OpError> {
     match kind {
         "qdrant" => qdrant::loader(url, args, settings, cancel),
+        "arangodb" => arangodb::loader(url, args, settings, cancel),
         _ => Err(OpError::Usage(format!("this restow writes into no {kind} server"))),
     }
 }
 
 /// The kind of server that `--to` names, where it is one.
 pub fn kind_of(to: &str) -> Option<&'static str> {
-    qdrant::is_meant(to).then_some("qdrant")
+    match to {
+        to if qdrant::is_meant(to) => Some("qdrant"),
+        to if arangodb::is_meant(to) => Some("arangodb"),
+        _ => None,
+    }
 }
 
 /// Some of what a server holds, and their names where they go: `a`, or `a:b`.

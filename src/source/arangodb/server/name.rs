@@ -98,9 +98,14 @@ impl ArangoServer {
 
     /// Its name among sources, the same whoever asks.
     pub(super) fn source_url(&self, databases: &[String]) -> String {
-        let databases = databases.join(",");
+        let plain =
+            |name: &String| name.replace('%', "%25").replace(',', "%2C").replace('?', "%3F");
+        let databases = databases.iter().map(plain).collect::<Vec<_>>().join(",");
         match (&self.socket, self.base.strip_prefix("http://")) {
-            (Some(path), _) => format!("arangodb+unix://{}?database={databases}", path.display()),
+            (Some(path), _) => {
+                let path = path.display().to_string().replace('%', "%25").replace('?', "%3F");
+                format!("arangodb+unix://{path}?database={databases}")
+            }
             (None, Some(rest)) => format!("arangodb://{rest}/{databases}"),
             (None, None) => format!("arangodb+{}/{databases}", self.base),
         }
@@ -131,7 +136,8 @@ impl ArangoSource {
             Some(("arangodb+https" | "arangodb+ssl", rest)) => Self::on_host(url, "https", rest)?,
             Some(("arangodb+unix", rest)) => {
                 let (path, query) = rest.split_once('?').unwrap_or((rest, "database="));
-                let Some(names) = query.strip_prefix("database=") else {
+                let names = query.split('&').next().and_then(|it| it.strip_prefix("database="));
+                let Some(names) = names else {
                     let what = "after ? comes the database: arangodb+unix:///PATH?database=NAME";
                     return Err(wrong(url, what));
                 };
@@ -143,13 +149,20 @@ impl ArangoSource {
         Ok(Self { server, databases })
     }
 
+    /// Databases as they stand in a URL: names between commas, with `%XX` for a comma in one.
+    pub fn databases(names: &str) -> Result<Vec<String>, SourceError> {
+        names_of(names, names)
+    }
+
     fn on_host<'u>(
         url: &str,
         scheme: &str,
         rest: &'u str,
     ) -> Result<(ArangoServer, &'u str), SourceError> {
         let (authority, names) = rest.split_once('/').unwrap_or((rest, ""));
-        if names.contains(['?', '#', '/']) || authority.contains(['?', '#']) {
+        // As a manifest has it: what was selected follows.
+        let names = names.split('?').next().unwrap_or_default();
+        if names.contains(['#', '/']) || authority.contains(['?', '#']) {
             return Err(wrong(url, "after the host comes /DATABASE and nothing else"));
         }
         Ok((ArangoServer::on_host(url, scheme, authority)?, names))
@@ -216,13 +229,27 @@ mod tests {
         assert_eq!(shop.server.user(), Some("anna"));
         assert_eq!(shop.databases, ["shop"]);
         assert_eq!(shop.server.source_url(&shop.databases), "arangodb://h:8529/shop");
-        let two = of("arangodb+https://h:1/b%2Cc,a,a");
-        assert_eq!(two.databases, ["a", "b,c"]);
+        let two = of("arangodb+https://h:1/b%2Cc%3f,a,a");
+        assert_eq!(two.databases, ["a", "b,c?"]);
         assert_eq!(two.server.source_url(&[]), "arangodb+https://h:1/");
         let socket = of("arangodb+unix://anna@/run/a%20b.sock?database=shop");
         assert_eq!(socket.server.socket, Some("/run/a b.sock".into()));
         assert_eq!(socket.server.user(), Some("anna"));
         assert_eq!(socket.databases, ["shop"]);
+        // What a manifest calls a source names the same source.
+        for source in [&two, &socket, &shop] {
+            let url = source.server.source_url(&source.databases);
+            for url in
+                [url.clone(), format!("{url}{}system", if url.contains('?') { '&' } else { '?' })]
+            {
+                let again = of(&url);
+                assert_eq!(
+                    (&again.databases, again.server.url()),
+                    (&source.databases, source.server.url())
+                );
+                assert_eq!(again.server.socket, source.server.socket);
+            }
+        }
         assert!(of("arangodb://h").databases.is_empty());
         assert!(of("arangodb+unix:///run/x").databases.is_empty());
         for bad in ["mysql://h/x", "arangodb://h/a/b", "arangodb://h/%zz", "arangodb+unix:///x?y=z"]
