@@ -147,6 +147,19 @@ fn too_much_to_do_and_not_ready() {
 }
 
 #[test]
+fn a_server_that_is_waited_for() {
+    let server = Arango::with_shop();
+    server.instead("GET /_api/version", 20, 503, "", STARTING);
+    let mut options = quick();
+    options.connection.wait_ready = Some(Duration::from_secs(60));
+    back_up(&server, &manager(), &server.exporter_with("shop", options.clone()));
+    assert!(server.count("GET /_api/version") > 20);
+    server.instead("GET /_api/version", 1_000_000, 503, "", STARTING);
+    options.connection.wait_ready = Some(Duration::from_millis(50));
+    told(&server, &server.exporter_with("shop", options), &["503: service unavailable"]);
+}
+
+#[test]
 fn an_answer_that_was_lost() {
     let server = Arango::with_shop();
     // It may have begun a batch: it is not asked for another, and that one runs out.

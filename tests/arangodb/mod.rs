@@ -1,8 +1,11 @@
 //! ArangoDB databases as sources and targets, against a server in this process with dumps of real ones; against
 //! a real one too where `RESTOW_TEST_ARANGO_URL` names it.
 
+mod anywhere;
 mod backup;
+mod command_line;
 mod errors;
+mod restore;
 mod streams;
 
 use std::collections::BTreeMap;

@@ -285,7 +285,7 @@ pub fn connection(login: ArangoLogin) -> ArangoConnection {
         read_timeout: Duration::from_secs(20),
         ..ClientOptions::default()
     };
-    ArangoConnection { login, http }
+    ArangoConnection { login, http, ..ArangoConnection::default() }
 }
 
 fn serve(mut connection: impl Connection, state: &Mutex<State>) {

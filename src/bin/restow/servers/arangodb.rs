@@ -77,7 +77,7 @@ fn connection(
             return Err(OpError::Usage(message.into()));
         }
     };
-    Ok(ArangoConnection { login, http: settings.http.clone() })
+    Ok(ArangoConnection { login, http: settings.http.clone(), wait_ready: settings.wait_ready })
 }
 
 /// Into the server at `url`: one database in it is a new name.

@@ -30,6 +30,8 @@ pub(super) const SYSTEM: &str = "_system";
 pub struct ArangoConnection {
     pub login: ArangoLogin,
     pub http: ClientOptions,
+    /// How long to wait for a server that does not answer yet.
+    pub wait_ready: Option<Duration>,
 }
 
 #[derive(Clone)]
@@ -56,22 +58,36 @@ impl Version {
 }
 
 impl Api {
-    /// Looks at a socket, asks nothing yet.
+    /// Looks at a socket; asks something only where the server is to be waited for.
     pub fn new(
         server: &ArangoServer,
         connection: &ArangoConnection,
         cancel: &Cancel,
     ) -> Result<Self, SourceError> {
         let mut http = connection.http.clone();
-        if let Some(socket) = server.socket() {
-            look_at(socket, server)?;
-            http.unix_socket = Some(socket.clone());
-        }
+        http.unix_socket = server.socket().cloned();
         let (server, login) = (Arc::new(server.clone()), connection.login.clone());
         let client = Client::new(http.clone(), None, server.url(), cancel)
             .map_err(|error| trouble::plain(error, &server, &login))?;
         let (auth, cancel) = (Arc::new(Auth::new(login)), cancel.clone());
-        Ok(Self { client, server, auth, http, cancel })
+        let api = Self { client, server, auth, http, cancel };
+        match (connection.wait_ready, api.server.socket()) {
+            (Some(most), _) => api.wait_ready(most)?,
+            (None, Some(socket)) => look_at(socket, &api.server)?,
+            (None, None) => {}
+        }
+        Ok(api)
+    }
+
+    /// Waits for an answer, be it a refusal, for at most so long.
+    fn wait_ready(&self, most: Duration) -> Result<(), SourceError> {
+        let call = Call::get(format!("{}/_api/version", self.server.url()));
+        match self.client.ask_until(&call, most) {
+            Err(error) if matches!(error.status(), None | Some(502..=504)) => {
+                Err(self.plain(error))
+            }
+            Ok(_) | Err(_) => Ok(()),
+        }
     }
 
     /// The same, that can be told to stop on its own.
