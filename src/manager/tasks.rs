@@ -7,12 +7,12 @@ use tokio::task::AbortHandle;
 
 use crate::id::SnapshotId;
 use crate::ops::{
-    BackupOptions, BackupReport, DeleteReport, ExportOptions, ExportReport, OpError, RestorePlan,
-    RestoreReport, StatsOptions, StatsReport,
+    BackupOptions, BackupReport, DeleteReport, ExportOptions, ExportReport, OpError,
+    RestoreOptions, RestorePlan, RestoreReport, StatsOptions, StatsReport,
 };
 use crate::progress::Cancel;
 use crate::repo::{Filter, Snapshot};
-use crate::source::Exporter;
+use crate::source::{Exporter, Loader};
 
 use super::{Deletion, Overwrite, SnapshotList, SnapshotManager};
 
@@ -137,6 +137,17 @@ impl AsyncSnapshotManager {
     ) -> Result<RestoreReport, OpError> {
         let target = target.into();
         self.run(move |manager| manager.restore(&id, target, overwrite)).await
+    }
+
+    /// See [`SnapshotManager::load`].
+    pub async fn load(
+        &self,
+        id: SnapshotId,
+        loader: Box<dyn Loader>,
+        options: RestoreOptions,
+        overwrite: Overwrite,
+    ) -> Result<RestoreReport, OpError> {
+        self.run(move |manager| manager.load(&id, loader, &options, overwrite)).await
     }
 
     /// See [`SnapshotManager::delete`].

@@ -316,14 +316,21 @@ fn told_to_stop_while_it_uploads() {
 fn from_async_code() {
     let (server, manager) = (Qdrant::with_notes(), manager());
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let report = runtime.block_on(async {
+    let target = Qdrant::start();
+    let (report, restored) = runtime.block_on(async {
         let manager = restow::AsyncSnapshotManager::new(manager);
         // Made and dropped among tasks.
         drop(loader(&server, QdrantRestore::default()));
         let source = server.exporter(&["notes"]);
-        manager.create(vec![Box::new(source)], BackupOptions::default()).await
+        let report =
+            manager.create(vec![Box::new(source)], BackupOptions::default()).await.unwrap();
+        let (id, into) = (report.id.unwrap(), loader(&target, QdrantRestore::default()));
+        let restored = manager.load(id, into, RestoreOptions::default(), Overwrite::Refuse).await;
+        (report, restored.unwrap())
     });
-    assert_eq!(report.unwrap().manifest.statistics.entries, 2);
+    assert_eq!(report.manifest.statistics.entries, 2);
+    assert_eq!(restored.entries, 1);
+    assert!(target.lock().restored[0].1 == night(0));
 }
 
 /// The server may be at work on it: it is neither sent again nor deleted under its hands.
