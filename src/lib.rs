@@ -73,6 +73,8 @@ pub use repo::{
     CreateOptions, Filter, Identity, KeyOptions, NoteChange, OpenOptions, Repository, Selector,
     Snapshot, SnapshotView, Standing, create,
 };
+#[cfg(feature = "servers")]
+pub use source::arangodb::{ArangodumpExporter, ArangodumpOptions};
 pub use source::command::{CommandExporter, CommandOptions, StdinExporter};
 pub use source::files::{FolderExporter, FolderImporter, FolderOptions};
 #[cfg(feature = "servers")]

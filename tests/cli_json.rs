@@ -62,6 +62,10 @@ fn documents_and_their_documentation_agree() {
     let first = text(&run(&bench, doc, "restow backup", 3, &sources)["id"]);
     let second = text(&run(&bench, doc, "restow backup", 0, &["backup", "./site"])["id"]);
     run(&bench, doc, "restow backup", 0, &["backup", "./site", "--dry-run"]);
+    let dump = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/arangodump/entity_dump");
+    let imported = text(&run(&bench, doc, "restow import", 0, &["import", dump])["id"]);
+    let export = ["export", &imported, "--to", "dump", "--format", "arangodump"];
+    run(&bench, doc, "restow export", 0, &export);
     run(&bench, doc, "restow backup --all", 8, &["backup", "--all", "--keep-going"]);
     run(&bench, doc, "restow list", 0, &["list"]);
     run(&bench, doc, "restow show", 0, &["show", &first]);

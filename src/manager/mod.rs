@@ -19,6 +19,8 @@ use crate::ops::{
     StatsReport, backup, cat, check, delete, export, load, plan_delete, plan_load, plan_restore,
     restore, stats,
 };
+#[cfg(feature = "servers")]
+use crate::ops::{Selection, export_arangodump};
 use crate::progress::{Cancel, Observer, Silent};
 use crate::repo::{
     Filter, Identity, NoteChange, OpenOptions, RepoError, Repository, Selector, Snapshot,
@@ -357,6 +359,19 @@ impl SnapshotManager {
         options: &ExportOptions,
     ) -> Result<ExportReport, OpError> {
         export(&self.view(id)?, to.as_ref(), options, &*self.observer, &self.cancel)
+    }
+
+    /// Writes the ArangoDB databases in a snapshot, or a part of them, as arangorestore reads them: into a new
+    /// folder, or an archive where `to` ends with `.tar.gz` or `.tgz`.
+    #[cfg(feature = "servers")]
+    pub fn export_arangodump(
+        &self,
+        id: &SnapshotId,
+        to: impl AsRef<Path>,
+        selection: &Selection,
+    ) -> Result<ExportReport, OpError> {
+        let view = self.view(id)?;
+        export_arangodump(&view, to.as_ref(), selection, &*self.observer, &self.cancel)
     }
 
     /// Checks that every snapshot can be restored.

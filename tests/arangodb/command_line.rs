@@ -2,7 +2,7 @@
 
 use std::process::Output;
 
-use crate::support::arango::{Arango, document, shop};
+use crate::support::arango::{Arango, Collection, document, shop};
 use crate::support::binary::{Bench, stderr};
 
 /// Runs restow with `ARANGO_URL` and the password that the server wants.
@@ -39,41 +39,29 @@ fn backed_up_and_restored_by_url_and_by_variables() {
     assert!(!shown.contains("items"), "{shown}");
 
     // Into another database, another name; and as files for those who have no server at hand.
-    let all = ["restore", again["id"].as_str().unwrap()];
+    let id = again["id"].as_str().unwrap();
     let copy = format!("arangodb://{}/copy", server.host());
-    let refused = run(&bench, &server, "s3cret", &[&all[..], &["--to", &copy]].concat());
+    let refused = run(&bench, &server, "s3cret", &["restore", id, "--to", &copy]);
     assert_eq!(refused.status.code(), Some(8), "{}", stderr(&refused));
     assert!(stderr(&refused).contains("--create-database"), "{}", stderr(&refused));
-    say(&[&all[..], &["--to", &copy, "--create-database"]].concat());
+    say(&["restore", id, "--to", &copy, "--create-database"]);
     let values = |database: &str, name: &str| server.lock().collection(database, name).values();
     assert_eq!(values("copy", "items"), shop().collections["items"].values());
-    say(&[&all[..], &["--to", "arangodb:copy", "--collection", "people:persons"]].concat());
+    say(&["restore", id, "--to", "arangodb:copy", "--collection", "people:persons"]);
     assert_eq!(server.lock().collection("copy", "persons").documents.len(), 7);
-    say(&[&all[..], &["--to", "out"]].concat());
+    say(&["restore", id, "--to", "out"]);
     let file = bench.path("out/shop/collections/people/documents.jsonl");
     assert_eq!(std::fs::read_to_string(file).unwrap().lines().count(), 7);
 
     // To where it came from: what is there is asked about, and kept when that is said.
     let mine = document("people", "mine", 1);
-    server
-        .lock()
-        .databases
-        .get_mut("shop")
-        .unwrap()
-        .collections
-        .get_mut("people")
-        .unwrap()
-        .insert(&mine);
-    let people = [&all[..], &["--collection", "people"]].concat();
-    let refused = run(&bench, &server, "s3cret", &people);
+    server.lock().add("shop", "people", &mine);
+    let refused = run(&bench, &server, "s3cret", &["restore", id, "--collection", "people"]);
     assert_eq!(refused.status.code(), Some(7), "{}", stderr(&refused));
-    assert!(
-        stderr(&refused).contains("shop/people: collection with 8 documents"),
-        "{}",
-        stderr(&refused)
-    );
+    let said = stderr(&refused);
+    assert!(said.contains("shop/people: collection with 8 documents"), "{said}");
     assert_eq!(server.lock().collection("shop", "people").documents.len(), 8);
-    let said = say(&[&people[..], &["--backup-existing", "--yes"]].concat());
+    let said = say(&["restore", id, "--collection", "people", "--backup-existing", "--yes"]);
     assert!(said.contains("is kept as people_backup_"), "{said}");
     assert_eq!(values("shop", "people"), shop().collections["people"].values());
     assert_eq!(server.held(), 0);
@@ -106,6 +94,28 @@ fn what_cannot_be_done_and_its_exit_codes() {
             .fails(2, &["restore", "latest", "--to", "x", "--backup-existing"])
             .contains("--to arangodb://")
     );
+}
+
+#[test]
+fn users_and_what_a_server_keeps_for_itself() {
+    let (bench, source, target) = (Bench::with_repository(), Arango::start(), Arango::start());
+    for (server, count) in [(&source, 3), (&target, 1)] {
+        for name in ["_users", "_jobs"] {
+            let made = Collection::small(name, 2, count);
+            let system = &mut server.lock().databases;
+            system.get_mut("_system").unwrap().collections.insert(name.into(), made);
+        }
+    }
+    let url = |server: &Arango| format!("arangodb://{}/_system", server.host());
+    bench.ok(&["backup", &url(&source), "--include-system", "--include-users"]);
+    let counts =
+        || ["_users", "_jobs"].map(|it| target.lock().collection("_system", it).documents.len());
+    bench.ok(&["restore", "latest", "--to", &url(&target)]);
+    assert_eq!(counts(), [1, 1]);
+    bench.ok(&["restore", "latest", "--to", &url(&target), "--include-system", "--yes"]);
+    assert_eq!(counts(), [1, 3]);
+    bench.ok(&["restore", "latest", "--to", &url(&target), "--include-users", "--yes"]);
+    assert_eq!(counts(), [3, 3]);
 }
 
 #[test]

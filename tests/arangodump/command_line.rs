@@ -145,7 +145,7 @@ fn options_do_what_they_do_for_a_backup() {
     let source = &manifest["sources"][0];
     assert_eq!(source["url"], identity);
     assert_eq!(source["consistency"]["value"], "1486762");
-    assert_eq!(source["properties"]["documents"], "4007");
+    assert_eq!(source["properties"]["documents"], "4015");
     assert_eq!(source["properties"]["collections"], "24");
     assert_eq!(second["manifest"]["name"], "second");
     // From another place, and yet the next one of the same source.

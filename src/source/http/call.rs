@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use bytes::Bytes;
 use reqwest::Method;
 use reqwest::header::{HeaderName, HeaderValue};
 use zeroize::Zeroizing;
@@ -22,7 +23,7 @@ pub struct Call {
     pub(super) method: Method,
     pub(super) url: String,
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,
-    pub(super) body: Option<Vec<u8>>,
+    pub(super) body: Option<Bytes>,
     pub(super) content_type: &'static str,
     /// How long the answer may take, where that is not the client's usual time.
     pub(super) patience: Option<Duration>,
@@ -49,7 +50,7 @@ impl Call {
 
     #[must_use]
     pub fn json(mut self, body: &serde_json::Value) -> Self {
-        self.body = Some(body.to_string().into_bytes());
+        self.body = Some(body.to_string().into());
         self
     }
 

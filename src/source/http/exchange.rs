@@ -1,5 +1,6 @@
 //! Answers with their headers, and requests that say more of themselves.
 
+use bytes::Bytes;
 use reqwest::Method;
 use reqwest::header::{
     ACCEPT, CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap, HeaderValue, TRANSFER_ENCODING,
@@ -17,7 +18,7 @@ impl Call {
 
     /// With a body that is not JSON.
     #[must_use]
-    pub fn bytes(mut self, body: Vec<u8>, content_type: &'static str) -> Self {
+    pub fn bytes(mut self, body: Bytes, content_type: &'static str) -> Self {
         self.body = Some(body);
         self.content_type = content_type;
         self
@@ -70,7 +71,7 @@ impl Client {
     pub fn exchange(&self, call: &Call, most: usize) -> Result<Answer, HttpError> {
         let url = call.shown();
         self.persist(call.repeat, || {
-            let sent = call.body.as_ref().map_or(0, Vec::len);
+            let sent = call.body.as_ref().map_or(0, Bytes::len);
             self.slow_down(self.uploads.as_deref(), url, sent)?;
             let response = self.send(call, None)?;
             let (status, headers) = (response.status().as_u16(), response.headers().clone());

@@ -80,9 +80,14 @@ pub struct Faults {
 impl State {
     fn write_meanwhile(&mut self) {
         for (database, collection, text) in std::mem::take(&mut self.faults.written_meanwhile) {
-            let database = self.databases.get_mut(&database).unwrap();
-            database.collections.get_mut(&collection).unwrap().insert(&text);
+            self.add(&database, &collection, &text);
         }
+    }
+
+    /// A document, in place of one with its key.
+    pub fn add(&mut self, database: &str, collection: &str, text: &str) {
+        let database = self.databases.get_mut(database).unwrap();
+        database.collections.get_mut(collection).unwrap().insert(text);
     }
 
     fn new_id(&mut self) -> u64 {

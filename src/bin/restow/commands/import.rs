@@ -12,8 +12,8 @@ use crate::jobs::Job;
 use crate::location::Access;
 use crate::output;
 
-/// What other tools write, told by its content. Another kind of copy gets its variant here, its test in `of`,
-/// and its exporter in `exporter`.
+/// What other tools write, told by its content. Another kind of copy gets its variant here, its test in `of`, before
+/// the one for any tar archive, and its exporter in `exporter`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Foreign {
     Arangodump,

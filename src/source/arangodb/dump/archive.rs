@@ -75,16 +75,10 @@ pub(super) fn unpack(
     }
     // A checksum that is wrong, or a part that is missing, shows at the end only.
     io::copy(&mut from, &mut io::sink()).map_err(|error| unpacking.broken(&error))?;
+    // An archive of one folder is that folder.
     let mut root = into.path().to_owned();
     while !is_dump(&root)
         && let [only] = subfolders(&root)?.as_slice()
-        && !is_dump(only)
-    {
-        root = only.clone();
-    }
-    // An archive of one folder is that folder.
-    if let [only] = subfolders(&root)?.as_slice()
-        && !is_dump(&root)
     {
         root = only.clone();
     }

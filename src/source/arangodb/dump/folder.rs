@@ -125,11 +125,7 @@ impl Dump {
         let database = text("database").or_else(folder_name).unwrap_or_default();
         let mut collections = BTreeMap::new();
         for path in std::mem::take(&mut files.structures) {
-            let (name, collection) = files.collection(&path)?;
-            if collections.insert(name.clone(), collection).is_some() {
-                let message = format!("a second structure of the collection {name}");
-                return Err(refused(ErrorKind::Failed, &path.display().to_string(), message));
-            }
+            files.collection(&path, &mut collections)?;
         }
         files.refuse_orphans()?;
         let mut views = BTreeMap::new();
@@ -218,7 +214,11 @@ impl Files {
     }
 
     /// A collection with its structure and data.
-    fn collection(&mut self, path: &Path) -> Result<(String, DumpCollection), SourceError> {
+    fn collection(
+        &mut self,
+        path: &Path,
+        known: &mut BTreeMap<String, DumpCollection>,
+    ) -> Result<(), SourceError> {
         let bad =
             |message: String| refused(ErrorKind::Failed, &path.display().to_string(), message);
         let described = json(path)?;
@@ -226,6 +226,9 @@ impl Files {
             || bad("has no parameters with a name: it is no structure of a collection".into());
         let parameters = described.get("parameters").ok_or_else(none)?;
         let name = parameters.get("name").and_then(Value::as_str).ok_or_else(none)?;
+        if known.contains_key(name) {
+            return Err(bad(format!("a second structure of the collection {name}")));
+        }
         // As for arangorestore, without a type it holds documents.
         let kind = match parameters.get("type") {
             None => CollectionKind::Document,
@@ -262,8 +265,9 @@ impl Files {
         whole(name, &data).map_err(bad)?;
         let indexes = described.get("indexes").cloned().unwrap_or_default();
         let structure = structure(parameters, &indexes);
-        let collection = DumpCollection { kind, structure, data: data.into_values().collect() };
-        Ok((name.to_owned(), collection))
+        let data = data.into_values().collect();
+        known.insert(name.to_owned(), DumpCollection { kind, structure, data });
+        Ok(())
     }
 
     fn refuse_orphans(&self) -> Result<(), SourceError> {

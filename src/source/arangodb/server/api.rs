@@ -1,6 +1,7 @@
 //! The part of ArangoDB's HTTP interface that backups and restores need.
 
 use std::collections::BTreeSet;
+use std::io;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::Arc;
@@ -288,20 +289,41 @@ impl Api {
 
 /// Tells what is wrong with a socket while that can be told exactly.
 fn look_at(socket: &Path, server: &ArangoServer) -> Result<(), SourceError> {
-    use std::io::ErrorKind as Io;
-    let message = match UnixStream::connect(socket).map_err(|error| (error.kind(), error)) {
-        // One that nobody listens on yet may be about to be: that is tried again.
-        Ok(_) | Err((Io::ConnectionRefused | Io::WouldBlock, _)) => return Ok(()),
-        Err((Io::NotFound, _)) => {
+    match UnixStream::connect(socket) {
+        Ok(_) => Ok(()),
+        Err(error) => match socket_trouble(&error) {
+            Some(message) => Err(refused(ErrorKind::Unreachable, &server.shown(), message)),
+            None => Ok(()),
+        },
+    }
+}
+
+/// `None`: nobody listens on it yet, which is tried again.
+fn socket_trouble(error: &io::Error) -> Option<String> {
+    let message = match error.kind() {
+        io::ErrorKind::ConnectionRefused | io::ErrorKind::WouldBlock => return None,
+        io::ErrorKind::NotFound => {
             "there is no such socket: does ArangoDB listen on it (--server.endpoint unix:///PATH), and does it run?"
-                .to_owned()
         }
-        Err((Io::PermissionDenied, _)) => {
+        io::ErrorKind::PermissionDenied => {
             "this user may not use the socket: let restow run as a user of its group, or name \
              arangodb://HOST:8529 instead"
-                .to_owned()
         }
-        Err((_, error)) => format!("cannot be connected to: {error}"),
+        _ => return Some(format!("cannot be connected to: {error}")),
     };
-    Err(refused(ErrorKind::Unreachable, &server.shown(), message))
+    Some(message.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_with_a_socket() {
+        let of = |errno: rustix::io::Errno| socket_trouble(&errno.into());
+        assert!(of(rustix::io::Errno::ACCESS).unwrap().contains("a user of its group"));
+        assert!(of(rustix::io::Errno::NOENT).unwrap().contains("no such socket"));
+        assert!(of(rustix::io::Errno::NOTDIR).unwrap().contains("cannot be connected to"));
+        assert_eq!(of(rustix::io::Errno::CONNREFUSED), None);
+    }
 }

@@ -230,9 +230,10 @@ fn merged(
     }
     // There are few of these, and who has other graphs must not be asked about them.
     let mut clashes = Vec::new();
-    let Some(mut documents) = collection.joined(stored, LINE_MAX)? else { return Ok(Fate::Kept) };
+    // What cannot be read is told of when it is restored.
+    let documents = kept(collection.joined(stored, LINE_MAX), &mut Vec::new())?.flatten();
+    let Some(mut documents) = documents else { return Ok(Fate::Kept) };
     let mut line = Vec::new();
-    // Documents that cannot be read are told of when they are restored.
     while let Ok(true) = documents.next_line(&mut line) {
         let document: Value = serde_json::from_slice(&line).unwrap_or_default();
         let Some(key) = document.get("_key").and_then(Value::as_str).map(str::to_owned) else {

@@ -187,6 +187,9 @@ impl Spool {
                 format!("sends documents of {}, which nobody asked for", piece.collection);
             return Err(refused(ErrorKind::Unreachable, shown, message));
         };
+        if piece.lines.is_empty() {
+            return Ok(());
+        }
         let failed = temporary(&self.folder);
         let coded = zstd::bulk::compress(&piece.lines, 1).map_err(&failed)?;
         self.file.write_all(&coded).map_err(&failed)?;

@@ -139,7 +139,7 @@ impl<'r> Run<'r> {
             let is_full = !lines.is_empty() && lines.len().saturating_add(line.len()) > self.batch;
             if !lines.is_empty() && (is_full || !is_there) {
                 let len = lines.len() as u64;
-                target.send(&step.to, std::mem::take(&mut lines))?;
+                target.send(&step.to, std::mem::take(&mut lines).into())?;
                 self.report.bytes += len;
                 self.observer.on(Event::Bytes(len));
             }

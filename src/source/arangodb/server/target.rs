@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::api::Api;
@@ -116,7 +117,7 @@ impl Target {
     }
 
     /// Lines of documents. Sent again they come to the same: each is put in place of one with its key.
-    pub fn send(&mut self, name: &str, lines: Vec<u8>) -> Result<(), Stop> {
+    pub fn send(&mut self, name: &str, lines: Bytes) -> Result<(), Stop> {
         if self.has_restore_data {
             let path = format!(
                 "/_api/replication/restore-data?collection={}&force=false{}",
@@ -140,7 +141,7 @@ impl Target {
         !self.has_restore_data
     }
 
-    fn import(&self, name: &str, lines: Vec<u8>) -> Result<(), Stop> {
+    fn import(&self, name: &str, lines: Bytes) -> Result<(), Stop> {
         let path = format!(
             "/_api/import?collection={}&type=documents&onDuplicate=replace&complete=true&details=true",
             escaped(name)
