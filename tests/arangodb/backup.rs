@@ -34,7 +34,7 @@ fn two_real_databases_as_they_were() {
                 if name.starts_with('_') && name != "_graphs" && name != "_analyzers" {
                     assert!(
                         manager
-                            .cat(&id, &format!("{path}/structure.json"), &mut Vec::new())
+                            .cat(&id, format!("{path}/structure.json"), &mut Vec::new())
                             .is_err()
                     );
                     continue;

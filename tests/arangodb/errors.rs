@@ -50,7 +50,7 @@ fn sockets_that_are_not_there_or_not_ours() {
     // Left by a server that is gone.
     drop(std::os::unix::net::UnixListener::bind(&socket).unwrap());
     told(&server, &source, &[&shown, "does it listen on this socket"]);
-    std::fs::set_permissions(&socket, std::fs::Permissions::from_mode(0)).unwrap();
+    std::fs::set_permissions(&socket, std::fs::Permissions::from_mode(0o000)).unwrap();
     if rustix::process::geteuid().is_root() {
         return;
     }
