@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use restow::ops::RestoreOptions;
+use restow::source::arangodb::ArangoRestore;
 use restow::storage::{Key, Storage};
-use restow::{BackupOptions, ErrorKind, Overwrite, SnapshotManager};
+use restow::{BackupOptions, ErrorKind, Overwrite, Selection, SnapshotManager};
 
-use super::{backed_up, creating, good, is_same, load};
-use crate::support::arango::{Arango, dumped, shop};
+use super::{Backup, backed_up, confirmed, creating, good, is_same, load, loader};
+use crate::support::arango::{Arango, document, dumped, shop};
 use crate::support::{default_chunks, memory_repository, try_open};
 
 #[test]
@@ -87,13 +89,13 @@ fn a_collection_that_was_not_made_is_not_filled() {
     assert!(report.problems[0].message.contains("but is not there"), "{report:?}");
 }
 
-#[test]
-fn what_the_repository_has_lost() {
+/// A snapshot of a real database, one byte of whose documents is lost.
+fn damaged() -> Backup {
     let storage = memory_repository(&default_chunks());
     let manager = SnapshotManager::new(try_open(Arc::new(storage.clone())).unwrap());
     let server = Arango::with("db", dumped("imdb_with_ratings"));
-    let id =
-        manager.create(&[&server.exporter("db")], &BackupOptions::default()).unwrap().id.unwrap();
+    let exporter = server.exporter("db");
+    let id = manager.create(&[&exporter], &BackupOptions::default()).unwrap().id.unwrap();
     let mut packs = Vec::new();
     storage.list(&Key::new("packs").unwrap(), &mut |found| packs.push(found)).unwrap();
     let largest = packs.iter().max_by_key(|pack| pack.len).unwrap();
@@ -101,14 +103,48 @@ fn what_the_repository_has_lost() {
     let at = bytes.len() / 2;
     bytes[at] ^= 1;
     storage.put(&largest.key, &bytes).unwrap();
-    let manager = SnapshotManager::new(try_open(Arc::new(storage)).unwrap());
-    let target = Arango::start();
-    let report = load(&target, &(manager, id), creating(), Overwrite::Refuse).unwrap();
+    (SnapshotManager::new(try_open(Arc::new(storage)).unwrap()), id)
+}
+
+#[test]
+fn what_the_repository_has_lost() {
+    let (backup, target) = (damaged(), Arango::start());
+    let report = load(&target, &backup, creating(), Overwrite::Refuse).unwrap();
     assert_eq!(report.damaged_count, 1, "{report:?}");
     let damaged = &report.damaged[0];
     assert_eq!(damaged.path.0, b"db/Ratings", "{report:?}");
-    assert!(damaged.message.contains("the rest of it is lost"), "{report:?}");
-    let movies = target.lock().collection("db", "Movies").values();
-    assert_eq!(movies, dumped("imdb_with_ratings").collections["Movies"].values());
-    assert!(target.lock().collection("db", "Ratings").documents.len() < 65_499);
+    assert!(damaged.message.contains("not all of it is there"), "{report:?}");
+    let was = dumped("imdb_with_ratings").collections;
+    assert_eq!(target.lock().collection("db", "Movies").values(), was["Movies"].values());
+    let count = target.lock().collection("db", "Ratings").documents.len();
+    assert!(count < was["Ratings"].documents.len(), "{count}");
+}
+
+/// What is there is not dropped for what cannot come.
+#[test]
+fn what_is_lost_replaces_nothing() {
+    let (backup, target) = (damaged(), Arango::with("db", dumped("imdb_with_ratings")));
+    target.lock().add("db", "Ratings", &document("Ratings", "mine", 1));
+    target.lock().add("db", "Movies", &document("Movies", "mine", 1));
+    let report = load(&target, &backup, ArangoRestore::default(), confirmed(3)).unwrap();
+    assert_eq!((report.damaged_count, report.problem_count), (1, 0), "{report:?}");
+    assert!(report.damaged[0].message.contains("nothing was replaced"), "{report:?}");
+    let was = dumped("imdb_with_ratings").collections;
+    let count = target.lock().collection("db", "Ratings").documents.len();
+    assert_eq!(count, was["Ratings"].documents.len() + 1);
+    assert_eq!(target.lock().collection("db", "Movies").values(), was["Movies"].values());
+}
+
+#[test]
+fn a_collection_whose_documents_were_not_selected() {
+    let server = Arango::with_shop();
+    let backup = backed_up(&server, "shop");
+    let selection = Selection::only(&["shop/collections/items/structure.json".to_owned()]).unwrap();
+    let options = RestoreOptions { selection, ..RestoreOptions::default() };
+    let loader = loader(&server, ArangoRestore::default());
+    let report = backup.0.load(&backup.1, loader, &options, confirmed(0)).unwrap();
+    assert_eq!(report.problem_count, 1, "{report:?}");
+    assert!(report.problems[0].message.contains("were not selected"), "{report:?}");
+    is_same(&server, "shop", &shop());
+    assert_eq!(server.count("PUT"), 0);
 }

@@ -77,7 +77,7 @@ pub(super) fn decide(wanted: &[Wanted], existing: &Existing, policy: &Policy) ->
     let mut left_out = Vec::new();
     let mut chosen = Vec::new();
     for one in wanted {
-        match policy.target(one) {
+        match policy.target(&one.name) {
             Some(to) => chosen.push((one, to)),
             None if policy.chosen.is_empty() => left_out.push(one.name.as_str()),
             None => {}
@@ -131,9 +131,12 @@ fn renaming(one: &Wanted, to: &str) -> String {
 }
 
 impl Policy {
+    pub fn is_wanted(&self, name: &str) -> bool {
+        self.target(name).is_some()
+    }
+
     /// What a collection is called at the server. `None`: it is not restored.
-    fn target(&self, one: &Wanted) -> Option<String> {
-        let name = one.name.as_str();
+    fn target(&self, name: &str) -> Option<String> {
         if !self.chosen.is_empty() {
             return self.chosen.iter().find(|(from, _)| from == name).map(|(_, to)| to.clone());
         }

@@ -170,11 +170,7 @@ impl Loader for ArangoLoader {
         cancel: &Cancel,
     ) -> Result<LoadReport, SourceError> {
         let look = self.look(stored)?;
-        let agreed = match (may_replace, self.planned) {
-            (true, Some(planned)) => planned,
-            (true, None) => look.replaced(),
-            (false, _) => BTreeSet::new(),
-        };
+        let agreed = self.planned.filter(|_| may_replace).unwrap_or_default();
         look.check(&agreed, &self.server.shown())?;
         let mut report = LoadReport { notes: look.notes.clone(), ..LoadReport::default() };
         for database in look.databases {

@@ -34,8 +34,9 @@ pub(super) struct PlannedDatabase {
     pub decided: Decided,
     pub collections: BTreeMap<String, PlannedCollection>,
     pub views: Vec<PlannedView>,
-    /// What could not be read of the snapshot.
+    /// What could not be read of the snapshot, and what it lacks.
     pub damaged: Vec<Problem>,
+    pub problems: Vec<Problem>,
 }
 
 /// A collection's parts in the snapshot, and what becomes of what is in its place.
@@ -74,6 +75,7 @@ impl Look {
         let mut plan = LoadPlan { notes: self.notes, ..LoadPlan::default() };
         for database in self.databases {
             plan.steps.extend(database.steps()?);
+            plan.problems.extend(database.problems);
             plan.problems.extend(database.damaged);
         }
         Ok(plan)
@@ -129,6 +131,16 @@ impl PlannedDatabase {
         let is_new = existing.is_none();
         let existing = existing.unwrap_or_default();
         let (mut wanted, mut structures, mut damaged) = (Vec::new(), BTreeMap::new(), Vec::new());
+        let mut problems = Vec::new();
+        database.collections.retain(|name, collection| {
+            if collection.documents.is_none() && policy.is_wanted(name) {
+                let message =
+                    "its documents are not in the snapshot, or were not selected: not restored";
+                let path = Bytes::from(format!("{}/{name}", target.database).into_bytes());
+                problems.push(Problem { path, message: message.to_owned() });
+            }
+            collection.documents.is_some()
+        });
         for (name, collection) in &database.collections {
             let structure = kept(collection.structure(stored), &mut damaged)?.flatten();
             wanted.push(Wanted {
@@ -159,7 +171,7 @@ impl PlannedDatabase {
                 }
             }
         }
-        Ok(Self { target, is_new, decided, collections, views, damaged })
+        Ok(Self { target, is_new, decided, collections, views, damaged, problems })
     }
 
     fn steps(&self) -> Result<Vec<LoadStep>, SourceError> {

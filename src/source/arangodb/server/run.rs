@@ -36,6 +36,7 @@ impl<'r> Run<'r> {
 
     pub fn all(mut self) -> Result<(), SourceError> {
         self.report.damaged.append(&mut self.database.damaged);
+        self.report.problems.append(&mut self.database.problems);
         if self.database.is_new {
             let target = &self.database.target;
             target.api.create_database(&target.database)?;
@@ -82,14 +83,36 @@ impl<'r> Run<'r> {
             return Ok(());
         }
         let structure = self.structure(step);
+        let overwrite = step.action == Action::Replace;
+        if overwrite {
+            self.check_whole(step)?;
+        }
         if structure.get("indexes").is_none() {
+            if overwrite {
+                let message =
+                    "its structure is not in the snapshot, or was not selected: not replaced";
+                return Err(Stop::One(message.to_owned()));
+            }
             let (name, kind) = (&step.to, step.kind.name());
             self.report.notes.push(format!(
                 "of {name} the snapshot has no structure here: it is made as a {kind} collection without indexes"
             ));
         }
-        let overwrite = step.action == Action::Replace;
         target.make(&structure, &step.to, step.follows.as_deref(), overwrite)
+    }
+
+    /// Before what is there is dropped: what takes its place can be read to its end.
+    fn check_whole(&self, step: &Step) -> Result<(), Stop> {
+        let Some(planned) = self.database.collections.get(&step.from) else { return Ok(()) };
+        let documents = planned.stored.joined(self.stored, LINE_MAX).map_err(not_replaced)?;
+        let Some(mut documents) = documents else { return Ok(()) };
+        let mut line = Vec::new();
+        while documents.next_line(&mut line).map_err(not_replaced)? {
+            if self.cancel.is_cancelled() {
+                return Err(Stop::All(SourceError::Interrupted));
+            }
+        }
+        miscounted(planned.stored.count, documents.count()).map_or(Ok(()), |it| Err(Stop::One(it)))
     }
 
     /// As the snapshot has it, or the least that a collection can be made of.
@@ -106,16 +129,23 @@ impl<'r> Run<'r> {
     fn fill(&mut self, step: &Step) -> Result<(), SourceError> {
         self.observer.on(Event::Current(step.to.as_bytes()));
         let structure = self.structure(step);
-        let indexed = self.database.target.index(&structure, &step.to, false);
-        let mut is_whole = self.note(&step.to, indexed)?;
+        // A server's own collections have their indexes.
+        let is_own = step.action == Action::Merge;
+        let mut is_whole = true;
+        if !is_own {
+            let indexed = self.database.target.index(&structure, &step.to, false);
+            is_whole = self.note(&step.to, indexed)?;
+        }
         let sent = match self.send(step) {
             Ok(sent) => sent,
             Err(stop) => return self.note(&step.to, Err(stop)).map(drop),
         };
         let compared = self.compare(step, sent);
         is_whole &= self.note(&step.to, compared)?;
-        let indexed = self.database.target.index(&structure, &step.to, true);
-        is_whole &= self.note(&step.to, indexed)?;
+        if !is_own {
+            let indexed = self.database.target.index(&structure, &step.to, true);
+            is_whole &= self.note(&step.to, indexed)?;
+        }
         if is_whole {
             self.report.loaded += 1;
         }
@@ -160,9 +190,7 @@ impl<'r> Run<'r> {
     /// Whether the server has what was sent, and the snapshot what was backed up.
     fn compare(&self, step: &Step, sent: u64) -> Result<(), Stop> {
         let counted = self.database.collections.get(&step.from).and_then(|it| it.stored.count);
-        if let Some(counted) = counted.filter(|counted| *counted != sent) {
-            let message =
-                format!("{counted} documents were backed up, and {sent} are in the snapshot");
+        if let Some(message) = miscounted(counted, sent) {
             return Err(Stop::One(message));
         }
         if step.action == Action::Merge {
@@ -200,11 +228,27 @@ impl<'r> Run<'r> {
             Ok(()) => return Ok(true),
             Err(Stop::One(message)) => self.report.problems.push(problem(message)),
             Err(Stop::All(SourceError::Refused { kind: ErrorKind::Damage, path, message })) => {
-                let message = format!("the rest of it is lost: {path}: {message}");
+                let message = format!("not all of it is there: {path}: {message}");
                 self.report.damaged.push(problem(message));
             }
             Err(Stop::All(error)) => return Err(error),
         }
         Ok(false)
     }
+}
+
+fn miscounted(counted: Option<u64>, sent: u64) -> Option<String> {
+    let counted = counted.filter(|counted| *counted != sent)?;
+    Some(format!("{counted} documents were backed up, and {sent} are in the snapshot"))
+}
+
+/// What is there stays where what was to take its place is lost.
+fn not_replaced(error: SourceError) -> Stop {
+    Stop::All(match error {
+        SourceError::Refused { kind: ErrorKind::Damage, path, message } => {
+            let message = format!("{message}; nothing was replaced");
+            SourceError::Refused { kind: ErrorKind::Damage, path, message }
+        }
+        other => other,
+    })
 }

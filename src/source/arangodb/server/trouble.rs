@@ -84,7 +84,9 @@ fn status(code: u16, said: &Said, login: &ArangoLogin) -> (ErrorKind, String) {
                     "for {who} it wants a password: set ARANGO_PASSWORD, and ARANGO_USER \
                                  for another user"
                 ),
-                false => format!("{who} or the password in ARANGO_PASSWORD is wrong"),
+                false => format!(
+                    "{who} or the password in ARANGO_PASSWORD is wrong, or may not use this database"
+                ),
             }
         }
         (403, _) => format!(
@@ -130,7 +132,7 @@ mod tests {
         assert_eq!(
             wrong.to_string(),
             "unix:///run/a.sock/_db/x/_api/version: the server answers 401: not authorized (error 11); user \
-             anna or the password in ARANGO_PASSWORD is wrong"
+             anna or the password in ARANGO_PASSWORD is wrong, or may not use this database"
         );
         let none = of(401, "", &ArangoLogin::default()).to_string();
         assert!(none.contains("user root") && none.contains("set ARANGO_PASSWORD"), "{none}");
