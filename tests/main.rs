@@ -3,6 +3,7 @@
 // A test says what it expects by failing.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::string_slice)]
 
+mod arangodb;
 mod arangodump;
 mod check_cancelled;
 mod cli;

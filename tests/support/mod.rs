@@ -1,5 +1,6 @@
 //! Helpers: repositories in memory, sources and targets in memory, a plain model to compare with.
 
+pub mod arango;
 pub mod binary;
 pub mod faulty;
 pub mod hand_packs;

@@ -176,6 +176,8 @@ fn settings(source: &SourceConfig, args: &BackupArgs) -> Result<SourceSettings, 
         servers,
         qdrant,
         collections,
+        include_system: source.include_system || args.include_system,
+        include_users: source.include_users || args.include_users,
         allow_empty,
         pass_stderr: false,
     })

@@ -10,8 +10,8 @@ use restow::source::command::{CommandExporter, CommandOptions, StdinExporter};
 use restow::source::files::{FolderExporter, FolderOptions};
 use restow::source::sqlite::{SqliteExporter, SqliteOptions};
 
-use crate::servers::ServerSettings;
-use crate::servers::qdrant::{self, QdrantSettings};
+use crate::servers::qdrant::QdrantSettings;
+use crate::servers::{ServerSettings, arangodb, qdrant};
 
 /// What one argument names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +28,8 @@ pub enum SourceSpec {
     Qdrant(String),
     /// A file that a Qdrant server made.
     QdrantFile(PathBuf),
+    /// `arangodb:…`, as it was said.
+    Arango(String),
 }
 
 /// What the sources of a run have in common.
@@ -39,6 +41,9 @@ pub struct SourceSettings {
     /// Of a server's collections only these.
     pub collections: Vec<String>,
     pub qdrant: QdrantSettings,
+    /// Of an ArangoDB server also its own collections, and its users.
+    pub include_system: bool,
+    pub include_users: bool,
     pub allow_empty: bool,
     pub pass_stderr: bool,
 }
@@ -85,6 +90,10 @@ impl SourceSpec {
             qdrant::check(&shown)?;
             return Ok(Self::Qdrant(shown.into_owned()));
         }
+        if arangodb::is_meant(&shown) {
+            arangodb::check(&shown)?;
+            return Ok(Self::Arango(shown.into_owned()));
+        }
         match shown.split_once("://") {
             Some((scheme, _)) if scheme.chars().all(|c| c.is_ascii_alphanumeric() || c == '+') => {
                 let message = format!("{scheme}:// is no kind of source that this restow reads");
@@ -117,6 +126,7 @@ impl SourceSpec {
                 Box::new(qdrant::exporter(text, collections, qdrant, servers)?)
             }
             Self::QdrantFile(path) => Box::new(qdrant::of_file(path, &settings.qdrant)?),
+            Self::Arango(text) => Box::new(arangodb::exporter(text, settings)?),
         })
     }
 }
@@ -152,6 +162,9 @@ mod tests {
         let notes = "qdrant://h/notes";
         assert_eq!(of(&[notes], &[]), Ok(vec![SourceSpec::Qdrant(notes.into())]));
         assert!(of(&["qdrant://:key@h/notes"], &[]).unwrap_err().contains("QDRANT_API_KEY"));
+        let shop = "arangodb://h/shop";
+        assert_eq!(of(&[shop], &[]), Ok(vec![SourceSpec::Arango(shop.into())]));
+        assert!(of(&["arangodb://u:pass@h/shop"], &[]).unwrap_err().contains("ARANGO_PASSWORD"));
         assert!(of(&["mysql://host/db"], &[]).unwrap_err().contains("mysql://"));
     }
 }

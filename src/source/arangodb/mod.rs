@@ -10,6 +10,7 @@ mod failure;
 mod joined;
 mod lines;
 pub mod model;
+mod server;
 mod sort;
 mod stored;
 
@@ -20,5 +21,9 @@ pub use dump::{
 pub use joined::Joined;
 pub use lines::{Document, Line, LineError};
 pub use model::CollectionKind;
+pub use server::{
+    ArangoConnection, ArangoExporter, ArangoLoader, ArangoLogin, ArangoOptions, ArangoRestore,
+    ArangoSelection, ArangoServer, ArangoSource,
+};
 pub use sort::SortOptions;
 pub use stored::{StoredCollection, StoredDatabase, StoredDatabases, definition};

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use bytes::Bytes;
 use reqwest::Method;
 use reqwest::header::{HeaderName, HeaderValue};
 use zeroize::Zeroizing;
@@ -22,8 +23,8 @@ pub struct Call {
     pub(super) method: Method,
     pub(super) url: String,
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,
-    /// A JSON document.
-    pub(super) body: Option<Vec<u8>>,
+    pub(super) body: Option<Bytes>,
+    pub(super) content_type: &'static str,
     /// How long the answer may take, where that is not the client's usual time.
     pub(super) patience: Option<Duration>,
     pub(super) repeat: Repeat,
@@ -42,13 +43,14 @@ impl Call {
         Self::new(Method::POST, url, repeat)
     }
 
-    fn new(method: Method, url: String, repeat: Repeat) -> Self {
-        Self { method, url, headers: Vec::new(), body: None, patience: None, repeat }
+    pub(super) fn new(method: Method, url: String, repeat: Repeat) -> Self {
+        let content_type = "application/json";
+        Self { method, url, headers: Vec::new(), body: None, content_type, patience: None, repeat }
     }
 
     #[must_use]
     pub fn json(mut self, body: &serde_json::Value) -> Self {
-        self.body = Some(body.to_string().into_bytes());
+        self.body = Some(body.to_string().into());
         self
     }
 
@@ -90,6 +92,10 @@ impl Credential {
         Self { header: reqwest::header::AUTHORIZATION, value }
     }
 
+    pub(super) fn new(header: HeaderName, value: Zeroizing<String>) -> Self {
+        Self { header, value }
+    }
+
     /// `None` where it holds what no header can.
     pub(super) fn header(&self) -> Option<(HeaderName, HeaderValue)> {
         let mut value = HeaderValue::from_str(&self.value).ok()?;
@@ -117,6 +123,22 @@ pub fn escaped(name: &str) -> String {
     escaped
 }
 
+/// Without its `%XX`. `None` where that is no UTF-8 or no escape.
+pub fn unescaped(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        if byte != b'%' {
+            bytes.push(byte);
+            continue;
+        }
+        let digit = |byte: Option<u8>| char::from(byte?).to_digit(16);
+        let (high, low) = (digit(rest.next())?, digit(rest.next())?);
+        bytes.push(u8::try_from(high * 16 + low).ok()?);
+    }
+    String::from_utf8(bytes).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -133,5 +155,7 @@ mod tests {
     fn names_are_one_segment() {
         assert_eq!(escaped("a b/c%?"), "a%20b%2Fc%25%3F");
         assert_eq!(escaped("notes-1.snapshot"), "notes-1.snapshot");
+        assert_eq!(unescaped("a%20b%2fc").as_deref(), Some("a b/c"));
+        assert_eq!([unescaped("%zz"), unescaped("%2"), unescaped("%ff")], [None, None, None]);
     }
 }

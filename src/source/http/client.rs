@@ -1,6 +1,7 @@
 //! The client: its runtime, its patience, what it says of itself.
 
 use std::num::NonZeroU64;
+use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -36,6 +37,8 @@ pub struct ClientOptions {
     /// Before the first retry; doubled each time up to `pause_max`.
     pub pause: Duration,
     pub pause_max: Duration,
+    /// Where the server listens, if not at its URL's host and port.
+    pub unix_socket: Option<PathBuf>,
     /// Bytes a second of downloads and uploads, each all together; none where it is `None`.
     pub limit_download: Option<NonZeroU64>,
     pub limit_upload: Option<NonZeroU64>,
@@ -49,6 +52,7 @@ impl Default for ClientOptions {
             retries: 6,
             pause: Duration::from_millis(500),
             pause_max: Duration::from_secs(30),
+            unix_socket: None,
             limit_download: None,
             limit_upload: None,
         }
@@ -86,6 +90,9 @@ impl Client {
         if about.starts_with("http://") {
             // A machine without certificates can do without.
             builder = builder.tls_certs_only([]);
+        }
+        if let Some(socket) = &options.unix_socket {
+            builder = builder.unix_socket(socket.as_path());
         }
         let inner = builder
             .user_agent(concat!("restow/", env!("CARGO_PKG_VERSION")))
@@ -165,8 +172,8 @@ impl Client {
         for (name, value) in &call.headers {
             request = request.header(name, value);
         }
-        if let Some(json) = &call.body {
-            request = request.header("content-type", "application/json").body(json.clone());
+        if let Some(body) = &call.body {
+            request = request.header("content-type", call.content_type).body(body.clone());
         }
         match body {
             Some(body) => request.body(body),

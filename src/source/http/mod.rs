@@ -3,17 +3,19 @@
 //!
 //! No redirect is followed: an API key must not travel to a host that nobody named.
 
+mod basic;
 mod call;
 mod client;
 mod download;
+mod exchange;
 mod failure;
-mod json;
 mod retry;
 mod throttle;
 mod upload;
 
-pub use call::{Call, Credential, Repeat, escaped};
+pub use call::{Call, Credential, Repeat, escaped, unescaped};
 pub use client::{Client, ClientOptions};
 pub use download::Download;
+pub use exchange::Answer;
 pub use failure::{HttpError, Trouble};
 pub use upload::{Unanswered, Upload};

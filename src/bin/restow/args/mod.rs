@@ -291,6 +291,12 @@ pub struct BackupArgs {
     /// Only this collection of a server, by its name (repeatable)
     #[arg(long = "collection", value_name = "NAME")]
     pub collections: Vec<String>,
+    /// ArangoDB's own collections too, not only those of graphs and analyzers
+    #[arg(long)]
+    pub include_system: bool,
+    /// The users of an ArangoDB server too: they are in its database _system
+    #[arg(long)]
+    pub include_users: bool,
     #[command(flatten)]
     pub servers: ServerArgs,
     /// How Qdrant collections are read [default: snapshot]

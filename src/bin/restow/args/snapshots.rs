@@ -68,7 +68,8 @@ pub struct RestoreArgs {
     #[command(flatten)]
     pub filter: FilterArgs,
     /// Restore below this folder instead of the original place; or into a server:
-    /// qdrant://HOST:6333, with /NAME to give the one collection another name
+    /// qdrant://HOST:6333, with /NAME to give the one collection another name;
+    /// arangodb://HOST:8529, with /NAME to give the one database another name
     #[arg(short, long, value_name = "TARGET")]
     pub to: Option<PathBuf>,
     /// Only what this glob names, with all it contains (repeatable)
@@ -101,6 +102,18 @@ pub struct RestoreArgs {
     /// The URL of another node of the Qdrant server's cluster, in the order of the backup (repeatable)
     #[arg(long, value_name = "URL")]
     pub qdrant_node: Vec<String>,
+    /// Make a database that the server does not have
+    #[arg(long)]
+    pub create_database: bool,
+    /// Keep a collection that would be replaced, as NAME_backup_YYYYMMDD_HHMMSS
+    #[arg(long)]
+    pub backup_existing: bool,
+    /// ArangoDB's own collections too, not only those of graphs and analyzers
+    #[arg(long)]
+    pub include_system: bool,
+    /// The users of an ArangoDB server too, in place of those of the same names
+    #[arg(long)]
+    pub include_users: bool,
     #[command(flatten)]
     pub servers: ServerArgs,
 }

@@ -39,13 +39,11 @@ impl<'a> To<'a> {
             let message = format!("{scheme}:// is no kind of target that this restow writes into");
             return Err(OpError::Usage(message));
         }
-        let for_servers = args.if_missing || args.aliases || args.priority.is_some();
-        match for_servers || !args.collections.is_empty() {
-            false => Ok(Self::Folder(to)),
-            true => Err(OpError::Usage(
-                "--if-missing, --aliases, --priority and --collection go with a server: --to qdrant://HOST:6333"
-                    .into(),
-            )),
+        match servers::flag_for_none(args, &[]) {
+            None => Ok(Self::Folder(to)),
+            Some(flag) => Err(OpError::Usage(format!(
+                "{flag} goes with a server: --to qdrant://HOST:6333 or --to arangodb://HOST:8529"
+            ))),
         }
     }
 }
@@ -97,6 +95,17 @@ pub fn jobs(
         To::Folder(_) => Vec::new(),
         To::Original | To::Server { .. } => ServerPart::of(view, selection)?,
     };
+    let kinds: Vec<_> = match to {
+        To::Server { kind, .. } => vec![*kind],
+        To::Original | To::Folder(_) => parts.iter().map(|part| part.kind.as_str()).collect(),
+    };
+    if let Some(flag) = servers::flag_for_none(args, &kinds)
+        && !matches!(to, To::Folder(_))
+    {
+        let kinds = if kinds.is_empty() { "of files".to_owned() } else { kinds.join(" and ") };
+        let message = format!("{flag} means nothing to a restore of {kinds}");
+        return Err(OpError::Usage(message));
+    }
     if let To::Server { kind, .. } = to {
         let alike: Vec<_> = parts.iter().filter(|part| part.kind == *kind).collect();
         if alike.len() > 1 {

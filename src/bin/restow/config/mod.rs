@@ -60,6 +60,8 @@ pub struct SourceConfig {
     /// Seconds.
     pub busy_timeout: Option<u64>,
     pub collections: Vec<String>,
+    pub include_system: bool,
+    pub include_users: bool,
     pub env_file: Option<PathBuf>,
     /// Seconds, like all that follow but the rates.
     pub wait_ready: Option<u64>,

@@ -1,5 +1,6 @@
 //! Servers as sources and targets: how they are named, and how they are talked to.
 
+pub mod arangodb;
 pub mod qdrant;
 
 use std::collections::BTreeMap;
@@ -93,13 +94,37 @@ pub fn loader(
 ) -> Result<Box<dyn Loader>, OpError> {
     match kind {
         "qdrant" => qdrant::loader(url, args, settings, cancel),
+        "arangodb" => arangodb::loader(url, args, settings, cancel),
         _ => Err(OpError::Usage(format!("this restow writes into no {kind} server"))),
     }
 }
 
 /// The kind of server that `--to` names, where it is one.
 pub fn kind_of(to: &str) -> Option<&'static str> {
-    qdrant::is_meant(to).then_some("qdrant")
+    match to {
+        to if qdrant::is_meant(to) => Some("qdrant"),
+        to if arangodb::is_meant(to) => Some("arangodb"),
+        _ => None,
+    }
+}
+
+/// A flag that was said and means nothing for any source of these kinds.
+pub fn flag_for_none(args: &RestoreArgs, kinds: &[&str]) -> Option<&'static str> {
+    let both = ["qdrant", "arangodb"].as_slice();
+    let (qdrant, arango) = (["qdrant"].as_slice(), ["arangodb"].as_slice());
+    let said = [
+        ("--if-missing", args.if_missing, both),
+        ("--collection", !args.collections.is_empty(), both),
+        ("--aliases", args.aliases, qdrant),
+        ("--priority", args.priority.is_some(), qdrant),
+        ("--qdrant-node", !args.qdrant_node.is_empty(), qdrant),
+        ("--create-database", args.create_database, arango),
+        ("--backup-existing", args.backup_existing, arango),
+        ("--include-system", args.include_system, arango),
+        ("--include-users", args.include_users, arango),
+    ];
+    let fits = |of: &[&str]| of.iter().any(|kind| kinds.contains(kind));
+    said.into_iter().find(|(_, is_said, of)| *is_said && !fits(of)).map(|(flag, ..)| flag)
 }
 
 /// Some of what a server holds, and their names where they go: `a`, or `a:b`.

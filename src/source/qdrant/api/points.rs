@@ -8,6 +8,8 @@ use crate::source::SourceError;
 use crate::source::http::{Call, HttpError, Repeat};
 use crate::source::qdrant::failure::refused;
 
+const JSON: &str = "application/json";
+
 impl Api {
     fn points_url(&self, collection: &str) -> String {
         format!("{}/points", self.collection_url(collection))
@@ -26,13 +28,13 @@ impl Api {
     /// The whole answer for a page of points, of replicas that agree.
     pub fn scroll(&self, collection: &str, body: Vec<u8>) -> Result<Vec<u8>, HttpError> {
         let url = format!("{}/scroll?consistency=all", self.points_url(collection));
-        self.client.ask(&Call::post(url, Repeat::Always).json_text(body))
+        self.client.ask(&Call::post(url, Repeat::Always).bytes(body.into(), JSON))
     }
 
     /// Writes points and waits until they are in. The same points again come to the same.
     pub fn put_points(&self, collection: &str, body: Vec<u8>) -> Result<(), SourceError> {
         let url = format!("{}?wait=true", self.points_url(collection));
-        let call = Call::put(url.clone(), Repeat::Always).patience(self.patience).json_text(body);
+        let call = Call::put(url.clone()).patience(self.patience).bytes(body.into(), JSON);
         let result = self.result(&call)?;
         match result.get("status").and_then(Value::as_str) {
             Some("completed") => Ok(()),

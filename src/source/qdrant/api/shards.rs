@@ -51,20 +51,20 @@ impl Api {
 
     /// Makes a collection. Not repeated where it may have been made.
     pub fn create_collection(&self, collection: &str, body: &Value) -> Result<(), SourceError> {
-        let call = Call::put(self.collection_url(collection), Repeat::Undone);
+        let call = Call::put(self.collection_url(collection)).repeat(Repeat::Undone);
         self.result(&call.patience(self.patience).json(body)).map(drop)
     }
 
     pub fn create_shard_key(&self, collection: &str, key: &Value) -> Result<(), SourceError> {
         let url = format!("{}/shards", self.collection_url(collection));
-        let call = Call::put(url, Repeat::Undone).patience(self.patience);
+        let call = Call::put(url).repeat(Repeat::Undone).patience(self.patience);
         self.result(&call.json(&json!({"shard_key": key}))).map(drop)
     }
 
     /// Makes an index on a field of payloads, and waits for it. One that is there already stays.
     pub fn create_index(&self, collection: &str, body: &Value) -> Result<(), SourceError> {
         let url = format!("{}/index?wait=true", self.collection_url(collection));
-        let call = Call::put(url, Repeat::Always).patience(self.patience);
+        let call = Call::put(url).patience(self.patience);
         self.result(&call.json(body)).map(drop)
     }
 }

@@ -1,0 +1,29 @@
+//! ArangoDB servers: databases read from one state that the server holds, and written back in the order that it
+//! needs.
+
+mod api;
+mod auth;
+mod batch;
+mod cluster;
+mod decide;
+mod export;
+mod inventory;
+mod load;
+mod look;
+mod name;
+mod parallel;
+mod run;
+mod section;
+mod supply;
+mod target;
+mod trouble;
+
+pub use api::ArangoConnection;
+pub use auth::ArangoLogin;
+pub use export::{ArangoExporter, ArangoOptions};
+pub use inventory::ArangoSelection;
+pub use load::{ArangoLoader, ArangoRestore};
+pub use name::{ArangoServer, ArangoSource};
+
+/// What a source is called, whatever its databases came from.
+const KIND: &str = "arangodb";
