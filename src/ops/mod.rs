@@ -8,6 +8,7 @@ mod delete;
 mod error;
 mod export;
 mod restore;
+mod retention;
 mod stats;
 mod stored;
 mod stream;
@@ -21,6 +22,11 @@ pub use export::{ExportOptions, ExportReport, export};
 pub use restore::{
     Gaps, Losses, LostStretch, RestoreOptions, RestorePlan, RestoreReport, RestoreTarget,
     Selection, ServerPart, gaps, gaps_in, load, plan_load, plan_restore, restore,
+};
+pub use retention::{
+    Age, Budget, Candidate, DropReason, Fate, KeepReason, Period, Reach, RetentionGroup,
+    RetentionOptions, RetentionPlan, RetentionPolicy, RetentionReport, Verdict, apply_retention,
+    plan_retention,
 };
 pub use stats::{
     ChunkTotals, ObjectTotals, RepositoryStats, SnapshotStats, StatsOptions, StatsReport, stats,
