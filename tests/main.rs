@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::string_slice)]
 
 mod check_cancelled;
+mod cleanup;
 mod cli;
 mod cli_commands;
 mod cli_config;
