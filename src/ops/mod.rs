@@ -1,4 +1,4 @@
-//! What users do: back up, list, restore, check, delete, count, export. Every face (the binary, the library) calls
+//! What users do: back up, list, restore, check, delete, keep, count, export. Every face (the binary, the library) calls
 //! these.
 
 mod backup;
