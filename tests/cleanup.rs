@@ -15,7 +15,7 @@ use serde_json::Value;
 use crate::support::binary::{Bench, stderr};
 
 fn repository(bench: &Bench) -> Repository {
-    let storage: Arc<dyn Storage> = Arc::new(Local::open(&bench.repository()).unwrap());
+    let storage: Arc<dyn Storage> = Arc::new(Local::open(bench.repository()).unwrap());
     let secret = Secret::Passphrase("a passphrase".into());
     let identity = Identity::of_this_process();
     Repository::open(storage, &secret, identity, OpenOptions::default()).unwrap()
@@ -122,7 +122,8 @@ fn rules_of_the_file() {
     assert_eq!(run(rules), [&["03-23", "03-30"][..], &five_days].concat());
     assert_eq!(run("[retention]\nkeep-hourly = '2'\n"), ["04-08", "04-09"]);
     assert_eq!(run("[retention]\nkeep-daily = 2\nolder-than = '9000y'\n").len(), 40);
-    assert_eq!(run("[retention]\nmax-size = '1k'\nkeep-yearly = 2\n"), ["04-09"]);
+    assert_eq!(run("[retention]\nmax-size = 1\nkeep-yearly = 2\n"), ["04-09"]);
+    assert_eq!(run("[retention]\nmax-size = '1G'\nkeep-yearly = 2\n").len(), 40);
     assert_eq!(run("timezone = '+02:00'\n[retention]\nkeep-monthly = 2\n"), ["03-30", "04-09"]);
     // A flag counts before the file.
     fs::write(&file, "timezone = '+02:00'\n[retention]\nkeep-last = 9\n").unwrap();
