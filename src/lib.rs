@@ -66,7 +66,8 @@ pub use manager::{Confirmed, Deletion, Overwrite, SnapshotList, SnapshotManager}
 pub use ops::{
     BackupOptions, BackupReport, CheckOptions, CheckReport, DeleteOptions, DeletePlan,
     DeleteReport, ExportOptions, ExportReport, OpError as Error, RestoreOptions, RestorePlan,
-    RestoreReport, Selection, StatsOptions, StatsReport,
+    RestoreReport, RetentionOptions, RetentionPlan, RetentionPolicy, RetentionReport, Selection,
+    StatsOptions, StatsReport,
 };
 pub use progress::{Cancel, Event, Observer};
 pub use repo::{

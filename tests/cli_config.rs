@@ -222,12 +222,16 @@ fn the_documentation_and_the_file_agree() {
     let error = bench.fails(5, &["list", "-r", "office"]);
     assert!(error.contains("/office-backups"), "{error}");
     let mut words = 0;
-    for start in ["", "[repositories.a]\nplace = 'x'\n", "[sources.a]\nsource = 'x'\n"] {
+    for start in
+        ["", "[retention]\n", "[repositories.a]\nplace = 'x'\n", "[sources.a]\nsource = 'x'\n"]
+    {
         let bench = Bench::configured(&format!("{start}zzz = 1\n"));
         let error = bench.fails(2, &["list"]);
         let (_, known) = error.split_once("there are: ").unwrap();
-        for word in
-            known.trim().split(", ").filter(|word| !["repositories", "sources"].contains(word))
+        for word in known
+            .trim()
+            .split(", ")
+            .filter(|word| !["repositories", "sources", "retention"].contains(word))
         {
             assert!(documented.contains(&format!("`{word}`")), "{word} is not in docs/CONFIG.md");
             words += 1;

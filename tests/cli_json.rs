@@ -85,6 +85,7 @@ fn documents_and_their_documentation_agree() {
         ["export", "latest", "--source", "notes", "--format", "qdrant", "--to", "snapshots"];
     run(&bench, doc, "restow export --format qdrant", 0, &snapshots);
     fs::remove_file(bench.path("snapshots/notes_latest.snapshot")).unwrap();
+    cleaned(&bench, doc);
     run(&bench, doc, "restow tag", 0, &["tag", &second, "--add", "x", "--permanent", "on"]);
     run(&bench, doc, "restow stats", 0, &["stats"]);
     run(&bench, doc, "restow stats", 0, &["stats", &second]);
@@ -103,6 +104,21 @@ fn documents_and_their_documentation_agree() {
     lines(&bench, doc);
     lost(doc);
     document.all_seen();
+}
+
+/// Two rules, and a budget of a source that has one of its own.
+fn cleaned(bench: &Bench, doc: &mut Document) {
+    let file = bench.path("rules.toml");
+    let rules = "[sources.site]\nsource = '~/site'\nretention = { max-size = '1T' }\n\
+                 [repositories.here]\nplace = '~/repository'\npassphrase-command = 'echo a passphrase'\n";
+    fs::write(&file, rules).unwrap();
+    let dry = ["cleanup", "--dry-run", "--config", "rules.toml"];
+    let said = run(bench, doc, "restow cleanup", 0, &dry);
+    assert!(said["budgets"][0]["sources"][0].as_str().unwrap().ends_with("/site"), "{said}");
+    run(bench, doc, "restow cleanup", 0, &["cleanup", "--max-size", "1T", "--yes"]);
+    let all = ["backup", "site", "--cleanup", "--config", "rules.toml"];
+    run(bench, doc, "restow backup", 0, &all);
+    run(bench, doc, "restow cleanup", 0, &["cleanup", "--keep-last", "3", "--yes"]);
 }
 
 /// The same commands where the repository is damaged: lists that are empty otherwise.
@@ -134,6 +150,7 @@ fn damaged(bench: &Bench, doc: &mut Document, snapshot: &str) {
     let other = snapshots.iter().find(|path| !path.ends_with(snapshot)).unwrap();
     for (path, section, args) in [
         (other.clone(), "restow list", &["list"][..]),
+        (other.clone(), "restow cleanup", &["cleanup", "--dry-run", "--keep-last", "1"]),
         (listed("index").remove(0), "restow stats", &["stats"]),
     ] {
         let good = fs::read(&path).unwrap();

@@ -191,6 +191,25 @@ fn a_deletion_asks_at_a_terminal_and_wants_a_typed_yes() {
 }
 
 #[test]
+fn a_cleanup_asks_at_a_terminal_and_wants_a_typed_yes() {
+    let bench = Bench::with_repository();
+    fs::write(bench.path("a"), "a").unwrap();
+    bench.back_up(&["a"]);
+    bench.back_up(&["a"]);
+    for (answer, code, left) in [("y\n", 1, 2), ("\u{3}", 130, 2), ("yes\n", 0, 1)] {
+        let shell = format!(
+            "trap : INT; \"$RESTOW\" cleanup --keep-last 1 --passphrase-command 'echo a passphrase'; {LOOK}"
+        );
+        let mut terminal = Terminal::new(&bench, &shell);
+        terminal.wait_for("Type yes to delete 1 snapshots: ");
+        terminal.type_in(answer);
+        let said = terminal.end();
+        assert!(said.contains(&format!("code={code}")), "{answer:?}: {said}");
+        assert_eq!(bench.json(&["list"])["snapshots"].as_array().unwrap().len(), left);
+    }
+}
+
+#[test]
 fn a_new_passphrase_is_typed_twice() {
     let bench = Bench::with_repository();
     for (second, code) in [("something else\n", 2), ("the new one\n", 0)] {

@@ -6,6 +6,7 @@
 mod arangodb;
 mod arangodump;
 mod check_cancelled;
+mod cleanup;
 mod cli;
 mod cli_commands;
 mod cli_config;

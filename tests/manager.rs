@@ -96,7 +96,10 @@ mod tasks {
     use restow::progress::Cancel;
     use restow::source::{Description, Session, SourceError};
     use restow::storage::{Key, Memory, Storage};
-    use restow::{AsyncSnapshotManager, BackupOptions, Exporter, Filter, SnapshotManager};
+    use restow::{
+        AsyncSnapshotManager, BackupOptions, Exporter, Filter, RetentionOptions, RetentionPolicy,
+        SnapshotManager,
+    };
 
     use crate::support::memory_source::MemorySource;
     use crate::support::model::path;
@@ -165,6 +168,26 @@ mod tasks {
             assert_eq!(listed(&storage, "snapshots"), usize::from(!is_dropped));
             assert_eq!(listed(&storage, "active"), 0, "the writer took itself off the list");
         }
+    }
+
+    #[test]
+    fn retention_is_planned_and_then_applied() {
+        let manager = SnapshotManager::new(open(memory_repository(&default_chunks())));
+        let source = MemorySource::new([(path("a"), vec![1; 9000])].into());
+        for _ in 0..3 {
+            manager.create(&[&source], &BackupOptions::default()).unwrap();
+        }
+        let last = manager.get("latest").unwrap().unwrap().id;
+        let manager = AsyncSnapshotManager::new(manager);
+        let policy = RetentionPolicy { last: Some(1), ..RetentionPolicy::nothing() };
+        let options = RetentionOptions { policy, ..RetentionOptions::default() };
+        let runtime = runtime();
+        let plan = runtime.block_on(manager.plan_retention(options)).unwrap();
+        assert_eq!(manager.blocking().list(&Filter::default()).unwrap().snapshots.len(), 3);
+        let report = runtime.block_on(manager.apply_retention(plan)).unwrap();
+        assert_eq!(report.deleted.len(), 2);
+        let left = runtime.block_on(manager.list(Filter::default())).unwrap().snapshots;
+        assert_eq!(left.iter().map(|found| found.id).collect::<Vec<_>>(), [last]);
     }
 
     #[test]

@@ -8,7 +8,8 @@ use tokio::task::AbortHandle;
 use crate::id::SnapshotId;
 use crate::ops::{
     BackupOptions, BackupReport, DeleteReport, ExportOptions, ExportReport, OpError,
-    RestoreOptions, RestorePlan, RestoreReport, StatsOptions, StatsReport,
+    RestoreOptions, RestorePlan, RestoreReport, RetentionOptions, RetentionPlan, RetentionReport,
+    StatsOptions, StatsReport,
 };
 use crate::progress::Cancel;
 use crate::repo::{Filter, Snapshot};
@@ -157,6 +158,19 @@ impl AsyncSnapshotManager {
         deletion: Deletion,
     ) -> Result<DeleteReport, OpError> {
         self.run(move |manager| manager.delete(&ids, deletion)).await
+    }
+
+    /// See [`SnapshotManager::plan_retention`].
+    pub async fn plan_retention(
+        &self,
+        options: RetentionOptions,
+    ) -> Result<RetentionPlan, OpError> {
+        self.run(move |manager| manager.plan_retention(&options)).await
+    }
+
+    /// See [`SnapshotManager::apply_retention`].
+    pub async fn apply_retention(&self, plan: RetentionPlan) -> Result<RetentionReport, OpError> {
+        self.run(move |manager| manager.apply_retention(&plan)).await
     }
 
     /// See [`SnapshotManager::tag`].

@@ -33,6 +33,13 @@ pub enum OpError {
     Output(#[source] std::io::Error),
     #[error("not without force, for they are permanent, or may be: {}", .snapshots.join(", "))]
     Protected { snapshots: Vec<String> },
+    #[error(
+        "{} cannot be read, and may say that a snapshot is permanent: nothing is deleted. `restow check` says \
+         what is wrong; once the snapshots named there are marked as they should be (`restow tag`), remove \
+         these objects, or delete the snapshots with force",
+        .notes.join(", ")
+    )]
+    UnreadableNotes { notes: Vec<String> },
     #[error("{place} {what}")]
     TargetExists { place: String, what: String },
     #[error("{0}")]
@@ -55,6 +62,7 @@ impl OpError {
                 kind => kind,
             },
             Self::NoEntry { .. } => ErrorKind::NotFound,
+            Self::UnreadableNotes { .. } => ErrorKind::Damage,
             Self::TargetExists { .. } => ErrorKind::Exists,
             Self::NoBytes { .. } | Self::Protected { .. } | Self::Usage(_) => ErrorKind::Usage,
             Self::Output(_) | Self::Lost => ErrorKind::Failed,

@@ -1,4 +1,4 @@
-//! What users do: back up, list, restore, check, delete, count, export. Every face (the binary, the library) calls
+//! What users do: back up, list, restore, check, delete, keep, count, export. Every face (the binary, the library) calls
 //! these.
 
 mod backup;
@@ -8,6 +8,7 @@ mod delete;
 mod error;
 mod export;
 mod restore;
+mod retention;
 mod stats;
 mod stored;
 mod stream;
@@ -25,6 +26,11 @@ pub use export::{ExportedSnapshot, NameTemplate, QdrantExportOptions, export_qdr
 pub use restore::{
     Gaps, Losses, LostStretch, RestoreOptions, RestorePlan, RestoreReport, RestoreTarget,
     Selection, ServerPart, gaps, gaps_in, load, plan_load, plan_restore, restore,
+};
+pub use retention::{
+    Age, Budget, Candidate, DropReason, Fate, KeepReason, Period, Reach, RetentionGroup,
+    RetentionOptions, RetentionPlan, RetentionPolicy, RetentionReport, Verdict, apply_retention,
+    plan_retention,
 };
 pub use stats::{
     ChunkTotals, ObjectTotals, RepositoryStats, SnapshotStats, StatsOptions, StatsReport, stats,

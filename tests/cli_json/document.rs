@@ -106,6 +106,7 @@ impl Document {
             "boolean" => value.is_boolean(),
             // `restow backup` is a type where it stands in a batch.
             "Backup" => return self.compare("restow backup", value),
+            "Cleanup" => return self.compare("restow cleanup", value),
             shape => return self.compare(shape, value),
         };
         assert!(fits, "{place} is no {kind}: {value}");

@@ -5,6 +5,7 @@ mod delete;
 mod export;
 mod keys;
 mod notes;
+mod retention;
 mod stats;
 
 use restow::id::SnapshotId;

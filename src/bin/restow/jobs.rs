@@ -5,12 +5,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
-use restow::ops::{BackupOptions, OpError};
+use restow::ops::{BackupOptions, OpError, RetentionPolicy};
 use restow::source::files::FolderOptions;
 use restow::source::sqlite::SqliteOptions;
 
 use super::args::BackupArgs;
 use super::config::{Config, SourceConfig};
+use super::retention;
 use super::servers::ServerSettings;
 use super::servers::qdrant::QdrantSettings;
 use super::sources::{self, SourceSettings, SourceSpec};
@@ -22,6 +23,10 @@ pub struct Job {
     /// The repository that a named source wants, unless another is said.
     pub repository: Option<String>,
     pub options: BackupOptions,
+    /// Clean up afterwards.
+    pub cleanup: bool,
+    /// Of the named sources among its sources those that have rules of their own.
+    retentions: Vec<RetentionPolicy>,
 }
 
 /// One source, and how it is read.
@@ -66,6 +71,11 @@ impl Job {
         Ok(job)
     }
 
+    /// The rules of its sources, if they have some of their own.
+    pub fn retention(&self) -> Result<Option<&RetentionPolicy>> {
+        retention::one_of(&self.retentions)
+    }
+
     fn without_bulk(&mut self, args: &BackupArgs) -> Result<()> {
         if args.no_bulk {
             self.parts.retain(|part| !part.spec.is_bulk());
@@ -86,7 +96,8 @@ impl Job {
             force_read: args.force,
             estimate: false,
         };
-        Self { parts: Vec::new(), repository: None, options }
+        let (parts, retentions) = (Vec::new(), Vec::new());
+        Self { parts, repository: None, options, cleanup: args.cleanup, retentions }
     }
 
     fn add_named(&mut self, name: &str, source: &SourceConfig, args: &BackupArgs) -> Result<()> {
@@ -109,6 +120,7 @@ impl Job {
             )));
         }
         self.repository = self.repository.take().or_else(|| source.repository.clone());
+        self.retentions.extend(source.retention.as_ref().map(|own| own.policy()));
         let options = &mut self.options;
         options.name = options.name.take().or_else(|| source.name.clone());
         if args.description.is_none() && options.description.is_empty() {

@@ -17,6 +17,7 @@ mod moment;
 mod output;
 mod progress;
 mod prompt;
+mod retention;
 mod servers;
 mod signals;
 mod sources;
@@ -101,6 +102,7 @@ fn run(args: Args) -> Result<Outcome> {
         Command::Cat(args) => commands::cat::run(&context, &args),
         Command::Export(args) => commands::export::run(&context, &args),
         Command::Delete(args) => commands::delete::run(&context, &args),
+        Command::Cleanup(args) => commands::cleanup::run(&context, &args),
         Command::Tag(args) => commands::tag::run(&context, &args),
         Command::Stats(args) => commands::stats::run(&context, &args),
         Command::Check(args) => commands::check::run(&context, &args),

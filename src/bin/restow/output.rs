@@ -111,7 +111,8 @@ pub fn local_time(manifest: &Manifest) -> String {
     at_offset(manifest.time, manifest.zone_offset)
 }
 
-fn at_offset(time: Time, offset: i32) -> String {
+/// A time in the zone that is so many seconds east of UTC.
+pub fn at_offset(time: Time, offset: i32) -> String {
     let nanos = i32::try_from(time.nanos).unwrap_or(0);
     let zoned = jiff::Timestamp::new(time.seconds, nanos).ok().and_then(|timestamp| {
         let zone = jiff::tz::TimeZone::fixed(jiff::tz::Offset::from_seconds(offset).ok()?);

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod cleanup;
 mod keys;
 mod servers;
 mod snapshots;
@@ -11,6 +12,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use restow::source::files::SETTLE;
 use serde::Deserialize;
 
+pub use self::cleanup::{CleanupArgs, size};
 pub use self::keys::{KeyArgs, KeyCommand, KeyRemoveArgs, NewKeyArgs};
 pub use self::servers::{ServerArgs, rate};
 pub use self::snapshots::{
@@ -172,6 +174,13 @@ pub enum Command {
         after_help = "Examples:\n  restow delete 3f2a91 c04d77\n  restow delete 3f2a91 --dry-run\n  restow delete 3f2a91 --force --yes      (though it is permanent, without a question)"
     )]
     Delete(DeleteArgs),
+    /// Delete the snapshots that no rule keeps; the next prune frees their space
+    #[command(
+        after_help = "A snapshot goes only if no keep rule keeps it, only if it is --older-than, and only while --max-size is \
+exceeded. Permanent ones stay, and the newest complete one of every source and host. Without rules those of restow.toml count, \
+else --keep-last 10 --keep-weekly 3mo (docs/RETENTION.md).\n\nExamples:\n  restow cleanup --dry-run\n  restow cleanup --keep-last 3 --keep-daily 7 --keep-monthly 12\n  restow cleanup --source site --older-than 90d --yes\n  restow cleanup --max-size 200G --keep-last 5"
+    )]
+    Cleanup(CleanupArgs),
     /// Add and remove tags; make snapshots permanent or no longer so
     #[command(
         after_help = "Examples:\n  restow tag latest --add release --remove candidate\n  restow tag 3f2a91 c04d77 --permanent on"
@@ -224,7 +233,7 @@ fn three(text: &str) -> Result<[u32; 3], String> {
     numbers.try_into().map_err(|_| "say three numbers with commas between them".into())
 }
 
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 pub struct BackupArgs {
     /// A folder or file, sqlite:FILE, command:NAME (with -- PROGRAM ARG… at the end), stdin:NAME,
     /// qdrant://HOST:6333/COLLECTION (all without one; qdrant: for QDRANT_URL), qdrant-file:FILE.snapshot, or a source named in restow.toml. Several become one snapshot: all of them or none. Say ./x for a path that looks
@@ -255,6 +264,10 @@ pub struct BackupArgs {
     /// Read and count everything, store nothing
     #[arg(short = 'n', long)]
     pub dry_run: bool,
+    /// Afterwards delete the snapshots of the same sources that no rule of restow.toml keeps (without any: but the
+    /// last 10 and one a week for 3 months), unless this one is incomplete
+    #[arg(long, conflicts_with = "dry_run")]
+    pub cleanup: bool,
     /// Read every file, even if it looks unchanged
     #[arg(long)]
     pub force: bool,

@@ -6,6 +6,7 @@ use restow::repo::Repository;
 use restow::source::Exporter;
 use serde_json::{Value, json};
 
+use super::cleanup::{self, Cleaned};
 use super::{Context, batch};
 use crate::args::BackupArgs;
 use crate::error::Outcome;
@@ -13,6 +14,7 @@ use crate::jobs::{Job, Part};
 use crate::location::Access;
 use crate::output;
 use crate::progress::Progress;
+use crate::retention;
 
 pub fn run(context: &Context, args: &BackupArgs) -> Result<Outcome> {
     if args.all {
@@ -30,13 +32,27 @@ pub fn run(context: &Context, args: &BackupArgs) -> Result<Outcome> {
     if !args.dry_run {
         access.sweep();
     }
-    let report = take(context, &repository, &job, &exporters)?;
+    let taken = take(context, &repository, &job, &exporters)?;
     if context.options.json {
-        output::json(&to_json(&report))?;
+        output::json(&taken.to_json())?;
     } else if !context.options.quiet {
-        print(&report);
+        taken.print();
     }
-    Ok(outcome(&report))
+    let outcome = taken.outcome();
+    match taken.failed {
+        Some(error) => Err(error),
+        None => Ok(outcome),
+    }
+}
+
+/// What became of one snapshot, and of those before it.
+pub struct Taken {
+    report: BackupReport,
+    cleaned: Option<Cleaned>,
+    /// The snapshot stands, and could not be followed by what was asked for.
+    pub failed: Option<anyhow::Error>,
+    /// Nothing goes for a snapshot that lacks something.
+    not_cleaned: bool,
 }
 
 pub fn exporters(
@@ -58,7 +74,11 @@ pub fn take(
     repository: &Repository,
     job: &Job,
     exporters: &[Box<dyn Exporter>],
-) -> Result<BackupReport> {
+) -> Result<Taken> {
+    if job.cleanup {
+        // What is wrong with it is told before anything is done.
+        retention::of_job(context, job)?;
+    }
     let sources: Vec<&dyn Exporter> = exporters.iter().map(|exporter| &**exporter).collect();
     let _gently = context.signals.gently();
     let progress = Progress::new(&context.options);
@@ -66,14 +86,49 @@ pub fn take(
     options.estimate = progress.wants_totals();
     let report = backup(repository, &sources, &options, &progress, context.cancel());
     progress.clear();
-    Ok(report?)
+    let report = report?;
+    let mut taken = Taken { cleaned: None, failed: None, not_cleaned: false, report };
+    match taken.report.id.filter(|_| job.cleanup) {
+        Some(_) if taken.report.manifest.incomplete => taken.not_cleaned = true,
+        Some(id) => match cleanup::after(context, repository, job, id) {
+            Ok(cleaned) => taken.cleaned = Some(cleaned),
+            Err(error) => {
+                let stands = format!("snapshot {} is stored; cleaning up failed", id.short());
+                taken.failed = Some(error.context(stands));
+            }
+        },
+        None => {}
+    }
+    Ok(taken)
 }
 
-pub fn outcome(report: &BackupReport) -> Outcome {
-    if report.manifest.incomplete { Outcome::Incomplete } else { Outcome::Done }
+impl Taken {
+    pub fn outcome(&self) -> Outcome {
+        if self.report.manifest.incomplete { Outcome::Incomplete } else { Outcome::Done }
+    }
+
+    pub fn to_json(&self) -> Value {
+        let mut document = to_json(&self.report);
+        if let Some(object) = document.as_object_mut() {
+            let cleaned = self.cleaned.as_ref();
+            let cleaned = cleaned.map(|it| retention::to_json(&it.plan, Some(&it.report)));
+            object.insert("cleanup".into(), cleaned.unwrap_or(Value::Null));
+        }
+        document
+    }
+
+    pub fn print(&self) {
+        print(&self.report);
+        if let Some(cleaned) = &self.cleaned {
+            cleaned.print();
+        }
+        if self.not_cleaned {
+            println!("  no cleanup: what is there is not given up for an incomplete snapshot");
+        }
+    }
 }
 
-pub fn to_json(report: &BackupReport) -> Value {
+fn to_json(report: &BackupReport) -> Value {
     json!({
         "id": report.id.map(|id| id.to_hex()),
         "dry_run": report.id.is_none(),
@@ -83,7 +138,7 @@ pub fn to_json(report: &BackupReport) -> Value {
     })
 }
 
-pub fn print(report: &BackupReport) {
+fn print(report: &BackupReport) {
     let (manifest, counts) = (&report.manifest, &report.manifest.statistics);
     match report.id {
         Some(id) => println!("snapshot {} {}", id.short(), output::lossy(manifest.name.as_bytes())),

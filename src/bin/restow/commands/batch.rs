@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
-use restow::ops::{BackupReport, OpError};
+use restow::ops::OpError;
 use restow::repo::Repository;
 use serde_json::json;
 
-use super::{Context, backup};
+use super::Context;
+use super::backup::{self, Taken};
 use crate::args::BackupArgs;
 use crate::error::{Outcome, exit_code};
 use crate::jobs::Job;
@@ -18,13 +19,14 @@ use crate::output;
 /// What became of one source.
 struct Done<'n> {
     source: &'n str,
-    result: Result<BackupReport>,
+    result: Result<Taken>,
 }
 
 impl Done<'_> {
     fn code(&self) -> u8 {
         match &self.result {
-            Ok(report) => backup::outcome(report).code(),
+            Ok(Taken { failed: Some(error), .. }) => exit_code(error),
+            Ok(taken) => taken.outcome().code(),
             Err(error) => exit_code(error),
         }
     }
@@ -67,12 +69,7 @@ impl Opened {
     }
 }
 
-fn one(
-    context: &Context,
-    args: &BackupArgs,
-    source: &str,
-    opened: &mut Opened,
-) -> Result<BackupReport> {
+fn one(context: &Context, args: &BackupArgs, source: &str, opened: &mut Opened) -> Result<Taken> {
     let job = Job::of_source(&context.config, source, args)?;
     let access = Access::of(context, job.repository.as_deref())?;
     let exporters = backup::exporters(context, &job, &access)?;
@@ -85,11 +82,15 @@ fn one(
 
 fn show(context: &Context, done: &Done<'_>) {
     match &done.result {
-        Ok(report) if !context.options.quiet => {
-            println!("{}:", done.source);
-            backup::print(report);
+        Ok(taken) => {
+            if !context.options.quiet {
+                println!("{}:", done.source);
+                taken.print();
+            }
+            if let Some(error) = &taken.failed {
+                eprintln!("restow: {}: {}", done.source, output::chain(error));
+            }
         }
-        Ok(_) => {}
         Err(error) => eprintln!("restow: {}: {}", done.source, output::chain(error)),
     }
 }
@@ -118,11 +119,15 @@ fn finish(context: &Context, all: &[Done<'_>], wanted: usize) -> Result<Outcome>
 }
 
 fn to_json(done: &Done<'_>) -> serde_json::Value {
+    let failed = match &done.result {
+        Ok(taken) => taken.failed.as_ref(),
+        Err(error) => Some(error),
+    };
     json!({
         "source": done.source,
         "exit_code": done.code(),
-        "error": done.result.as_ref().err().map(output::chain),
-        "backup": done.result.as_ref().ok().map(backup::to_json),
+        "error": failed.map(output::chain),
+        "backup": done.result.as_ref().ok().map(Taken::to_json),
     })
 }
 

@@ -4,6 +4,7 @@ pub mod backup;
 pub mod batch;
 pub mod cat;
 pub mod check;
+pub mod cleanup;
 pub mod completions;
 pub mod delete;
 pub mod export;

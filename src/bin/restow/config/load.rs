@@ -89,7 +89,16 @@ fn check(config: &Config) -> Result<(), String> {
             ));
         }
     }
+    if let Some(fault) = config.retention.as_ref().and_then(|retention| retention.policy().fault())
+    {
+        return Err(format!("retention: {fault}"));
+    }
     for (name, source) in &config.sources {
+        if let Some(fault) =
+            source.retention.as_ref().and_then(|retention| retention.policy().fault())
+        {
+            return Err(format!("source {name:?}: retention: {fault}"));
+        }
         let given = (&source.source, &source.command);
         let message = match given {
             (Some(several), None) if several.as_slice().is_empty() => "source is empty",
@@ -177,6 +186,14 @@ mod tests {
                 "did you mean \"hom\"",
             ),
             ("[sources.a]\n", "either source or command"),
+            ("[retention]\n", "retention: no rule"),
+            ("[retention]\nkeep-last = 0\n", "line 2"),
+            ("[retention]\nkeep-weekly = 0\n", "1 or more"),
+            ("[retention]\nkeep-daily = 'soon'\n", "say 36h"),
+            ("[retention]\nkeep-within = 30\n", "say 36h"),
+            ("[retention]\nkeep-dayly = 1\n", "did you mean \"keep-daily\""),
+            ("[retention]\nmax-size = '5X'\n", "as 500M"),
+            ("[sources.a]\nsource = 'x'\nretention = { keep-tag = ['x'] }\n", "keep-tag alone"),
             ("[sources.a]\nsource = 'x'\nrepository = 'none'\n", "no repository \"none\""),
             ("[repositories.a]\nplace = 'x'\nkey-file = 'x'\npassphrase-file = 'x'\n", "one of"),
         ];

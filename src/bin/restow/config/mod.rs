@@ -5,6 +5,7 @@
 //! else's, and a `passphrase-command` in it would be run.
 
 mod load;
+mod retention;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -15,6 +16,8 @@ use serde::Deserialize;
 
 use super::args::{Options, QdrantMode};
 
+pub use self::retention::RetentionConfig;
+
 /// What is configured. Without a file: nothing.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
@@ -23,6 +26,10 @@ pub struct Config {
     pub default_repository: Option<String>,
     pub repositories: BTreeMap<String, RepositoryConfig>,
     pub sources: BTreeMap<String, SourceConfig>,
+    /// Of sources that have none of their own.
+    pub retention: Option<RetentionConfig>,
+    /// Whose days, weeks, months and years; without it, this machine's.
+    pub timezone: Option<String>,
 }
 
 /// A place and how it is opened.
@@ -45,6 +52,7 @@ pub struct SourceConfig {
     /// A program and its arguments: what it prints is the source.
     pub command: Option<Vec<String>>,
     pub repository: Option<String>,
+    pub retention: Option<RetentionConfig>,
     pub name: Option<String>,
     pub description: Option<String>,
     pub tags: Vec<String>,

@@ -1,0 +1,123 @@
+//! What stays and what goes.
+
+use restow::ops::{Age, Period, Reach, RetentionPolicy};
+
+const WHICH: &str = "Which snapshots";
+const RULES: &str = "Rules (any of them replaces those of restow.toml)";
+
+#[derive(Debug, clap::Args)]
+pub struct CleanupArgs {
+    #[command(flatten)]
+    pub rules: RuleArgs,
+    /// Only snapshots of sources whose path or URL contains this
+    #[arg(long, help_heading = WHICH, value_name = "TEXT")]
+    pub source: Option<String>,
+    /// Only snapshots taken on this host
+    #[arg(long, help_heading = WHICH, value_name = "HOST")]
+    pub host: Option<String>,
+    /// Only snapshots with this tag (repeatable: all of them)
+    #[arg(long = "tag", help_heading = WHICH, value_name = "TAG")]
+    pub tags: Vec<String>,
+    /// Whose days, weeks, months and years: Europe/Berlin, UTC, +05:30 [default: this machine's]
+    #[arg(long, value_name = "ZONE")]
+    pub timezone: Option<String>,
+    /// Do not ask
+    #[arg(short, long)]
+    pub yes: bool,
+    /// Show each snapshot with the rule that keeps or drops it, delete nothing
+    #[arg(short = 'n', long)]
+    pub dry_run: bool,
+}
+
+/// Rules, for every source and host by itself.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct RuleArgs {
+    /// Keep the last so many
+    #[arg(long, help_heading = RULES, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
+    pub keep_last: Option<u32>,
+    /// Keep what was taken so long before the newest: 36h, 30d, 3mo
+    #[arg(long, help_heading = RULES, value_name = "AGE")]
+    pub keep_within: Option<Age>,
+    /// Keep the newest of each of the last so many hours that have one, or of those so far back (48, or 2d)
+    #[arg(long, help_heading = RULES, value_name = "COUNT|AGE")]
+    pub keep_hourly: Option<Reach>,
+    /// Likewise of days
+    #[arg(long, help_heading = RULES, value_name = "COUNT|AGE")]
+    pub keep_daily: Option<Reach>,
+    /// Likewise of weeks, which begin on Monday
+    #[arg(long, help_heading = RULES, value_name = "COUNT|AGE")]
+    pub keep_weekly: Option<Reach>,
+    /// Likewise of months
+    #[arg(long, help_heading = RULES, value_name = "COUNT|AGE")]
+    pub keep_monthly: Option<Reach>,
+    /// Likewise of years
+    #[arg(long, help_heading = RULES, value_name = "COUNT|AGE")]
+    pub keep_yearly: Option<Reach>,
+    /// Keep what has this tag (repeatable: any of them)
+    #[arg(long, help_heading = RULES, value_name = "TAG")]
+    pub keep_tag: Vec<String>,
+    /// Drop only what is older than this
+    #[arg(long, help_heading = RULES, value_name = "AGE")]
+    pub older_than: Option<Age>,
+    /// Drop, the oldest first, only as many as it takes for the rest to fit: 500M, 20G, 1T
+    #[arg(long, help_heading = RULES, value_name = "BYTES", value_parser = size)]
+    pub max_size: Option<u64>,
+}
+
+impl RuleArgs {
+    /// `None` where no rule was said.
+    pub fn policy(&self) -> Option<RetentionPolicy> {
+        let policy = RetentionPolicy {
+            last: self.keep_last,
+            within: self.keep_within,
+            periods: [
+                (Period::Hour, self.keep_hourly),
+                (Period::Day, self.keep_daily),
+                (Period::Week, self.keep_weekly),
+                (Period::Month, self.keep_monthly),
+                (Period::Year, self.keep_yearly),
+            ]
+            .into_iter()
+            .filter_map(|(period, reach)| Some((period, reach?)))
+            .collect(),
+            tags: self.keep_tag.clone(),
+            older_than: self.older_than,
+            max_size: self.max_size,
+        };
+        (!policy.is_nothing()).then_some(policy)
+    }
+}
+
+/// Bytes: a number, with k, M, G or T for powers of 1024.
+pub fn size(text: &str) -> Result<u64, String> {
+    let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
+    let shift = match text.strip_prefix(digits) {
+        Some("") => 0,
+        Some("k" | "K") => 10,
+        Some("M") => 20,
+        Some("G") => 30,
+        Some("T") => 40,
+        _ => 64,
+    };
+    let bytes = digits.parse::<u64>().ok().and_then(|number| {
+        let factor = 1u64.checked_shl(shift)?;
+        number.checked_mul(factor)
+    });
+    bytes.ok_or_else(|| "say bytes, as 500M, 20G or 1T".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes() {
+        let cases = [("1500", 1500), ("0", 0), ("2k", 2048), ("3M", 3 << 20), ("2T", 2 << 40)];
+        for (said, bytes) in cases {
+            assert_eq!(size(said), Ok(bytes), "{said}");
+        }
+        for bad in ["", "-1", "1.5M", "M", "1X", "1GiB", "99999999999999999999", "99999999T"] {
+            assert!(size(bad).is_err(), "{bad}");
+        }
+    }
+}

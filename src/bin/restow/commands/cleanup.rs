@@ -1,0 +1,126 @@
+use anyhow::Result;
+use restow::ops::{
+    RetentionGroup, RetentionPlan, RetentionReport, Verdict, apply_retention, plan_retention,
+};
+use restow::progress::Silent;
+use restow::repo::Repository;
+
+use super::Context;
+use crate::args::CleanupArgs;
+use crate::error::Outcome;
+use crate::jobs::Job;
+use crate::location::Access;
+use crate::{output, prompt, retention};
+
+pub fn run(context: &Context, args: &CleanupArgs) -> Result<Outcome> {
+    let access = Access::of(context, None)?;
+    let repository = access.open(context)?;
+    let host = retention::host(&repository);
+    let options = retention::of_arguments(context, args, &access, &host)?;
+    let plan = plan_retention(&repository, &options, context.cancel())?;
+    let (as_json, count) = (context.options.json, plan.dropped().count());
+    if !as_json && (args.dry_run || !context.options.quiet) {
+        show(&plan, args.dry_run);
+    }
+    let mut report = None;
+    if !args.dry_run {
+        if count > 0 {
+            prompt::confirm(context, args.yes, &format!("delete {count} snapshots"))?;
+        }
+        let _gently = context.signals.gently();
+        report = Some(apply_retention(&repository, &plan, &Silent, context.cancel())?);
+    }
+    if as_json {
+        output::json(&retention::to_json(&plan, report.as_ref()))?;
+    } else {
+        if let Some(report) = report.as_ref().filter(|_| !context.options.quiet) {
+            said(report);
+        }
+        for (id, error) in &plan.unreadable {
+            eprintln!("restow: snapshot {id} cannot be read, and is left alone: {error}");
+        }
+    }
+    Ok(if plan.unreadable.is_empty() { Outcome::Done } else { Outcome::Damaged })
+}
+
+/// What a backup did beside its snapshot.
+pub struct Cleaned {
+    pub plan: RetentionPlan,
+    pub report: RetentionReport,
+}
+
+/// After a backup: what has the same sources and host as the snapshot it took.
+pub fn after(
+    context: &Context,
+    repository: &Repository,
+    job: &Job,
+    id: restow::SnapshotId,
+) -> Result<Cleaned> {
+    let mut options = retention::of_job(context, job)?;
+    options.like = Some(id);
+    let plan = plan_retention(repository, &options, context.cancel())?;
+    let _gently = context.signals.gently();
+    let report = apply_retention(repository, &plan, &Silent, context.cancel())?;
+    Ok(Cleaned { plan, report })
+}
+
+impl Cleaned {
+    pub fn print(&self) {
+        let (kept, deleted) = (self.plan.verdicts.len(), self.report.deleted.len());
+        println!("  cleanup: {deleted} snapshots deleted, {} kept", kept.saturating_sub(deleted));
+        over_budget(&self.plan);
+    }
+}
+
+/// Everything in a dry run; before a deletion what goes.
+fn show(plan: &RetentionPlan, all: bool) {
+    let mut group: Option<&RetentionGroup> = None;
+    for verdict in plan.verdicts.iter().filter(|verdict| all || verdict.is_dropped()) {
+        let of = &verdict.snapshot.group;
+        if group != Some(of) {
+            let sources: Vec<_> =
+                of.sources.iter().map(|(_, url)| output::lossy(url.as_bytes())).collect();
+            println!("{} on {}", sources.join(", "), output::lossy(of.host.as_bytes()));
+        }
+        group = Some(of);
+        line(verdict);
+    }
+    let (dropped, total) = (plan.dropped().count(), plan.verdicts.len());
+    let zone = retention::zone_name(plan);
+    println!("{} snapshots to keep, {dropped} to drop (days and weeks of {zone})", total - dropped);
+    over_budget(plan);
+}
+
+fn line(verdict: &Verdict) {
+    let it = &verdict.snapshot;
+    let reasons: Vec<String> = verdict.rules().into_iter().map(|(_, words)| words).collect();
+    println!(
+        "  {} {}  {}  {}  {}",
+        if verdict.is_dropped() { "drop" } else { "keep" },
+        it.id.short(),
+        output::at_offset(it.time, it.zone_offset),
+        output::lossy(it.name.as_bytes()),
+        output::lossy(reasons.join("; ").as_bytes()),
+    );
+}
+
+fn over_budget(plan: &RetentionPlan) {
+    for budget in &plan.budgets {
+        let (max, after) = (output::bytes(budget.max), output::bytes(budget.after));
+        println!("  {after} of {max}, before it {}", output::bytes(budget.before));
+        if budget.after > budget.max {
+            println!("  over the budget all the same: rules keep the rest");
+        }
+    }
+}
+
+fn said(report: &RetentionReport) {
+    let count = report.deleted.len();
+    println!("{count} snapshots deleted; the next prune frees what they alone needed");
+    if !report.gone.is_empty() {
+        println!("{} were deleted by somebody else meanwhile", report.gone.len());
+    }
+    for id in &report.spared {
+        println!("{} became permanent meanwhile, and stays", id.short());
+    }
+}
