@@ -67,9 +67,12 @@ impl Model {
             self.reader(state, next);
         }
         if !state.deleted {
-            let mut after = *state;
-            (after.deleted, after.manifests) = (true, state.manifests & !1);
-            next.push((Step { actor: DELETER, op: Op::DeleteManifest(0) }, after));
+            let committed = state.manifests & (1 | state.done << 1);
+            for manifest in super::objects::members(u16::from(committed)) {
+                let mut after = *state;
+                (after.deleted, after.manifests) = (true, state.manifests & !(1 << manifest));
+                next.push((Step { actor: DELETER, op: Op::DeleteManifest(manifest) }, after));
+            }
         }
     }
 

@@ -16,6 +16,8 @@ pub struct Seen<'a> {
     pub listed: Packs,
     /// Chunks that manifests name.
     pub needed: Chunks,
+    /// Of copies of one depth it takes the one put first, not last: prunes need not agree.
+    pub takes_first: bool,
 }
 
 pub struct Plan {
@@ -29,6 +31,15 @@ type Live = [Chunks; super::objects::PACKS];
 
 fn best(seen: &Seen<'_>, rules: &Rules, chunk: u8, below: u8) -> Option<(u8, Block)> {
     match rules.shallowest_kept {
+        true if seen.takes_first => {
+            let (_, last) = shallowest(seen.contents, chunk, below, seen.located)?;
+            members(seen.located).find_map(|pack| {
+                let block = seen.contents[usize::from(pack)].get(chunk)?;
+                let as_shallow = block.depth == last.depth;
+                let decodes = as_shallow && block_decodes(seen.contents, block, seen.located);
+                decodes.then_some((pack, block))
+            })
+        }
         true => shallowest(seen.contents, chunk, below, seen.located),
         false => deepest(seen.contents, chunk, seen.located),
     }
@@ -127,6 +138,7 @@ pub fn rescue(
         seen,
         rules,
         condemned,
+        others,
         kept: seen.located & !condemned & !others | 1 << spare,
         spare,
         contents: *seen.contents,
@@ -154,6 +166,7 @@ struct Rescue<'a> {
     seen: &'a Seen<'a>,
     rules: &'a Rules,
     condemned: Packs,
+    others: Packs,
     kept: Packs,
     spare: u8,
     contents: Contents,
@@ -162,12 +175,22 @@ struct Rescue<'a> {
 }
 
 impl Rescue<'_> {
+    /// What others condemned is a source only where there is no other: they may count on ours.
+    fn source(&self, chunk: u8, below: u8) -> Option<(u8, Block)> {
+        let copies = members(self.seen.located).filter_map(|pack| {
+            let block = self.seen.contents[usize::from(pack)].get(chunk)?;
+            let decodes = block_decodes(self.seen.contents, block, self.seen.located);
+            (block.depth < below && decodes).then_some((pack, block))
+        });
+        copies.min_by_key(|(pack, block)| (self.others & (1 << pack) != 0, block.depth))
+    }
+
     fn need(&mut self, chunk: u8, below: u8) {
         let below = if self.rules.shallowest_kept { below } else { ANY_DEPTH };
         if decodes(&self.contents, chunk, below, self.kept) {
             return;
         }
-        let Some((pack, block)) = best(self.seen, self.rules, chunk, below) else { return };
+        let Some((pack, block)) = self.source(chunk, below) else { return };
         if self.condemned & (1 << pack) != 0 {
             self.contents[usize::from(self.spare)].put(chunk, block);
         }

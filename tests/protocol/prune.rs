@@ -188,8 +188,8 @@ impl Model {
             let left = others & !expired;
             let in_the_way = match self.rules.both_prunes_withdraw {
                 true => left & !WRITER_SET,
-                // Only the one of the larger id.
-                false => left & !WRITER_SET & ((1 << actor) - 1),
+                // The one of the larger id only. Here the first to begin has it.
+                false => left & !WRITER_SET & !((1 << actor) - 1),
             };
             if in_the_way != 0 {
                 after.prunes[number] = Prune { at: PruneAt::Retire, ..Prune::NEW };
@@ -247,16 +247,16 @@ impl Model {
         }
     }
 
-    fn seen<'a>(&self, state: &'a State, me: &Prune) -> Seen<'a> {
+    fn seen<'a>(&self, state: &'a State, me: &Prune, number: usize) -> Seen<'a> {
         let (located, needed) = (me.index.packs(0) & me.listed, self.scenario.needed_by(me.manifests));
-        Seen { contents: &state.contents, located, listed: me.listed, needed }
+        Seen { contents: &state.contents, located, listed: me.listed, needed, takes_first: number == 1 }
     }
 
     /// Steps 2 to 4.
     fn decide(&self, after: &mut State, number: usize) -> PruneAt {
         let me = after.prunes[number];
         let spare = self.pack(after, number, COPIES);
-        let seen = self.seen(after, &me);
+        let seen = self.seen(after, &me, number);
         if self.rules.unlocated_stops && !self.is_located(after, &seen) {
             return PruneAt::Retire;
         }
@@ -342,7 +342,7 @@ impl Model {
     fn decide_rescue(&self, after: &mut State, number: usize) -> PruneAt {
         let me = after.prunes[number];
         let spare = self.pack(after, number, RESCUED);
-        let seen = self.seen(after, &me);
+        let seen = self.seen(after, &me, number);
         if self.rules.unlocated_stops && !self.is_located(after, &seen) {
             return PruneAt::Retire;
         }

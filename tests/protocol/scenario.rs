@@ -80,6 +80,9 @@ impl Rules {
         void_listed_last: true,
         parent_only_if_whole: true,
     };
+
+    /// As section 8 puts it: a hit counts by its pack alone. What else there is has to make up for that.
+    pub const LETTER: Self = Self { hits_closed_over_bases: false, ..Self::ALL };
 }
 
 #[derive(Debug, Clone, Copy)]

@@ -59,7 +59,8 @@ impl Model {
                 }
             }),
             WriterAt::ListManifests => go(Op::ListManifests(Part::All), &|after| {
-                let parents = after.manifests & !(after.writers[number].void << 1) & !(bit << 1);
+                let hidden = if self.rules.void_gives_nothing { after.writers[number].void } else { 0 };
+                let parents = after.manifests & !(hidden << 1);
                 self.choose(after, number, parents);
             }),
             WriterAt::PutPack => go(Op::PutPack(slot(number, writer.put)), &|after| {
@@ -95,6 +96,12 @@ impl Model {
             after.crashes_left -= 1;
             after.writers[number] = Writer { at: WriterAt::Crashed, ..Writer::NEW };
             next.push((Step { actor, op: Op::Crash }, after));
+            // Or gives up: what it put stays, and is not void.
+            if matches!(writer.at, WriterAt::PutPack | WriterAt::PutIndex | WriterAt::PutManifest) {
+                after.active &= !bit;
+                after.writers[number] = Writer { at: WriterAt::Ended, ..Writer::NEW };
+                next.push((Step { actor, op: Op::DeleteActive(actor) }, after));
+            }
         }
     }
 
