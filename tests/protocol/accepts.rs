@@ -49,7 +49,9 @@ impl Common {
                 Ok(true)
             }
             _ if !self.announced => Err("step 1: announced before anything else"),
-            (Act::Put, Kind::Beat) if !own || self.retired => Err("a sign of life of another, or of one who has gone"),
+            (Act::Put, Kind::Beat) if !own || self.retired => {
+                Err("a sign of life of another, or of one who has gone")
+            }
             (Act::Put, Kind::Beat) => Ok(true),
             (Act::Delete, Kind::Beat) if own && self.retired => Ok(true),
             (Act::Delete, Kind::Beat) if own => Err("active/ goes before beats/"),

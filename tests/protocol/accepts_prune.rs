@@ -97,14 +97,18 @@ impl PruneSteps {
                 self.resumed = !self.owned.is_empty();
                 if self.resumed { At::Condemned } else { At::CondemnedListed }
             }
-            (Kind::Index, At::CondemnedListed | At::IndexListed) => self.index(event, At::IndexListed),
+            (Kind::Index, At::CondemnedListed | At::IndexListed) => {
+                self.index(event, At::IndexListed)
+            }
             (Kind::Pack, At::IndexListed) => self.settled(At::PacksListed)?,
             (Kind::Manifest, At::PacksListed) => At::Planned,
             (Kind::Active, At::Condemned) => self.waits(event),
             (Kind::Condemned, At::Relisting) if self.checked => At::OthersListed,
             // Those that were noted are gone; others, who saw what is condemned, may be at work.
             (Kind::Condemned, At::Waiting) if self.checked && self.resumed => At::OthersListed,
-            (Kind::Condemned, At::Relisting) => return Err("void/<self> is looked for before step 6"),
+            (Kind::Condemned, At::Relisting) => {
+                return Err("void/<self> is looked for before step 6");
+            }
             (Kind::Index, At::OthersListed | At::IndexRelisted) => {
                 self.index(event, At::IndexRelisted)
             }
@@ -123,7 +127,8 @@ impl PruneSteps {
 
     /// Step 1: other prunes at work that were not taken for dead are made way for.
     fn goes_on_alone(&self) -> Taken {
-        let alive = |other: &ActorName| other.role == Role::Prune && !self.void.contains(&other.name);
+        let alive =
+            |other: &ActorName| other.role == Role::Prune && !self.void.contains(&other.name);
         match self.others.iter().any(alive) {
             true => Err("step 1: another prune is at work"),
             false => Ok(()),

@@ -63,7 +63,9 @@ impl WriterSteps {
                 Ok(())
             }
             (Act::Delete, Kind::Active) if event.name == event.actor.name => match self.at {
-                At::Committing => Err("step 6: void/ is looked at between the manifest and the end"),
+                At::Committing => {
+                    Err("step 6: void/ is looked at between the manifest and the end")
+                }
                 At::Void => Err("step 6: the manifest of a void writer is withdrawn"),
                 _ => {
                     self.at = At::Ended;

@@ -41,7 +41,8 @@ fn count(trace: &[ObjectEvent], act: Act, kind: Kind) -> usize {
 }
 
 fn files(nights: u64) -> Files {
-    let grown = |at: u64| noise(40_000, at).into_iter().chain(noise(300, 100 + nights + at)).collect();
+    let grown =
+        |at: u64| noise(40_000, at).into_iter().chain(noise(300, 100 + nights + at)).collect();
     (0..4).map(|at| (path(&format!("f{at}")), grown(at))).collect()
 }
 
@@ -56,7 +57,10 @@ fn backups_follow_the_protocol() {
         assert_eq!(count(&trace, Act::Put, Kind::Pack) as u64, report.written.packs);
         assert_eq!(count(&trace, Act::Put, Kind::Manifest), 1);
         assert_eq!(count(&trace, Act::Delete, Kind::Active), 1);
-        assert!(night == 0 || report.manifest.statistics.delta_bytes > 0, "it codes against what it found");
+        assert!(
+            night == 0 || report.manifest.statistics.delta_bytes > 0,
+            "it codes against what it found"
+        );
     }
     // Nothing is new: no pack, and a manifest all the same.
     let (_, trace) = recorded(&storage, &MemorySource::new(files(2)), identity(), |_, _| {});
@@ -157,7 +161,9 @@ fn backups_that_meet_faults_follow_the_protocol() {
     let (done, whole, calls) = run(None, Failure::Refused);
     assert!(done && calls > 12, "{calls}");
     let mut failed = 0;
-    for failure in [Failure::Refused, Failure::Unanswered, Failure::CrashBefore, Failure::CrashAfter] {
+    for failure in
+        [Failure::Refused, Failure::Unanswered, Failure::CrashBefore, Failure::CrashAfter]
+    {
         for at in 0..calls {
             let (done, trace, _) = run(Some(at), failure);
             failed += usize::from(!done);

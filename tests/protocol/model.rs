@@ -1,7 +1,7 @@
 //! One step of anybody: what may happen next in a state.
 
 use super::scenario::{Rules, Scenario};
-use super::state::{Part, PRUNES, PruneAt, ReaderAt, State, WRITERS, WriterAt, prune_actor};
+use super::state::{PRUNES, Part, PruneAt, ReaderAt, State, WRITERS, WriterAt, prune_actor};
 
 /// A step: who did what. All but `Crash` and `Reported` is one operation on the storage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,20 +26,27 @@ pub enum Op {
     /// Whether void/<self> is there.
     CheckVoid,
     PutPack(u8),
-    PutIndex { origin: u8, version: u8, packs: u16 },
+    PutIndex {
+        origin: u8,
+        version: u8,
+        packs: u16,
+    },
     PutManifest(u8),
     PutCondemned(u16),
     PutNote(u8),
     DeleteManifest(u8),
-    DeleteIndex { origin: u8, version: u8 },
+    DeleteIndex {
+        origin: u8,
+        version: u8,
+    },
     DeletePack(u8),
     DeleteCondemned(u8),
     Read,
     Crash,
 }
 
-pub const DELETER: u8 = 5;
-pub const READER: u8 = 6;
+pub const DELETER: u8 = 6;
+pub const READER: u8 = 7;
 
 /// A scenario under certain rules.
 #[derive(Clone, Copy)]
@@ -146,7 +153,8 @@ impl Model {
                     false => reader.refreshes > 0,
                 };
                 if is_whole || !is_there {
-                    *reader = super::state::Reader { at: ReaderAt::Ended, ..super::state::Reader::NEW };
+                    *reader =
+                        super::state::Reader { at: ReaderAt::Ended, ..super::state::Reader::NEW };
                 } else if settled {
                     reader.at = ReaderAt::Failed;
                 } else {

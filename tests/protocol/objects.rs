@@ -53,7 +53,8 @@ impl Pack {
 
     pub fn put(&mut self, chunk: u8, block: Block) {
         self.remove(chunk);
-        let bits = 0x80 | u32::from(block.depth) << 3 | block.base.map_or(0, |base| u32::from(base) + 1);
+        let bits =
+            0x80 | u32::from(block.depth) << 3 | block.base.map_or(0, |base| u32::from(base) + 1);
         self.0 |= bits << (8 * chunk);
     }
 

@@ -127,13 +127,7 @@ pub fn has_all(seen: &Seen<'_>) -> bool {
 
 /// Step 6: the chunks of `condemned` that manifests or packs that stay cannot do without. What others condemned is
 /// there still, but will not be.
-pub fn rescue(
-    seen: &Seen<'_>,
-    rules: &Rules,
-    condemned: Packs,
-    others: Packs,
-    spare: u8,
-) -> Pack {
+pub fn rescue(seen: &Seen<'_>, rules: &Rules, condemned: Packs, others: Packs, spare: u8) -> Pack {
     let mut rescue = Rescue {
         seen,
         rules,

@@ -3,7 +3,7 @@
 use super::events::{Act, ActorName, Kind, ObjectEvent, Role};
 use super::model::{DELETER, Model, Op, Step};
 use super::objects::{Packs, members};
-use super::state::{Part, PruneAt, State, WRITERS};
+use super::state::{Part, State, WRITERS};
 
 pub fn name_of(actor: u8) -> ActorName {
     match usize::from(actor).checked_sub(WRITERS) {
@@ -28,7 +28,8 @@ pub fn events(before: &State, step: &Step, after: &State) -> Vec<ObjectEvent> {
     let me = name_of(step.actor);
     let event = |act, kind, name: String| ObjectEvent::new(&me, act, kind, &name);
     let list = |kind| event(Act::List, kind, String::new());
-    let naming = |event: ObjectEvent, packs: Packs| ObjectEvent { packs: named('k', packs), ..event };
+    let naming =
+        |event: ObjectEvent, packs: Packs| ObjectEvent { packs: named('k', packs), ..event };
     let found = match step.op {
         Op::PutActive => event(Act::Put, Kind::Active, me.name.clone()),
         Op::ListActive | Op::ListActiveExpired(_) => {
@@ -42,7 +43,9 @@ pub fn events(before: &State, step: &Step, after: &State) -> Vec<ObjectEvent> {
             let owners = there.map(|(owner, _): (usize, _)| format!("c{owner}")).collect();
             ObjectEvent { found: owners, ..naming(list(Kind::Condemned), all) }
         }
-        Op::ListPacks(Part::First) | Op::ListIndex(Part::First) | Op::ListManifests(Part::First) => {
+        Op::ListPacks(Part::First)
+        | Op::ListIndex(Part::First)
+        | Op::ListManifests(Part::First) => {
             return Vec::new();
         }
         Op::ListPacks(_) => list(Kind::Pack),
@@ -89,7 +92,8 @@ pub fn walk(model: &Model, seed: u64) -> Vec<Vec<ObjectEvent>> {
         if next.is_empty() {
             return traces;
         }
-        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        random =
+            random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let (step, after) = next.swap_remove((random >> 33) as usize % next.len());
         if step.actor < DELETER {
             traces[usize::from(step.actor)].extend(events(&state, &step, &after));
@@ -102,5 +106,3 @@ pub fn walk(model: &Model, seed: u64) -> Vec<Vec<ObjectEvent>> {
 pub fn deletes(trace: &[ObjectEvent]) -> bool {
     trace.iter().any(|event| (event.act, event.kind) == (Act::Delete, Kind::Pack))
 }
-
-const _: PruneAt = PruneAt::Start;

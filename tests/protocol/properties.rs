@@ -3,7 +3,7 @@
 use super::model::{Model, Next};
 use super::objects::{ANY_DEPTH, CHUNKS, Chunks, decodes, members};
 use super::search::told;
-use super::state::{PRUNES, Prune, PruneAt, QUIET, ReaderAt, State, WRITERS, prune_actor};
+use super::state::{PRUNES, Prune, PruneAt, QUIET, ReaderAt, State, prune_actor};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Broken {
@@ -13,6 +13,23 @@ pub enum Broken {
     ReaderFailed,
     /// Once all is quiet, prunes do not come to rest with everything freed.
     Restless { why: String, trace: Vec<String> },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum How {
+    Lost,
+    ReaderFailed,
+    Restless,
+}
+
+impl Broken {
+    pub fn how(&self) -> How {
+        match self {
+            Self::Lost { .. } => How::Lost,
+            Self::ReaderFailed => How::ReaderFailed,
+            Self::Restless { .. } => How::Restless,
+        }
+    }
 }
 
 /// The manifests of snapshots that were reported done and not deleted since.
@@ -54,9 +71,7 @@ pub fn comes_to_rest(model: &Model, state: &State) -> Result<usize, Broken> {
         if let Err(why) = run_alone(model, &mut after, &mut copied, &mut trace) {
             return broken(&why, &trace);
         }
-        if let Err(lost) = safe(model, &after) {
-            return broken(&format!("{lost:?}"), &trace);
-        }
+        safe(model, &after)?;
         if copied.iter().any(|times| *times > 1) {
             return broken("something was copied twice", &trace);
         }
@@ -154,5 +169,3 @@ fn serves(state: &State, pack: u8) -> bool {
     let mut blocks = others.flat_map(|other| state.contents[usize::from(other)].blocks());
     blocks.any(|(_, block)| block.base.is_some_and(|base| chunks & (1 << base) != 0))
 }
-
-const _: () = assert!(WRITERS > 0);

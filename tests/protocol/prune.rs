@@ -4,8 +4,8 @@ use super::model::{Model, Next, Op, Step};
 use super::objects::{Pack, Packs, members};
 use super::plan::{Seen, has_all, plan, rescue};
 use super::state::{
-    ACTORS, EMPTY_INDEX, Index, IndexObject, PRUNES, Part, Prune, PruneAt, QUIET, State, WRITER_SET,
-    WRITERS, prune_actor,
+    ACTORS, EMPTY_INDEX, Index, IndexObject, PRUNES, Part, Prune, PruneAt, QUIET, State,
+    WRITER_SET, WRITERS, prune_actor,
 };
 use super::writer::packs_in;
 
@@ -101,9 +101,7 @@ impl Model {
                 (Op::PutCondemned(prune.condemned), at)
             }
             PruneAt::ListWriters => (Op::ListActive, self.look_for_writers(after, number)),
-            PruneAt::CheckBeforeRelisting => {
-                self.check(after, number, PruneAt::ListOtherCondemned)
-            }
+            PruneAt::CheckBeforeRelisting => self.check(after, number, PruneAt::ListOtherCondemned),
             PruneAt::ListOtherCondemned => {
                 let all = after.condemned.iter().fold(0, |all, packs| all | packs);
                 let me = &mut after.prunes[number];
@@ -214,7 +212,8 @@ impl Model {
         let condemned = after.condemned;
         let me = &mut after.prunes[number];
         me.condemned = condemned.iter().fold(0, |all, packs| all | packs);
-        me.owners = (0..PRUNES).filter(|owner| condemned[*owner] != 0).fold(0, |all, o| all | 1 << o);
+        me.owners =
+            (0..PRUNES).filter(|owner| condemned[*owner] != 0).fold(0, |all, o| all | 1 << o);
         match me.owners {
             0 => PruneAt::ListIndex(self.first_part()),
             _ if self.rules.prune_waits_for_writers => PruneAt::ListWriters,
@@ -248,8 +247,15 @@ impl Model {
     }
 
     fn seen<'a>(&self, state: &'a State, me: &Prune, number: usize) -> Seen<'a> {
-        let (located, needed) = (me.index.packs(0) & me.listed, self.scenario.needed_by(me.manifests));
-        Seen { contents: &state.contents, located, listed: me.listed, needed, takes_first: number == 1 }
+        let (located, needed) =
+            (me.index.packs(0) & me.listed, self.scenario.needed_by(me.manifests));
+        Seen {
+            contents: &state.contents,
+            located,
+            listed: me.listed,
+            needed,
+            takes_first: number == 1,
+        }
     }
 
     /// Steps 2 to 4.
@@ -323,13 +329,16 @@ impl Model {
     fn put_notes(&self, state: &State, number: usize, next: &mut Next) {
         let mut after = *state;
         let me = state.prunes[number];
+        // Its own in any case; others' where nobody did.
         let unnoted = |owner: &usize| {
-            me.owners & (1 << owner) != 0 && after.noted[*owner].is_none() && after.condemned[*owner] != 0
+            let is_noted = *owner != number && after.noted[*owner].is_some();
+            me.owners & (1 << owner) != 0 && !is_noted && after.condemned[*owner] != 0
         };
         let owner = (0..PRUNES).find(unnoted);
         let step = |op| Step { actor: prune_actor(number), op };
         if let Some(owner) = owner {
             after.noted[owner] = Some(me.waits_for);
+            after.prunes[number].owners &= !(1 << owner);
             next.push((step(Op::PutNote(me.waits_for)), after));
         } else {
             after.active &= !(1 << prune_actor(number));
@@ -406,7 +415,10 @@ impl Model {
         let stale = if self.rules.stale_entries_go { stale_entries(&me) } else { 0 };
         let gone = me.condemned | stale;
         let (mut old, mut new) = (EMPTY_INDEX, EMPTY_INDEX);
-        me.index.iter().filter(|object| object.packs & gone != 0).for_each(|object| old.put(object));
+        me.index
+            .iter()
+            .filter(|object| object.packs & gone != 0)
+            .for_each(|object| old.put(object));
         for origin in 0..16 {
             let mut of_one = old.iter().filter(|object| object.origin == origin);
             let Some(object) = of_one.next() else { continue };
@@ -456,4 +468,4 @@ fn goes_on(me: &mut Prune) -> PruneAt {
     }
 }
 
-const _: () = assert!(FIRST_PACK as usize == 4 + 2 * WRITERS);
+const _: () = assert!(FIRST_PACK as usize == 4 + 2 * WRITERS && QUIET <= 3);

@@ -31,11 +31,22 @@ impl Recorder {
     ) -> Hooked {
         let (seen, there) = (Arc::clone(&self.0), storage.clone());
         let after = move |call, key: &Key| {
-            let void = if key.as_str().starts_with(name::VOID) { names(&there, name::VOID) } else { Vec::new() };
+            let void = if key.as_str().starts_with(name::VOID) {
+                names(&there, name::VOID)
+            } else {
+                Vec::new()
+            };
             seen.lock().unwrap().push(Seen { call, key: key.clone(), void });
             Ok(())
         };
-        Hooked::around(storage.clone(), move |call, key| { before(call, key); Ok(()) }, after)
+        Hooked::around(
+            storage.clone(),
+            move |call, key| {
+                before(call, key);
+                Ok(())
+            },
+            after,
+        )
     }
 
     /// What the one writer did.
@@ -79,7 +90,11 @@ fn event(actor: &ActorName, seen: &Seen, repository: &Repository) -> Option<Obje
         (Act::Put, Kind::Index) => packs_of(repository, &seen.key),
         _ => Vec::new(),
     };
-    Some(ObjectEvent { packs, found: seen.void.clone(), ..ObjectEvent::new(actor, act, kind, named) })
+    Some(ObjectEvent {
+        packs,
+        found: seen.void.clone(),
+        ..ObjectEvent::new(actor, act, kind, named)
+    })
 }
 
 fn packs_of(repository: &Repository, key: &Key) -> Vec<String> {

@@ -81,8 +81,15 @@ impl Rules {
         parent_only_if_whole: true,
     };
 
-    /// As section 8 puts it: a hit counts by its pack alone. What else there is has to make up for that.
-    pub const LETTER: Self = Self { hits_closed_over_bases: false, ..Self::ALL };
+    /// Section 8 as it was written, with no more than the three mends it needs: prune lists the index until two
+    /// listings agree, index objects of packs that are gone are put anew, and readers refresh until the index no
+    /// longer changes.
+    pub const LETTER: Self = Self {
+        hits_closed_over_bases: false,
+        others_condemned_count_as_gone: false,
+        unlocated_stops: false,
+        ..Self::ALL
+    };
 }
 
 #[derive(Debug, Clone, Copy)]

@@ -123,12 +123,64 @@ pub const SEVERAL_PACKS: Scenario = Scenario {
     ..ALL_AT_WORK
 };
 
-pub const ALL: [Scenario; 6] = [HITS, DELTAS, REPACK, COPIES, PARENTS, SEVERAL_PACKS];
+/// One chunk in two copies, equally shallow: prunes need not agree on which one stays.
+pub const TWICE: Scenario = Scenario {
+    name: "twice",
+    packs: [&[(A, PLAIN)], &[(A, PLAIN)], &[(C, PLAIN)], &[]],
+    index: [0b111, 0, 0],
+    snapshot: chunks(&[A]),
+    deletes: false,
+    writers: &[source(chunks(&[A, B]), on(B, A)), source(chunks(&[B]), PLAINLY)],
+    ..ALL_AT_WORK
+};
+
+/// Garbage is hit, condemned, needed no longer, and wanted again.
+pub const WANTED_AGAIN: Scenario = Scenario {
+    name: "wanted again",
+    packs: [&[(A, PLAIN)], &[], &[], &[]],
+    index: [1, 0, 0],
+    writers: &[source(chunks(&[A]), PLAINLY), source(chunks(&[A]), PLAINLY)],
+    crashes: 0,
+    ..ALL_AT_WORK
+};
+
+/// A chunk is moved by one prune, and then by the next, while somebody reads it.
+pub const MOVED: Scenario = Scenario {
+    name: "moved",
+    packs: [&[(A, PLAIN), (C, PLAIN), (D, PLAIN)], &[], &[], &[]],
+    index: [1, 0, 0],
+    snapshot: chunks(&[A]),
+    repacks: true,
+    reader: true,
+    writers: &[source(chunks(&[D]), PLAINLY)],
+    crashes: 0,
+    expiries: 0,
+    ..ALL_AT_WORK
+};
+
+pub const ALL: [Scenario; 7] = [HITS, DELTAS, REPACK, COPIES, PARENTS, SEVERAL_PACKS, TWICE];
 
 impl Scenario {
     /// So many of the writers and prunes.
     pub const fn with(self, writers: usize, prunes: usize) -> Self {
         Self { writers: self.writers.split_at(writers).0, prunes, ..self }
+    }
+
+    /// No snapshot is there at first, none goes.
+    pub const fn with_garbage_only(self) -> Self {
+        Self { snapshot: 0, deletes: false, ..self }
+    }
+
+    pub const fn calm(self) -> Self {
+        Self { crashes: 0, ..self }
+    }
+
+    pub const fn without_expiry(self) -> Self {
+        Self { expiries: 0, ..self }
+    }
+
+    pub const fn two_expiries(self) -> Self {
+        Self { expiries: 2, ..self }
     }
 
     pub const fn in_two_parts(self) -> Self {

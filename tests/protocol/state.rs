@@ -6,7 +6,7 @@ use super::objects::{Actors, Contents, Pack, Packs};
 
 pub const WRITERS: usize = 2;
 /// Those that are explored, and one that runs alone when all is quiet.
-pub const PRUNES: usize = 3;
+pub const PRUNES: usize = 4;
 pub const QUIET: usize = PRUNES - 1;
 pub const ACTORS: usize = WRITERS + PRUNES;
 /// Who wrote what was there at first.

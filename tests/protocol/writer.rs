@@ -23,10 +23,13 @@ impl Model {
             WriterAt::Start => go(Op::PutActive, &|after| {
                 after.active |= bit;
                 after.older[number] = after.packs;
-                at(after, match self.rules.writer_lists_condemned {
-                    true => WriterAt::ListCondemned,
-                    false => WriterAt::ListPacks(self.first_part()),
-                });
+                at(
+                    after,
+                    match self.rules.writer_lists_condemned {
+                        true => WriterAt::ListCondemned,
+                        false => WriterAt::ListPacks(self.first_part()),
+                    },
+                );
             }),
             WriterAt::ListCondemned => go(Op::ListCondemned, &|after| {
                 let all = after.condemned.iter().fold(0, |all, packs| all | packs);
@@ -36,11 +39,14 @@ impl Model {
             }),
             WriterAt::ListPacks(part) => go(Op::ListPacks(part), &|after| {
                 after.writers[number].listed |= after.packs & packs_in(part);
-                at(after, match part {
-                    Part::First => WriterAt::ListPacks(Part::Second),
-                    _ if self.rules.void_listed_last => WriterAt::ListIndex(self.first_part()),
-                    _ => WriterAt::ListVoid,
-                });
+                at(
+                    after,
+                    match part {
+                        Part::First => WriterAt::ListPacks(Part::Second),
+                        _ if self.rules.void_listed_last => WriterAt::ListIndex(self.first_part()),
+                        _ => WriterAt::ListVoid,
+                    },
+                );
             }),
             WriterAt::ListIndex(part) => go(Op::ListIndex(part), &|after| {
                 let there = after.index;
@@ -59,7 +65,8 @@ impl Model {
                 }
             }),
             WriterAt::ListManifests => go(Op::ListManifests(Part::All), &|after| {
-                let hidden = if self.rules.void_gives_nothing { after.writers[number].void } else { 0 };
+                let hidden =
+                    if self.rules.void_gives_nothing { after.writers[number].void } else { 0 };
                 let parents = after.manifests & !(hidden << 1);
                 self.choose(after, number, parents);
             }),
@@ -176,9 +183,8 @@ impl Model {
 
 /// As section 8 has it to the letter: any copy in a pack that counts.
 fn shallowest_by_pack(state: &State, chunk: u8, from: Packs) -> Option<(u8, Block)> {
-    let copies = members(from).filter_map(|pack| {
-        Some((pack, state.contents[usize::from(pack)].get(chunk)?))
-    });
+    let copies = members(from)
+        .filter_map(|pack| Some((pack, state.contents[usize::from(pack)].get(chunk)?)));
     copies.min_by_key(|(_, block)| block.depth)
 }
 
