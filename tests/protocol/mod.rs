@@ -17,6 +17,8 @@ mod plan;
 mod projected;
 mod properties;
 mod prune;
+mod prune_deletes;
+mod prune_lists;
 mod real;
 mod scenario;
 mod scenarios;
