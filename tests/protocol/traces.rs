@@ -251,7 +251,7 @@ fn a_prune_deletes_what_is_condemned_only() {
     assert_eq!(accepts(&trace).unwrap_err().at, 21, "the index changes while it is listed");
 }
 
-const WALKS: u64 = 4000;
+const WALKS: u64 = 1500;
 
 #[test]
 fn the_models_traces_are_accepted() {
