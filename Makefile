@@ -1,5 +1,5 @@
 # Two commands do everything on a fresh machine: `make demo` and `make test`.
-.PHONY: demo test lint docs bench fuzz fuzz-smoke licences setup
+.PHONY: demo test lint docs bench fuzz fuzz-smoke licences setup model
 
 CARGO ?= cargo
 
@@ -14,6 +14,10 @@ demo: setup
 # One profile (release) for build, tests, lints and docs: RocksDB is compiled once.
 test: setup
 	$(CARGO) test --release --locked
+
+# The prune protocol's model, explored to the end: minutes, and up to 2 GB. `make test` explores a slice.
+model: setup
+	$(CARGO) test --release --locked --test restow_tests -- --ignored --nocapture --test-threads 1 protocol::explore
 
 lint: setup
 	$(CARGO) fmt --check

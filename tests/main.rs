@@ -37,6 +37,7 @@ mod lying_trees;
 mod manager;
 mod ops;
 mod passphrase_command;
+mod protocol;
 mod qdrant;
 mod refusals;
 mod renamed;

@@ -28,6 +28,14 @@ impl Hooked {
         Self { inner, before: Box::new(|_, _| Ok(())), after: Box::new(hook) }
     }
 
+    pub fn around(
+        inner: Memory,
+        before: impl Fn(Call, &Key) -> Result<(), StorageError> + Send + Sync + 'static,
+        after: impl Fn(Call, &Key) -> Result<(), StorageError> + Send + Sync + 'static,
+    ) -> Self {
+        Self { inner, before: Box::new(before), after: Box::new(after) }
+    }
+
     fn pass<T>(
         &self,
         call: Call,

@@ -1,0 +1,253 @@
+//! A prune's steps, as a machine that reads its operations.
+
+use std::collections::BTreeSet;
+
+use super::events::{Act, ActorName, Kind, ObjectEvent, Role};
+
+#[derive(Default)]
+pub struct PruneSteps {
+    at: At,
+    /// Others at work.
+    others: BTreeSet<ActorName>,
+    /// void/ was put for these.
+    void: BTreeSet<String>,
+    /// void/<self> was looked for since anything was decided.
+    checked: bool,
+    /// What the last two listings of the index found.
+    index: [Option<Vec<String>>; 2],
+    /// Packs that may be deleted, and the objects that name them.
+    condemned: BTreeSet<String>,
+    owned: BTreeSet<String>,
+    resumed: bool,
+    unindexed: BTreeSet<String>,
+}
+
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum At {
+    #[default]
+    Announced,
+    ActorsListed,
+    CondemnedListed,
+    IndexListed,
+    PacksListed,
+    /// Manifests are: step 3.
+    Planned,
+    /// Its own condemned object is put, or others' were found: step 5.
+    Condemned,
+    /// Writers are at work: they are noted, or were by somebody else.
+    Waiting,
+    Noted,
+    /// Nobody is waited for: step 6.
+    Relisting,
+    OthersListed,
+    IndexRelisted,
+    PacksRelisted,
+    /// What is needed is known, and copied: the rest of step 6.
+    Rescuing,
+    /// Step 7, in its order.
+    IndexPut,
+    IndexDeleted,
+    PacksDeleted,
+    CondemnedDeleted,
+    Void,
+    Ended,
+}
+
+type Taken = Result<(), &'static str>;
+
+impl PruneSteps {
+    pub fn take(&mut self, event: &ObjectEvent) -> Taken {
+        let own = event.name == event.actor.name;
+        match (event.act, event.kind) {
+            (Act::Delete, Kind::Active) if own => self.retire(),
+            _ if self.at == At::Void => Err("a void prune does nothing more"),
+            (Act::List, kind) => self.list(kind, event),
+            (Act::Put, Kind::Void) => self.expire(event),
+            (Act::Delete, Kind::Active | Kind::Beat) => match self.void.contains(&event.name) {
+                true => Ok(()),
+                false => Err("step 1: void/ is put before another's active/ is deleted"),
+            },
+            (Act::Put, Kind::Pack) => self.put_pack(event),
+            (Act::Put, Kind::Index) => self.put_index(event),
+            (Act::Put, Kind::Condemned) => self.condemn(event),
+            (Act::Delete, Kind::Index) => self.delete(event, At::IndexDeleted),
+            (Act::Delete, Kind::Pack) => match self.condemned.contains(&event.name) {
+                true => self.delete(event, At::PacksDeleted),
+                false => Err("only what is condemned is deleted"),
+            },
+            (Act::Delete, Kind::Condemned) => match self.owned.remove(&event.name) {
+                true => self.delete(event, At::CondemnedDeleted),
+                false => Err("a condemned object that it neither put nor found"),
+            },
+            _ => Err("no operation of a prune"),
+        }
+    }
+
+    fn list(&mut self, kind: Kind, event: &ObjectEvent) -> Taken {
+        let at = match (kind, self.at) {
+            (Kind::Active, At::Announced) => {
+                let others = event.actors.iter().filter(|actor| **actor != event.actor);
+                self.others = others.cloned().collect();
+                At::ActorsListed
+            }
+            (Kind::Condemned, At::ActorsListed) => {
+                self.goes_on_alone()?;
+                self.condemned.extend(event.packs.iter().cloned());
+                self.owned.extend(event.found.iter().cloned());
+                self.resumed = !self.owned.is_empty();
+                if self.resumed { At::Condemned } else { At::CondemnedListed }
+            }
+            (Kind::Index, At::CondemnedListed | At::IndexListed) => {
+                self.index(event, At::IndexListed)
+            }
+            (Kind::Pack, At::IndexListed) => self.settled(At::PacksListed)?,
+            (Kind::Manifest, At::PacksListed) => At::Planned,
+            (Kind::Active, At::Condemned) => self.waits(event),
+            (Kind::Condemned, At::Relisting) if self.checked => At::OthersListed,
+            // Those that were noted are gone; others, who saw what is condemned, may be at work.
+            (Kind::Condemned, At::Waiting) if self.checked && self.resumed => At::OthersListed,
+            (Kind::Condemned, At::Relisting) => {
+                return Err("void/<self> is looked for before step 6");
+            }
+            (Kind::Index, At::OthersListed | At::IndexRelisted) => {
+                self.index(event, At::IndexRelisted)
+            }
+            (Kind::Pack, At::IndexRelisted) => self.settled(At::PacksRelisted)?,
+            (Kind::Manifest, At::PacksRelisted) => At::Rescuing,
+            (Kind::Void, at) => match event.found.contains(&event.actor.name) {
+                true => At::Void,
+                false => at,
+            },
+            _ => return Err("a listing out of its order"),
+        };
+        self.checked = kind == Kind::Void;
+        self.at = at;
+        Ok(())
+    }
+
+    /// Step 1: other prunes at work that were not taken for dead are made way for.
+    fn goes_on_alone(&self) -> Taken {
+        let alive =
+            |other: &ActorName| other.role == Role::Prune && !self.void.contains(&other.name);
+        match self.others.iter().any(alive) {
+            true => Err("step 1: another prune is at work"),
+            false => Ok(()),
+        }
+    }
+
+    fn index(&mut self, event: &ObjectEvent, at: At) -> At {
+        if self.at != at {
+            self.index = [None, None];
+        }
+        let mut found = event.found.clone();
+        found.sort();
+        self.index = [self.index[1].take(), Some(found)];
+        at
+    }
+
+    fn settled(&self, at: At) -> Result<At, &'static str> {
+        match self.index[0].is_some() && self.index[0] == self.index[1] {
+            true => Ok(at),
+            false => Err("the index is listed until two listings agree"),
+        }
+    }
+
+    /// Step 5.
+    fn waits(&self, event: &ObjectEvent) -> At {
+        let writers = event.actors.iter().any(|actor| actor.role == Role::Writer);
+        if writers { At::Waiting } else { At::Relisting }
+    }
+
+    fn expire(&mut self, event: &ObjectEvent) -> Taken {
+        if self.at != At::ActorsListed {
+            return Err("actors are taken for dead at step 1");
+        }
+        if !self.others.iter().any(|other| other.name == event.name) {
+            return Err("only who was listed can be taken for dead");
+        }
+        self.void.insert(event.name.clone());
+        Ok(())
+    }
+
+    fn put_pack(&mut self, event: &ObjectEvent) -> Taken {
+        match self.at {
+            At::Planned if self.checked || !self.unindexed.is_empty() => {}
+            At::Planned => return Err("void/<self> is looked for before step 3"),
+            At::Rescuing => {}
+            _ => return Err("packs are put at 3 and at 6"),
+        }
+        self.checked = false;
+        self.unindexed.insert(event.name.clone());
+        Ok(())
+    }
+
+    fn put_index(&mut self, event: &ObjectEvent) -> Taken {
+        let of_copies = event.packs.iter().any(|pack| self.unindexed.contains(pack));
+        match self.at {
+            At::Planned | At::Rescuing if of_copies => {
+                self.checked = false;
+                match event.packs.iter().all(|pack| self.unindexed.remove(pack)) {
+                    true => Ok(()),
+                    false => Err("an index object of copies lists copies only"),
+                }
+            }
+            At::Planned | At::Rescuing | At::IndexPut => {
+                if event.packs.iter().any(|pack| self.condemned.contains(pack)) {
+                    return Err("step 7: new index objects list nothing condemned");
+                }
+                self.reach(At::IndexPut)
+            }
+            _ => Err("index objects are put at 3, 6 and 7"),
+        }
+    }
+
+    fn condemn(&mut self, event: &ObjectEvent) -> Taken {
+        match (self.at, event.packs.is_empty()) {
+            (At::Planned, false) if !self.unindexed.is_empty() => {
+                Err("step 3: the index object of copies comes before condemned/")
+            }
+            (At::Planned, false) if !self.checked => Err("void/<self> is looked for before step 4"),
+            (At::Planned, false) => {
+                self.condemned.extend(event.packs.iter().cloned());
+                self.owned.insert(event.name.clone());
+                self.at = At::Condemned;
+                Ok(())
+            }
+            (At::Waiting | At::Noted, true) => {
+                self.at = At::Noted;
+                Ok(())
+            }
+            _ => Err("packs are condemned at 4, notes are put at 5"),
+        }
+    }
+
+    fn delete(&mut self, _: &ObjectEvent, at: At) -> Taken {
+        self.reach(at)
+    }
+
+    /// Step 7 goes forward only.
+    fn reach(&mut self, at: At) -> Taken {
+        if self.at > at || !matches!(self.at, At::Planned) && self.at < At::Rescuing {
+            return Err("step 7 comes after step 6, and goes forward only");
+        }
+        if self.at == At::Planned && at > At::IndexDeleted {
+            return Err("nothing is deleted but stale index objects before step 6");
+        }
+        if !self.unindexed.is_empty() {
+            return Err("step 6: copies are indexed before anything goes");
+        }
+        if self.at < At::IndexPut && !self.checked {
+            return Err("void/<self> is looked for before step 7");
+        }
+        self.at = at;
+        Ok(())
+    }
+
+    fn retire(&mut self) -> Taken {
+        if self.at == At::Waiting && !self.resumed {
+            return Err("step 5: who is waited for is noted first");
+        }
+        self.at = At::Ended;
+        Ok(())
+    }
+}

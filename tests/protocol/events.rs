@@ -1,0 +1,80 @@
+//! What an actor does to the storage, as far as the protocol orders it.
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Role {
+    Writer,
+    Prune,
+}
+
+/// An actor by role and name.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ActorName {
+    pub role: Role,
+    pub name: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Act {
+    Put,
+    Delete,
+    List,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Active,
+    Beat,
+    Void,
+    Condemned,
+    Pack,
+    Index,
+    Manifest,
+}
+
+/// A put or delete of an object, or a listing of all objects of a kind, from its first page to its last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObjectEvent {
+    pub actor: ActorName,
+    pub act: Act,
+    pub kind: Kind,
+    /// The object's name. Empty for listings.
+    pub name: String,
+    /// Packs that the object, or the objects found, name: of index objects and of what is condemned. A condemned
+    /// object that names none is a note of who is waited for.
+    pub packs: Vec<String>,
+    /// Names of what a listing found.
+    pub found: Vec<String>,
+    /// Of a listing of actors: those that are at work.
+    pub actors: Vec<ActorName>,
+}
+
+impl ObjectEvent {
+    pub fn new(actor: &ActorName, act: Act, kind: Kind, name: &str) -> Self {
+        Self {
+            actor: actor.clone(),
+            act,
+            kind,
+            name: name.into(),
+            packs: Vec::new(),
+            found: Vec::new(),
+            actors: Vec::new(),
+        }
+    }
+
+    pub fn naming(self, packs: &[&str]) -> Self {
+        Self { packs: packs.iter().map(|pack| (*pack).into()).collect(), ..self }
+    }
+
+    pub fn finding(self, names: &[&str]) -> Self {
+        Self { found: names.iter().map(|name| (*name).into()).collect(), ..self }
+    }
+}
+
+/// A trace that is none of the protocol's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejection {
+    /// The number of the event.
+    pub at: usize,
+    pub event: ObjectEvent,
+    pub why: &'static str,
+}

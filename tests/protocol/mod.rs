@@ -1,0 +1,29 @@
+//! The protocol by which writers, prunes and readers share a repository, as a small model that is explored
+//! exhaustively, and checked against what backups really do. `docs/PRUNE.md` tells of it.
+//!
+//! `objects`, `state`: what there is. `writer`, `prune`, `model`: the steps. `plan`: what prune decides.
+//! `scenario`, `scenarios`, `variants`: what is explored. `search`, `properties`, `explore`: how, and what must hold.
+//! `events`, `accepts`: the order of operations that traces of real runs are held against.
+
+mod accepts;
+mod accepts_prune;
+mod accepts_writer;
+mod backups;
+mod events;
+mod explore;
+mod model;
+mod objects;
+mod plan;
+mod projected;
+mod properties;
+mod prune;
+mod prune_deletes;
+mod prune_lists;
+mod real;
+mod scenario;
+mod scenarios;
+mod search;
+mod state;
+mod traces;
+mod variants;
+mod writer;

@@ -1,0 +1,108 @@
+//! A model's steps as operations on a storage: what `accepts` reads.
+
+use super::events::{Act, ActorName, Kind, ObjectEvent, Role};
+use super::model::{DELETER, Model, Op, Step};
+use super::objects::{Packs, members};
+use super::state::{Part, State, WRITERS};
+
+pub fn name_of(actor: u8) -> ActorName {
+    match usize::from(actor).checked_sub(WRITERS) {
+        None => ActorName { role: Role::Writer, name: format!("w{actor}") },
+        Some(prune) => ActorName { role: Role::Prune, name: format!("p{prune}") },
+    }
+}
+
+fn named(letter: char, set: u16) -> Vec<String> {
+    members(set).map(|number| format!("{letter}{number}")).collect()
+}
+
+fn actors(set: u8) -> Vec<ActorName> {
+    members(u16::from(set)).map(name_of).collect()
+}
+
+/// The operations of one step. A listing is told of when its last part is read.
+pub fn events(before: &State, step: &Step, after: &State) -> Vec<ObjectEvent> {
+    if step.actor >= DELETER {
+        return Vec::new();
+    }
+    let me = name_of(step.actor);
+    let event = |act, kind, name: String| ObjectEvent::new(&me, act, kind, &name);
+    let list = |kind| event(Act::List, kind, String::new());
+    let naming =
+        |event: ObjectEvent, packs: Packs| ObjectEvent { packs: named('k', packs), ..event };
+    let found = match step.op {
+        Op::PutActive => event(Act::Put, Kind::Active, me.name.clone()),
+        Op::ListActive | Op::ListActiveExpired(_) => {
+            ObjectEvent { actors: actors(before.active), ..list(Kind::Active) }
+        }
+        Op::PutVoid(actor) => event(Act::Put, Kind::Void, name_of(actor).name),
+        Op::DeleteActive(actor) => event(Act::Delete, Kind::Active, name_of(actor).name),
+        Op::ListCondemned => {
+            let there = (0..).zip(before.condemned).filter(|(_, packs)| *packs != 0);
+            let all = before.condemned.iter().fold(0, |all, packs| all | packs);
+            let owners = there.map(|(owner, _): (usize, _)| format!("c{owner}")).collect();
+            ObjectEvent { found: owners, ..naming(list(Kind::Condemned), all) }
+        }
+        Op::ListPacks(Part::First)
+        | Op::ListIndex(Part::First)
+        | Op::ListManifests(Part::First) => {
+            return Vec::new();
+        }
+        Op::ListPacks(_) => list(Kind::Pack),
+        Op::ListManifests(_) => list(Kind::Manifest),
+        Op::ListIndex(part) => {
+            let prune = usize::from(step.actor).checked_sub(WRITERS);
+            let index = prune.map(|prune| after.prunes[prune].index).unwrap_or_default();
+            let found = index.iter().map(|there| format!("i{}.{}", there.origin, there.version));
+            let event = ObjectEvent { found: found.collect(), ..list(Kind::Index) };
+            // At one moment two listings agree.
+            return vec![event; if part == Part::All { 2 } else { 1 }];
+        }
+        Op::ListVoid | Op::CheckVoid => {
+            let found = actors(before.void).into_iter().map(|actor| actor.name).collect();
+            ObjectEvent { found, ..list(Kind::Void) }
+        }
+        Op::PutPack(pack) => event(Act::Put, Kind::Pack, format!("k{pack}")),
+        Op::PutIndex { origin, version, packs } => {
+            naming(event(Act::Put, Kind::Index, format!("i{origin}.{version}")), packs)
+        }
+        Op::PutManifest(manifest) => event(Act::Put, Kind::Manifest, format!("m{manifest}")),
+        Op::PutCondemned(packs) => {
+            let own = usize::from(step.actor) - WRITERS;
+            naming(event(Act::Put, Kind::Condemned, format!("c{own}")), packs)
+        }
+        Op::PutNote(_) => event(Act::Put, Kind::Condemned, "note".into()),
+        Op::DeleteManifest(manifest) => event(Act::Delete, Kind::Manifest, format!("m{manifest}")),
+        Op::DeleteIndex { origin, version } => {
+            event(Act::Delete, Kind::Index, format!("i{origin}.{version}"))
+        }
+        Op::DeletePack(pack) => event(Act::Delete, Kind::Pack, format!("k{pack}")),
+        Op::DeleteCondemned(owner) => event(Act::Delete, Kind::Condemned, format!("c{owner}")),
+        Op::Read | Op::Crash => return Vec::new(),
+    };
+    vec![found]
+}
+
+/// What each actor does on one way through the model, chosen by a seed.
+pub fn walk(model: &Model, seed: u64) -> Vec<Vec<ObjectEvent>> {
+    let mut traces = vec![Vec::new(); usize::from(DELETER)];
+    let (mut state, mut next, mut random) = (model.scenario.initial(), Vec::new(), seed);
+    loop {
+        model.next(&state, &mut next);
+        if next.is_empty() {
+            return traces;
+        }
+        random =
+            random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let (step, after) = next.swap_remove((random >> 33) as usize % next.len());
+        if step.actor < DELETER {
+            traces[usize::from(step.actor)].extend(events(&state, &step, &after));
+        }
+        state = after;
+    }
+}
+
+/// Whether a prune got as far as deleting packs: a walk that never does shows little.
+pub fn deletes(trace: &[ObjectEvent]) -> bool {
+    trace.iter().any(|event| (event.act, event.kind) == (Act::Delete, Kind::Pack))
+}
