@@ -1,6 +1,7 @@
 //! ArangoDB servers: databases read from one state that the server holds, and written back in the order that it
 //! needs.
 
+mod allowance;
 mod api;
 mod auth;
 mod batch;
