@@ -260,9 +260,9 @@ impl Api {
     }
 
     /// Makes a database. Not again where it may have been made.
-    pub fn create_database(&self, database: &str) -> Result<(), SourceError> {
+    pub fn create_database(&self, database: &str, options: &Value) -> Result<(), SourceError> {
         let call = Call::post(self.url(SYSTEM, "/_api/database"), Repeat::Undone);
-        self.json(call.json(&json!({"name": database}))).map(drop)
+        self.json(call.json(&json!({"name": database, "options": options}))).map(drop)
     }
 
     /// Names of all collections of a database, system ones too, sorted.

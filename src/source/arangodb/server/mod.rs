@@ -9,13 +9,16 @@ mod cluster;
 mod decide;
 mod export;
 mod inventory;
+mod left;
 mod load;
 mod look;
 mod name;
 mod parallel;
+mod relink;
 mod run;
 mod section;
 mod supply;
+mod swap;
 mod target;
 mod trouble;
 
