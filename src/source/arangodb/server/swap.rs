@@ -30,14 +30,13 @@ impl Run<'_> {
         match &step.action {
             Action::Rename(kept) => self.keep_as(step, kept, &temporary)?,
             _ => {
-                let dropped = self.database.target.drop_collection(&step.to).map_err(unharmed);
-                if let Err(stop) = dropped {
+                if let Err(stop) = self.database.target.drop_collection(&step.to) {
                     // An answer that was lost may have been a yes.
                     if self.is_there(&step.to) {
                         self.discard(step, &temporary);
-                    } else {
-                        self.left.temporary.push((self.called(&step.to), temporary));
+                        return Err(unharmed(stop));
                     }
+                    self.left.temporary.push((self.called(&step.to), temporary));
                     return Err(stop);
                 }
                 self.named(step, &temporary)?;
@@ -52,16 +51,14 @@ impl Run<'_> {
         let renamed = self.database.target.rename(temporary, &step.to);
         let Err(stop) = renamed else { return Ok(()) };
         let called = self.called(&step.to);
+        self.left.emptied.push(called.clone());
+        self.left.temporary.push((called, temporary.to_owned()));
         match stop {
             Stop::One(message) => Err(Stop::One(format!(
                 "was dropped, and what takes its place is complete as {temporary}: rename that to {}; {message}",
                 step.to
             ))),
-            Stop::All(error) => {
-                self.left.emptied.push(called.clone());
-                self.left.temporary.push((called, temporary.to_owned()));
-                Err(Stop::All(error))
-            }
+            all => Err(all),
         }
     }
 
