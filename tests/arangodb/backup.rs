@@ -211,17 +211,7 @@ fn over_a_unix_socket() {
 /// The shards of a collection are at two servers; that there is no one moment is in the manifest.
 #[test]
 fn a_cluster() {
-    let (server, manager) = (Arango::with_shop(), manager());
-    {
-        let mut state = server.lock();
-        state.role = "COORDINATOR".into();
-        for (name, one) in &mut state.databases.get_mut("shop").unwrap().collections {
-            let first = format!("s.{name}.0");
-            let second = format!("s.{name}.1");
-            one.parameters["shards"] =
-                serde_json::json!({first: ["PRMR-a", "PRMR-b"], second: ["_PRMR-b"]});
-        }
-    }
+    let (server, manager) = (Arango::with_shop().clustered(), manager());
     let report = report(&manager, &server.exporter("shop"));
     assert_eq!(server.held(), 0);
     for name in ["items", "people", "bought", "_graphs"] {

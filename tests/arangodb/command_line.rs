@@ -138,10 +138,13 @@ fn a_session_and_a_ready_token() {
 fn a_cluster_is_warned_of() {
     let (bench, folder) = (Bench::with_repository(), tempfile::tempdir().unwrap());
     let socket = folder.path().join("a.sock");
-    let server = Arango::with_shop().on_socket(&socket);
-    server.lock().role = "COORDINATOR".into();
+    let server = Arango::with_shop().clustered().on_socket(&socket);
     let url = format!("arangodb+unix://{}?database=shop", socket.display());
     let output = bench.run(&["backup", &url]);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     assert!(stderr(&output).contains("read one after the other"), "{}", stderr(&output));
+    assert_eq!(server.held(), 0);
+    bench.ok(&["restore", "latest", "--to", "out"]);
+    let file = bench.path("out/shop/collections/items/documents.jsonl");
+    assert_eq!(std::fs::read_to_string(file).unwrap().lines().count(), 50);
 }

@@ -3,8 +3,10 @@
 
 mod anywhere;
 mod backup;
+mod checks;
 mod command_line;
 mod errors;
+mod replace;
 mod restore;
 mod streams;
 mod troubles;
@@ -143,6 +145,11 @@ fn is_same(server: &Arango, database: &str, was: &Database) {
         }
         for key in ["type", "keyOptions", "numberOfShards", "schema", "waitForSync"] {
             assert_eq!(found.parameters.get(key), collection.parameters.get(key), "{name} {key}");
+        }
+    }
+    for (name, view) in &was.views {
+        for part in ["links", "indexes"] {
+            assert_eq!(state.databases[database].views[name][part], view[part], "{name} {part}");
         }
     }
     let names =

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::support::arango::{Arango, Collection, document, dumped, quick, shop};
 
-fn only(pairs: &[(&str, &str)]) -> ArangoRestore {
+pub fn only(pairs: &[(&str, &str)]) -> ArangoRestore {
     let collections = pairs.iter().map(|(from, to)| ((*from).into(), (*to).into())).collect();
     ArangoRestore { collections, ..ArangoRestore::default() }
 }
@@ -217,13 +217,13 @@ fn what_would_be_replaced_is_kept() {
     drop(state);
 
     // In a cluster nothing is renamed; what is there stays as it is.
-    let cluster = Arango::with_shop();
-    cluster.instead("PUT /_api/collection/people/rename", 1, 501, "", "");
+    let cluster = Arango::with_shop().clustered();
     let keep = ArangoRestore { backup_existing: true, ..only(&[("people", "people")]) };
     let report = load(&cluster, &backup, keep, confirmed(1)).unwrap();
     assert_eq!(report.problem_count, 1);
     assert!(report.problems[0].message.contains("renames no collections"), "{report:?}");
     assert_eq!(cluster.count("PUT /_api/replication/restore"), 0);
+    is_same(&cluster, "shop", &shop());
 }
 
 /// Other graphs of the database stay; one of the same name is replaced only when that was agreed to.

@@ -15,6 +15,8 @@ pub enum Repeat {
     Always,
     /// Only where the server surely did nothing: it was not reached, or said so.
     Undone,
+    /// Only where it was not reached, or refused at the door (429): whoever says 503 may have handed it on first.
+    Unreached,
 }
 
 /// One request, as often as it takes.

@@ -239,8 +239,7 @@ impl Client {
                     body.truncate(most);
                     return Ok(body);
                 }
-                let what = format!("the answer has more than {most} bytes");
-                return Err(HttpError::new(url, Trouble::Unexpected(what)));
+                return Err(HttpError::new(url, Trouble::TooLong(most)));
             }
         }
     }

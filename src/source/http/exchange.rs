@@ -16,6 +16,11 @@ impl Call {
         Self::new(Method::PUT, url, Repeat::Always)
     }
 
+    /// May be repeated: what is set twice is set.
+    pub fn patch(url: String) -> Self {
+        Self::new(Method::PATCH, url, Repeat::Always)
+    }
+
     /// With a body that is not JSON.
     #[must_use]
     pub fn bytes(mut self, body: Bytes, content_type: &'static str) -> Self {

@@ -34,6 +34,9 @@ pub enum Trouble {
         /// When the server wants to be asked again.
         after: Option<Duration>,
     },
+    /// A whole answer has more bytes than anybody wants to hold.
+    #[error("the answer has more than {0} bytes")]
+    TooLong(usize),
     #[error("{0}")]
     Unexpected(String),
     #[error("interrupted")]
@@ -84,7 +87,10 @@ impl HttpError {
 
     /// Whether the server gave an answer, be it a bad one.
     pub fn is_answer(&self) -> bool {
-        matches!(self.trouble, Trouble::Status { .. } | Trouble::Unexpected(_))
+        matches!(
+            self.trouble,
+            Trouble::Status { .. } | Trouble::TooLong(_) | Trouble::Unexpected(_)
+        )
     }
 
     /// Whether nobody knows what the server did, or still does, for a call that reached it whole.
@@ -93,7 +99,7 @@ impl HttpError {
             Trouble::Silent(_) | Trouble::Broken(_) | Trouble::Interrupted => true,
             // From a proxy that waited for the server.
             Trouble::Status { code, .. } => matches!(code, 408 | 502 | 504),
-            Trouble::Connect(_) | Trouble::Unexpected(_) => false,
+            Trouble::Connect(_) | Trouble::TooLong(_) | Trouble::Unexpected(_) => false,
         }
     }
 
@@ -105,8 +111,9 @@ impl HttpError {
             Trouble::Status { code, said, .. } => match repeat {
                 Repeat::Always => retry::is_passing(*code),
                 Repeat::Undone => retry::is_undone(*code, said),
+                Repeat::Unreached => *code == 429,
             },
-            Trouble::Unexpected(_) | Trouble::Interrupted => false,
+            Trouble::TooLong(_) | Trouble::Unexpected(_) | Trouble::Interrupted => false,
         }
     }
 

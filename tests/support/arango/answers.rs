@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::wire::{Reply, Request};
-use super::{Database, State, dumps, restores};
+use super::{Database, State, dumps, restores, things};
 
 pub fn error(status: u16, number: u64, message: &str) -> Reply {
     let document =
@@ -42,14 +42,27 @@ pub fn answer(request: &Request, state: &mut State) -> Reply {
         (_, ["_api", "dump", rest @ ..]) => dumps::parallel(request, rest, state),
         ("POST", ["_api", "import"]) => restores::import(request, state),
         (method, ["_api", rest @ ..]) => {
+            if state.role == "COORDINATOR" && rest.last() == Some(&"rename") {
+                return error(501, 9, "not implemented in a cluster");
+            }
+            let tells_ids = !state.faults.no_ids;
             let database = state.databases.get_mut(&request.database).unwrap();
-            structure(method, rest, request, database)
+            match things::answer(method, rest, request, database) {
+                Some(reply) => reply,
+                None => structure(method, rest, request, database, tells_ids),
+            }
         }
         _ => error(404, 404, "unknown path"),
     }
 }
 
-fn structure(method: &str, path: &[&str], request: &Request, database: &mut Database) -> Reply {
+fn structure(
+    method: &str,
+    path: &[&str],
+    request: &Request,
+    database: &mut Database,
+    tells_ids: bool,
+) -> Reply {
     let missing = || error(404, 1203, "collection or view not found");
     match (method, path) {
         ("GET", ["collection"]) => {
@@ -61,7 +74,14 @@ fn structure(method: &str, path: &[&str], request: &Request, database: &mut Data
             Reply::json(200, &json!({"error": false, "code": 200, "result": list}))
         }
         ("GET", ["collection", name, "count"]) => match database.collections.get(*name) {
-            Some(found) => Reply::json(200, &json!({"name": name, "count": found.documents.len()})),
+            Some(found) => {
+                let mut about = json!({"name": name, "count": found.documents.len()});
+                if tells_ids {
+                    about["id"] = found.parameters["id"].clone();
+                    about["globallyUniqueId"] = found.parameters["globallyUniqueId"].clone();
+                }
+                Reply::json(200, &about)
+            }
             None => missing(),
         },
         ("PUT", ["collection", name, "rename"]) => {
@@ -70,9 +90,10 @@ fn structure(method: &str, path: &[&str], request: &Request, database: &mut Data
             if database.collections.contains_key(&new) {
                 return error(409, 1207, "duplicate name");
             }
-            let Some(mut found) = database.collections.remove(*name) else { return missing() };
-            found.parameters["name"] = new.clone().into();
-            database.collections.insert(new, found);
+            if !database.collections.contains_key(*name) {
+                return missing();
+            }
+            things::rename(database, name, &new);
             Reply::json(200, &json!({"error": false}))
         }
         ("GET", ["view"]) => {
@@ -99,7 +120,8 @@ fn create_database(request: &Request, state: &mut State) -> Reply {
     if state.databases.contains_key(&name) {
         return error(409, 1207, "duplicate database name");
     }
-    state.databases.insert(name, super::fresh());
+    let made = Database { options: body["options"].clone(), ..super::fresh() };
+    state.databases.insert(name, made);
     Reply::json(201, &json!({"error": false, "code": 201, "result": true}))
 }
 

@@ -12,6 +12,8 @@ use serde_json::{Value, json};
 pub struct Database {
     pub collections: BTreeMap<String, Collection>,
     pub views: BTreeMap<String, Value>,
+    /// As it was made with.
+    pub options: Value,
 }
 
 #[derive(Debug, Clone)]

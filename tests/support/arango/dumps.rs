@@ -84,7 +84,10 @@ fn inventory(database: &Database, name: &str, tick: u64) -> Reply {
         &json!({
             "collections": database.collections.values().rev().map(one).collect::<Vec<_>>(),
             "views": database.views.values().collect::<Vec<_>>(),
-            "properties": {"id": "1", "name": name, "isSystem": name == "_system"},
+            "properties": {
+                "id": "1", "name": name, "isSystem": name == "_system",
+                "sharding": "flexible", "replicationFactor": 2, "writeConcern": 1,
+            },
             "tick": tick.to_string(),
             "state": {"running": true},
         }),
@@ -101,7 +104,15 @@ fn dump(request: &Request, state: &mut State) -> Reply {
             _ => *left -= 1,
         }
     }
-    let reordered = state.faults.reordered;
+    let (reordered, withheld) = (state.faults.reordered, state.faults.withheld.clone());
+    if state.faults.empty_answers {
+        let last = request.query("from").unwrap().parse::<u64>().unwrap() + 1;
+        let headers = format!(
+            "x-arango-replication-checkmore: true\r\nx-arango-replication-lastincluded: {last}\r\n"
+        );
+        return Reply { status: 200, headers, ..Reply::default() };
+    }
+    let live = state.databases[&request.database].clone();
     let chunk = state.faults.chunk.unwrap_or(request.query("chunkSize").unwrap().parse().unwrap());
     let Some(batch) = state.batches.get_mut(&request.query("batchId").unwrap()) else {
         return expired();
@@ -111,9 +122,13 @@ fn dump(request: &Request, state: &mut State) -> Reply {
         Some(rest) => rest.rsplit_once('.').map(|(name, part)| (name, part.parse().ok())).unwrap(),
         None => (name.as_str(), None),
     };
-    let Some(found) = batch.state.collections.get(collection) else {
+    let (Some(held), Some(now)) =
+        (batch.state.collections.get(collection), live.collections.get(collection))
+    else {
         return error(404, 1203, "collection or view not found");
     };
+    // By name: what has it now is dumped, be it another collection.
+    let found = if held.parameters["id"] == now.parameters["id"] { held } else { now };
     // As a server stores them: in no order that anybody could rely on.
     let texts: Vec<_> = found.documents.values().rev().collect();
     let texts: Vec<_> = texts
@@ -121,6 +136,7 @@ fn dump(request: &Request, state: &mut State) -> Reply {
         .enumerate()
         .filter(|(at, _)| part.is_none_or(|part: usize| at % 2 == part))
         .map(|(_, text)| text)
+        .skip(withheld.filter(|(name, _)| name == collection).map_or(0, |(_, count)| count))
         .collect();
     let (mut at, answers) = batch.cursors.get(&name).copied().unwrap_or((0, 1));
     let mut body = String::new();
@@ -170,7 +186,9 @@ fn start(request: &Request, state: &mut State) -> Reply {
             return error(404, 1203, "collection or view not found");
         };
         let mut pieces = VecDeque::from([String::new()]);
-        for text in found.documents.values().rev() {
+        let withheld = state.faults.withheld.as_ref().filter(|(withheld, _)| withheld == name);
+        let texts = found.documents.values().rev().skip(withheld.map_or(0, |(_, count)| *count));
+        for text in texts {
             if pieces.back().unwrap().len() >= most {
                 pieces.push_back(String::new());
             }
@@ -186,6 +204,14 @@ fn start(request: &Request, state: &mut State) -> Reply {
         for (name, pieces) in &mut queues {
             dump.waiting.extend(pieces.pop_front().map(|piece| (name.clone(), piece)));
         }
+    }
+    if state.faults.indexed_at_start > 0 {
+        state.faults.indexed_at_start -= 1;
+        let id = state.new_id();
+        let database = state.databases.get_mut(&request.database).unwrap();
+        let index =
+            json!({"id": id.to_string(), "type": "persistent", "fields": [format!("f{id}")]});
+        database.collections.get_mut("items").unwrap().indexes.push(index);
     }
     state.next_id += 1;
     let id = format!("dump-{}", state.next_id);

@@ -4,6 +4,7 @@ mod answers;
 mod data;
 mod dumps;
 mod restores;
+mod things;
 mod wire;
 
 use std::collections::BTreeMap;
@@ -72,6 +73,16 @@ pub struct Faults {
     pub chunk: Option<usize>,
     /// Written once the first documents are asked for: database, collection, document.
     pub written_meanwhile: Vec<(String, String, String)>,
+    /// Dropped and made again once the first documents are asked for: database, collection.
+    pub made_again_meanwhile: Vec<(String, String)>,
+    /// Counts come without what tells a collection.
+    pub no_ids: bool,
+    /// So many documents of this collection are never sent.
+    pub withheld: Option<(String, usize)>,
+    /// Answers with no documents, each of which promises more.
+    pub empty_answers: bool,
+    /// So many times, when a parallel dump has begun: `items` gets another index.
+    pub indexed_at_start: u32,
     pub no_restore_data: bool,
     /// A document is lost for every request that brings some.
     pub loses_documents: bool,
@@ -81,6 +92,14 @@ impl State {
     fn write_meanwhile(&mut self) {
         for (database, collection, text) in std::mem::take(&mut self.faults.written_meanwhile) {
             self.add(&database, &collection, &text);
+        }
+        for (database, name) in std::mem::take(&mut self.faults.made_again_meanwhile) {
+            let id = self.new_id();
+            let database = self.databases.get_mut(&database).unwrap();
+            let mut made = Collection::small(&name, 2, 0);
+            made.parameters["id"] = id.to_string().into();
+            made.parameters["globallyUniqueId"] = format!("hABC/{id}").into();
+            database.collections.insert(name, made);
         }
     }
 
@@ -162,6 +181,22 @@ impl Arango {
     /// With a small database `shop`: two collections, an edge collection, indexes, views, a graph.
     pub fn with_shop() -> Self {
         Self::with("shop", shop())
+    }
+
+    /// The coordinator of a cluster: the shards of every collection are at two servers.
+    pub fn clustered(self) -> Self {
+        {
+            let mut state = self.lock();
+            state.role = "COORDINATOR".into();
+            for database in state.databases.values_mut() {
+                for (name, one) in &mut database.collections {
+                    let (first, second) = (format!("s.{name}.0"), format!("s.{name}.1"));
+                    one.parameters["shards"] =
+                        serde_json::json!({first: ["PRMR-a", "PRMR-b"], second: ["_PRMR-b"]});
+                }
+            }
+        }
+        self
     }
 
     /// Listens on a socket too.

@@ -92,7 +92,7 @@ fn collection(database: &mut Database, mut body: Value, overwrite: bool, id: u64
     let unique = body["parameters"]["globallyUniqueId"].clone();
     if database.collections.contains_key(&name) {
         match overwrite {
-            true => database.collections.remove(&name),
+            true => super::things::forget(database, &name),
             false => return error(409, 1207, &format!("duplicate name: {name}")),
         };
     }

@@ -124,6 +124,16 @@ impl Api {
 
     /// Asks, with a token that still holds, and again where the server was too busy to begin.
     pub fn exchange(&self, call: Call, most: usize) -> Result<Answer, HttpError> {
+        self.exchange_while(call, most, is_queue_time)
+    }
+
+    /// Asks again where `is_undone` says that the server did not begin.
+    pub fn exchange_while(
+        &self,
+        call: Call,
+        most: usize,
+        is_undone: fn(&HttpError) -> bool,
+    ) -> Result<Answer, HttpError> {
         let (client, base) = (&self.client, self.server.url());
         let mut ticket = self.auth.ticket(client, base)?;
         let (mut is_renewed, mut tries) = (false, 0);
@@ -140,7 +150,7 @@ impl Api {
                         None => return Err(error),
                     }
                 }
-                Err(error) if is_queue_time(&error) && tries < self.http.retries => {
+                Err(error) if is_undone(&error) && tries < self.http.retries => {
                     tracing::info!("{error}; trying again");
                     let pause = self.http.pause.saturating_mul(2u32.saturating_pow(tries));
                     client.sleep(&error.url, pause.min(self.http.pause_max))?;
@@ -250,9 +260,9 @@ impl Api {
     }
 
     /// Makes a database. Not again where it may have been made.
-    pub fn create_database(&self, database: &str) -> Result<(), SourceError> {
+    pub fn create_database(&self, database: &str, options: &Value) -> Result<(), SourceError> {
         let call = Call::post(self.url(SYSTEM, "/_api/database"), Repeat::Undone);
-        self.json(call.json(&json!({"name": database}))).map(drop)
+        self.json(call.json(&json!({"name": database, "options": options}))).map(drop)
     }
 
     /// Names of all collections of a database, system ones too, sorted.
@@ -275,14 +285,21 @@ impl Api {
         Ok(names)
     }
 
+    /// A collection as it is now, with its `count`, perhaps with what the server tells it by.
+    pub fn counted(&self, database: &str, collection: &str) -> Result<Option<Value>, SourceError> {
+        let path = format!("/_api/collection/{}/count", escaped(collection));
+        self.optional(Call::get(self.url(database, &path)))
+    }
+
     /// `None`: there is no such collection.
     pub fn count(&self, database: &str, collection: &str) -> Result<Option<u64>, SourceError> {
-        let path = format!("/_api/collection/{}/count", escaped(collection));
-        let url = self.url(database, &path);
-        let Some(answer) = self.optional(Call::get(url.clone()))? else { return Ok(None) };
+        let Some(answer) = self.counted(database, collection)? else { return Ok(None) };
         match answer.get("count").and_then(Value::as_u64) {
             Some(count) => Ok(Some(count)),
-            None => Err(self.not_arango(&url, "the answer has no count")),
+            None => {
+                let url = self.url(database, &format!("/_api/collection/{collection}/count"));
+                Err(self.not_arango(&url, "the answer has no count"))
+            }
         }
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::api::Api;
+use super::trouble;
 use crate::fault::ErrorKind;
 use crate::limits::{KIB, MIB};
 use crate::source::SourceError;
@@ -19,6 +20,8 @@ const CHUNK_FIRST: usize = 512 * KIB;
 const CHUNK_MOST: usize = 16 * MIB;
 /// A server ends a chunk after the document that fills it: the longest document comes on top.
 pub(super) const ANSWER_MAX: usize = 512 * MIB;
+/// Answers one after the other that hold nothing, and promise more.
+pub(super) const EMPTY_MOST: u32 = 100;
 pub(super) const DUMP_TYPE: &str = "application/x-arango-dump";
 /// What replication knows this client by. Any number that is not 0.
 const CLIENT: &str = "7265746f77";
@@ -84,7 +87,10 @@ impl Batch {
     /// The server's cursor moves with every answer it makes: one that was lost on its way cannot be had again,
     /// and is not asked for again, or the documents in it would be missing.
     pub fn dump(&self, name: &str, into: &mut Collector) -> Result<(), SourceError> {
-        let (mut from, mut chunk) = (0u64, CHUNK_FIRST);
+        // A coordinator's 503 may come after it asked the server that holds the cursor.
+        let is_undone =
+            if self.on.is_some() { trouble::is_queue_time } else { trouble::is_not_begun };
+        let (mut from, mut chunk, mut empty) = (0u64, CHUNK_FIRST, 0);
         loop {
             let path = format!(
                 "/_api/replication/dump?collection={}&batchId={}&ticks=false&useEnvelope=false&flush=false\
@@ -94,10 +100,14 @@ impl Batch {
                 place(self.on.as_deref()),
             );
             let call = Call::get(self.api.url(&self.database, &path));
-            let call = call.accept(DUMP_TYPE).repeat(Repeat::Undone);
-            let answer = self.api.exchange(call, ANSWER_MAX);
+            let call = call.accept(DUMP_TYPE).repeat(Repeat::Unreached);
+            let answer = self.api.exchange_while(call, ANSWER_MAX, is_undone);
             let answer = answer.map_err(|error| self.broken(name, self.api.plain(error)))?;
             let more = self.check(name, &answer, from)?;
+            empty = if answer.body.is_empty() { empty + 1 } else { 0 };
+            if more.is_some() && empty > EMPTY_MOST {
+                return Err(self.wrong(name, "promises more and more documents, and none come"));
+            }
             into.read(answer.body.as_slice())?;
             match more {
                 Some(last) => from = last,
@@ -109,11 +119,7 @@ impl Batch {
 
     /// Whether an answer is whole, and from where it goes on.
     fn check(&self, name: &str, answer: &Answer, from: u64) -> Result<Option<u64>, SourceError> {
-        let wrong = |what: &str| {
-            let shown = self.api.shown(&self.database, name);
-            let message = format!("its dump {what}; nothing of it is kept: run the backup again");
-            Err(refused(ErrorKind::Unreachable, &shown, message))
-        };
+        let wrong = |what: &str| Err(self.wrong(name, what));
         if !answer.is_framed() {
             return wrong(
                 "does not say how long it is, so that nobody could tell whether all of it came",
@@ -127,6 +133,12 @@ impl Batch {
             (Some("true"), _) => wrong("says that there is more and not from where"),
             _ => wrong("does not say whether there is more"),
         }
+    }
+
+    fn wrong(&self, name: &str, what: &str) -> SourceError {
+        let shown = self.api.shown(&self.database, name);
+        let message = format!("its dump {what}; nothing of it is kept: run the backup again");
+        refused(ErrorKind::Unreachable, &shown, message)
     }
 
     fn broken(&self, name: &str, error: SourceError) -> SourceError {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::api::SYSTEM;
 use super::inventory::{ANALYZERS, GRAPHS, USERS};
 use crate::source::arangodb::CollectionKind;
 
@@ -28,6 +29,8 @@ pub(super) struct Policy {
     pub chosen: Vec<(String, String)>,
     pub include_system: bool,
     pub include_users: bool,
+    /// What is there stays as it is.
+    pub if_missing: bool,
     /// What an existing collection's name gets when it is kept under another.
     pub keep_as: Option<String>,
 }
@@ -42,6 +45,8 @@ pub(super) enum Action {
     /// Documents are put among those that are there, in place of those with the same key: what a server keeps
     /// for itself is never dropped.
     Merge,
+    /// What is there stays, and nothing is put into it.
+    Keep,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,6 +71,11 @@ pub(super) struct Decided {
 }
 
 impl Step {
+    /// Whether it takes the place of what is there.
+    pub fn replaces(&self) -> bool {
+        matches!(self.action, Action::Replace | Action::Rename(_))
+    }
+
     pub fn is_system(&self) -> bool {
         self.to.starts_with('_')
     }
@@ -80,6 +90,10 @@ pub(super) fn decide(wanted: &[Wanted], existing: &Existing, policy: &Policy) ->
         match policy.target(&one.name) {
             Some(to) => chosen.push((one, to)),
             None if policy.chosen.is_empty() => left_out.push(one.name.as_str()),
+            None if policy.is_chosen(&one.name) => decided.notes.push(format!(
+                "left out: {}, since users are restored into {SYSTEM} and with --include-users only",
+                one.name
+            )),
             None => {}
         }
     }
@@ -103,6 +117,7 @@ pub(super) fn decide(wanted: &[Wanted], existing: &Existing, policy: &Policy) ->
         let action = match (there, &policy.keep_as) {
             _ if to.starts_with('_') && one.name == *to => Action::Merge,
             (None, _) => Action::Create,
+            (Some(_), _) if policy.if_missing => Action::Keep,
             (Some(_), None) => Action::Replace,
             (Some(_), Some(ending)) => Action::Rename(format!("{to}{ending}")),
         };
@@ -135,14 +150,20 @@ impl Policy {
         self.target(name).is_some()
     }
 
+    fn is_chosen(&self, name: &str) -> bool {
+        self.chosen.iter().any(|(from, _)| from == name)
+    }
+
     /// What a collection is called at the server. `None`: it is not restored.
     fn target(&self, name: &str) -> Option<String> {
+        if name == USERS && !self.include_users {
+            return None;
+        }
         if !self.chosen.is_empty() {
             return self.chosen.iter().find(|(from, _)| from == name).map(|(_, to)| to.clone());
         }
         let is_taken = match name {
-            USERS => self.include_users,
-            GRAPHS | ANALYZERS => true,
+            USERS | GRAPHS | ANALYZERS => true,
             name => !name.starts_with('_') || self.include_system,
         };
         is_taken.then(|| name.to_owned())
@@ -217,6 +238,17 @@ mod tests {
         assert_eq!(second.follows.as_deref(), Some("c"), "it follows the new name");
         assert_eq!(decided.notes.len(), 1);
         assert!(decided.notes[0].contains("edges keep pointing to b/"), "{:?}", decided.notes);
+
+        let users =
+            Policy { chosen: vec![("_users".into(), "_users".into())], ..Policy::default() };
+        let decided = decide(&shop(), &existing(), &users);
+        assert!(decided.steps.is_empty(), "{decided:?}");
+        assert!(decided.notes[0].contains("left out: _users"), "{:?}", decided.notes);
+        let users = Policy { include_users: true, ..users };
+        assert_eq!(decide(&shop(), &existing(), &users).steps.len(), 1);
+
+        let missing = Policy { if_missing: true, ..Policy::default() };
+        assert_eq!(actions(&missing)[1], ("b".to_owned(), Action::Keep));
 
         let alone = Policy { chosen: vec![("aa".into(), "x".into())], ..Policy::default() };
         let nothing = Existing::default();

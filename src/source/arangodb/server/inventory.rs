@@ -1,6 +1,8 @@
 //! What a server says a database consists of, and what of it is taken.
 
-use serde_json::Value;
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
 
 use super::api::SYSTEM;
 use crate::fault::ErrorKind;
@@ -26,7 +28,7 @@ pub struct ArangoSelection {
 }
 
 impl ArangoSelection {
-    fn takes(&self, database: &str, name: &str, is_system: bool) -> bool {
+    pub(super) fn takes(&self, database: &str, name: &str, is_system: bool) -> bool {
         if name == USERS {
             return self.include_users && database == SYSTEM;
         }
@@ -61,6 +63,8 @@ pub(super) struct Described {
     pub indexes: Value,
     /// In a cluster: its shards and the server that leads each.
     pub shards: Vec<(String, String)>,
+    /// What the server counted before its state was held. `None`: it was not there yet.
+    pub counted: Option<u64>,
 }
 
 /// A database as the server describes it.
@@ -81,6 +85,7 @@ impl Inventory {
         database: &str,
         mut answer: Value,
         selection: &ArangoSelection,
+        has_views: bool,
     ) -> Result<Self, SourceError> {
         let wrong = |what: &str| {
             let message = format!("its inventory is not as ArangoDB's: {what}");
@@ -115,12 +120,15 @@ impl Inventory {
         collections.sort_by(|a, b| a.name.cmp(&b.name));
         all.sort();
         let mut views = Vec::new();
-        if let (Some(Value::Array(list)), true) = (take("views"), selection.collections.is_empty())
-        {
-            for view in list {
-                let name = view.get("name").and_then(Value::as_str).map(str::to_owned);
-                views.push((name.ok_or_else(|| wrong("a view has no name"))?, view));
-            }
+        let list = match (take("views"), selection.collections.is_empty()) {
+            (_, false) => Vec::new(),
+            (Some(Value::Array(list)), true) => list,
+            (_, true) if has_views => return Err(wrong("it has no list of views")),
+            (_, true) => Vec::new(),
+        };
+        for view in list {
+            let name = view.get("name").and_then(Value::as_str).map(str::to_owned);
+            views.push((name.ok_or_else(|| wrong("a view has no name"))?, view));
         }
         views.sort_by(|(a, _), (b, _)| a.cmp(b));
         let tick = match take("tick") {
@@ -160,14 +168,55 @@ impl Described {
             shards.push((shard.clone(), leader.to_owned()));
         }
         shards.sort();
-        Ok(Self { name, kind, parameters, indexes, shards })
+        Ok(Self { name, kind, parameters, indexes, shards, counted: None })
+    }
+}
+
+/// What a server tells a thing by, whatever it is called. Two that can be compared and agree in nothing are two things.
+pub(super) fn is_another(one: &Value, other: &Value) -> bool {
+    let texts = |key: &str| Some((one.get(key)?.as_str()?, other.get(key)?.as_str()?));
+    let pairs: Vec<_> = ["globallyUniqueId", "id"].into_iter().filter_map(texts).collect();
+    !pairs.is_empty() && pairs.iter().all(|(one, other)| one != other)
+}
+
+/// What is only so at this moment.
+const PASSING: &[&str] = &["selectivityEstimate", "figures", "isBuilding", "progress", "error"];
+
+impl Inventory {
+    /// The first thing that is not as it was in another inventory.
+    pub fn difference(&self, other: &Self) -> Option<String> {
+        let collections = |it: &Self| {
+            let one = |it: &Described| (it.name.clone(), it.shape());
+            it.collections.iter().map(one).collect::<BTreeMap<_, _>>()
+        };
+        let views = |it: &Self| it.views.iter().cloned().collect::<BTreeMap<_, _>>();
+        differs(&collections(self), &collections(other))
+            .map(|name| format!("collection {name}"))
+            .or_else(|| differs(&views(self), &views(other)).map(|name| format!("view {name}")))
+    }
+}
+
+fn differs(one: &BTreeMap<String, Value>, other: &BTreeMap<String, Value>) -> Option<String> {
+    one.keys().chain(other.keys()).find(|name| one.get(*name) != other.get(*name)).cloned()
+}
+
+impl Described {
+    /// What its documents have to agree with.
+    fn shape(&self) -> Value {
+        let parameter = |key: &&str| self.parameters.get(*key).cloned().unwrap_or_default();
+        let keys = ["id", "globallyUniqueId", "type", "schema", "computedValues", "keyOptions"];
+        let mut indexes = self.indexes.clone();
+        for index in indexes.as_array_mut().into_iter().flatten() {
+            if let Some(members) = index.as_object_mut() {
+                members.retain(|key, _| !PASSING.contains(&key.as_str()));
+            }
+        }
+        json!([keys.iter().map(parameter).collect::<Vec<_>>(), indexes])
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     fn inventory() -> Value {
@@ -184,7 +233,7 @@ mod tests {
     }
 
     fn taken(database: &str, selection: &ArangoSelection) -> (Vec<String>, usize) {
-        let found = Inventory::of("h", database, inventory(), selection).unwrap();
+        let found = Inventory::of("h", database, inventory(), selection, true).unwrap();
         assert_eq!(found.tick.as_deref(), Some("77"));
         assert_eq!(found.all.len(), 5);
         (found.collections.into_iter().map(|one| one.name).collect(), found.views.len())
@@ -207,7 +256,11 @@ mod tests {
 
     #[test]
     fn what_is_not_an_inventory() {
-        let of = |answer| Inventory::of("h", "d", answer, &ArangoSelection::default()).map(drop);
+        let all = ArangoSelection::default();
+        let of = |answer| Inventory::of("h", "d", answer, &all, true).map(drop);
+        let blind = json!({"collections": []});
+        assert!(of(blind.clone()).unwrap_err().to_string().contains("no list of views"));
+        assert!(Inventory::of("h", "d", blind, &all, false).is_ok());
         assert!(of(json!({})).unwrap_err().to_string().contains("no list"));
         let nameless = json!({"collections": [{"parameters": {"type": 2}}]});
         assert!(of(nameless).unwrap_err().to_string().contains("no name"));
@@ -217,5 +270,30 @@ mod tests {
         let headless = json!({"name": "e", "type": 3, "shards": {"s1": []}});
         let headless = json!({"collections": [{"parameters": headless}]});
         assert!(of(headless).unwrap_err().to_string().contains("no leader"));
+    }
+
+    #[test]
+    fn what_is_another_thing_of_the_same_name() {
+        let thing = |id: &str, unique: &str| json!({"id": id, "globallyUniqueId": unique});
+        assert!(is_another(&thing("1", "a"), &thing("2", "b")));
+        assert!(!is_another(&thing("1", "a"), &thing("2", "a")));
+        assert!(!is_another(&thing("1", "a"), &json!({"count": 7})));
+        assert!(is_another(&json!({"id": "1"}), &thing("2", "b")));
+    }
+
+    #[test]
+    fn what_differs_between_two_moments() {
+        let all = ArangoSelection::default();
+        let of = |answer| Inventory::of("h", "shop", answer, &all, true).unwrap();
+        let mut other = inventory();
+        other["tick"] = json!("78");
+        other["collections"][4]["indexes"] = json!([{"fields": ["n"]}]);
+        let indexed = of(other.clone());
+        other["collections"][4]["indexes"][0]["selectivityEstimate"] = json!(0.5);
+        assert_eq!(indexed.difference(&of(other)), None);
+        assert_eq!(of(inventory()).difference(&indexed).unwrap(), "collection a");
+        let mut other = inventory();
+        other["views"] = json!([]);
+        assert_eq!(of(other).difference(&of(inventory())).unwrap(), "view v");
     }
 }

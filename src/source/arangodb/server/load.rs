@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::api::{Api, ArangoConnection, SYSTEM};
 use super::decide::{Action, Policy};
+use super::left::Left;
 use super::look::{Look, PlannedDatabase};
 use super::name::ArangoServer;
 use super::run::Run;
@@ -26,6 +27,8 @@ pub struct ArangoRestore {
     pub create_database: bool,
     /// What would be replaced is kept under another name.
     pub backup_existing: bool,
+    /// What is there stays as it is: only what is missing is restored.
+    pub if_missing: bool,
     pub include_system: bool,
     pub include_users: bool,
     /// Bytes of documents in one request.
@@ -39,6 +42,7 @@ impl Default for ArangoRestore {
             collections: Vec::new(),
             create_database: false,
             backup_existing: false,
+            if_missing: false,
             include_system: false,
             include_users: false,
             batch: 8 * MIB,
@@ -106,6 +110,7 @@ impl ArangoLoader {
                 chosen: self.restore.collections.clone(),
                 include_system: self.restore.include_system,
                 include_users: self.restore.include_users && to == SYSTEM,
+                if_missing: self.restore.if_missing,
                 keep_as: self.keep_as.clone(),
             };
             let planned = PlannedDatabase::new(stored, target, database, existing, &policy);
@@ -116,15 +121,16 @@ impl ArangoLoader {
     }
 
     fn target(&self, database: &str) -> Result<Target, SourceError> {
-        let version = match self.api.version(database) {
+        let (version, asked) = match self.api.version(database) {
             Err(error) if error.kind() == ErrorKind::NotFound => match self.restore.create_database
             {
-                true => self.api.version(SYSTEM)?,
+                true => (self.api.version(SYSTEM)?, SYSTEM),
                 false => return Err(self.missing_database(database)),
             },
-            version => version?,
+            version => (version?, database),
         };
-        Ok(Target::new(&self.api, database, !version.is_at_least(3, 8)))
+        let is_cluster = self.api.role(asked)?.is_some_and(|role| role != "SINGLE");
+        Ok(Target::new(&self.api, database, !version.is_at_least(3, 8), is_cluster))
     }
 
     fn missing_database(&self, database: &str) -> SourceError {
@@ -172,12 +178,17 @@ impl Loader for ArangoLoader {
         let look = self.look(stored)?;
         let agreed = self.planned.filter(|_| may_replace).unwrap_or_default();
         look.check(&agreed, &self.server.shown())?;
-        let mut report = LoadReport { notes: look.notes.clone(), ..LoadReport::default() };
-        for database in look.databases {
-            let run = Run::new(database, stored, self.restore.batch, observer, cancel, &mut report);
-            run.all()?;
+        let run = |database| Run::new(database, stored, self.restore.batch, observer, cancel);
+        let mut runs: Vec<_> = look.databases.into_iter().map(run).collect();
+        // Users after everything: among them may be whoever restores, with another password.
+        let done = runs.iter_mut().try_for_each(Run::all);
+        let done = done.and_then(|()| runs.iter_mut().try_for_each(Run::users));
+        let mut report = LoadReport { notes: look.notes, ..LoadReport::default() };
+        let mut left = Left::default();
+        for run in runs {
+            run.add_to(&mut report, &mut left);
         }
-        Ok(report)
+        done.map(|()| report).map_err(|error| left.told(error))
     }
 }
 
@@ -196,7 +207,7 @@ pub(super) fn fate_of(action: &Action, existing: Option<u64>) -> Fate {
         Action::Create => Fate::New,
         Action::Replace => Fate::Replaced(what),
         Action::Rename(kept) => Fate::Replaced(format!("{what}, kept as {kept}")),
-        Action::Merge => Fate::Kept,
+        Action::Merge | Action::Keep => Fate::Kept,
     }
 }
 

@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::decide::{Action, Decided, Existing, Policy, Step, Wanted, decide};
 use super::inventory::{ANALYZERS, GRAPHS, USERS};
 use super::load::{fate_of, step, step_path};
+use super::relink::Touched;
 use super::target::{Target, without_revision};
 use crate::fault::ErrorKind;
 use crate::format::{Bytes, EntryPath, Problem};
@@ -34,6 +35,11 @@ pub(super) struct PlannedDatabase {
     pub decided: Decided,
     pub collections: BTreeMap<String, PlannedCollection>,
     pub views: Vec<PlannedView>,
+    /// Views at the server that lose collections on the way, and are not restored themselves.
+    pub touched: Vec<Touched>,
+    /// What a new database is to have from the start.
+    pub options: Value,
+    pub if_missing: bool,
     /// What could not be read of the snapshot, and what it lacks.
     pub damaged: Vec<Problem>,
     pub problems: Vec<Problem>,
@@ -59,6 +65,13 @@ impl Look {
             self.notes.push(format!("database {from} is restored into {to}"));
         }
         self.notes.extend(database.decided.notes.iter().cloned());
+        for view in &database.touched {
+            self.notes.push(format!(
+                "view {} stands on {}: it is put back on it afterwards",
+                view.name,
+                view.collections.join(", ")
+            ));
+        }
         self.databases.push(database);
     }
 
@@ -155,6 +168,7 @@ impl PlannedDatabase {
         for step in &decided.steps {
             let Some(collection) = database.collections.remove(&step.from) else { continue };
             let fate = match step.action {
+                Action::Merge if policy.if_missing && step.existing.is_some() => Fate::Kept,
                 Action::Merge => merged(&target, stored, step, &collection)?,
                 _ => fate_of(&step.action, step.existing),
             };
@@ -165,13 +179,42 @@ impl PlannedDatabase {
         let mut views = Vec::new();
         if decided.with_views {
             for (name, entry) in &database.views {
+                let replaces = existing.views.contains(name);
+                if replaces && policy.if_missing {
+                    continue;
+                }
                 if let Some(definition) = kept(definition(stored, entry), &mut damaged)? {
-                    let replaces = existing.views.contains(name);
                     views.push(PlannedView { name: name.clone(), definition, replaces });
                 }
             }
         }
-        Ok(Self { target, is_new, decided, collections, views, damaged, problems })
+        let mut others = existing.views;
+        others.retain(|name| !views.iter().any(|view| view.name == *name));
+        let replaced: BTreeSet<_> = decided
+            .steps
+            .iter()
+            .filter(|step| step.replaces())
+            .map(|step| step.to.clone())
+            .collect();
+        let touched = match replaced.is_empty() {
+            true => Vec::new(),
+            false => target.touched(&others, &replaced)?,
+        };
+        let properties = kept(database.properties(stored), &mut damaged)?.flatten();
+        let options = database_options(properties.as_ref());
+        let if_missing = policy.if_missing;
+        Ok(Self {
+            target,
+            is_new,
+            decided,
+            collections,
+            views,
+            touched,
+            options,
+            if_missing,
+            damaged,
+            problems,
+        })
     }
 
     fn steps(&self) -> Result<Vec<LoadStep>, SourceError> {
@@ -195,6 +238,14 @@ impl PlannedDatabase {
         }
         Ok(steps)
     }
+}
+
+/// What new collections of a database get where nothing else is said.
+fn database_options(properties: Option<&Value>) -> Value {
+    let keys = ["sharding", "replicationFactor", "writeConcern"];
+    let one = |key: &str| Some((key.to_owned(), properties?.get(key)?.clone()));
+    let options = keys.into_iter().filter_map(one);
+    Value::Object(options.filter(|(_, value)| value.is_string() || value.is_u64()).collect())
 }
 
 /// What could not be read is noted, where it is the snapshot's own trouble.
@@ -246,7 +297,7 @@ fn merged(
     let documents = kept(collection.joined(stored, LINE_MAX), &mut Vec::new())?.flatten();
     let Some(mut documents) = documents else { return Ok(Fate::Kept) };
     let mut line = Vec::new();
-    while let Ok(true) = documents.next_line(&mut line) {
+    while kept(documents.next_line(&mut line), &mut Vec::new())? == Some(true) {
         let document: Value = serde_json::from_slice(&line).unwrap_or_default();
         let Some(key) = document.get("_key").and_then(Value::as_str).map(str::to_owned) else {
             continue;

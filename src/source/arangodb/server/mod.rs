@@ -1,6 +1,7 @@
 //! ArangoDB servers: databases read from one state that the server holds, and written back in the order that it
 //! needs.
 
+mod allowance;
 mod api;
 mod auth;
 mod batch;
@@ -8,13 +9,16 @@ mod cluster;
 mod decide;
 mod export;
 mod inventory;
+mod left;
 mod load;
 mod look;
 mod name;
 mod parallel;
+mod relink;
 mod run;
 mod section;
 mod supply;
+mod swap;
 mod target;
 mod trouble;
 

@@ -7,27 +7,35 @@ use std::fs::File;
 use std::io::Write;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use crossbeam_channel::Sender;
 use serde_json::json;
 
+use super::allowance::{Allowance, Share};
 use super::api::Api;
-use super::batch::{ANSWER_MAX, DUMP_TYPE};
+use super::batch::{ANSWER_MAX, DUMP_TYPE, EMPTY_MOST};
 use super::export::is_unknown;
 use crate::fault::ErrorKind;
 use crate::limits::MIB;
 use crate::source::SourceError;
 use crate::source::arangodb::Collector;
 use crate::source::arangodb::failure::{refused, temporary};
-use crate::source::http::{Call, Repeat, escaped};
+use crate::source::http::{Call, Repeat, Trouble, escaped};
 
-/// Bytes that a batch aims at. As many batches as workers, and as many again, are in memory at once.
+/// Bytes that a batch aims at.
 const BATCH: usize = 4 * MIB;
+/// Bytes that a batch may have beside others. A longer one, for a document that is longer itself, is asked for again
+/// when no other is in memory.
+const BATCH_MOST: usize = 16 * MIB;
+/// Bytes of all batches in memory at once.
+const IN_FLIGHT: usize = 64 * MIB;
 const DOCUMENTS_PER_BATCH: u32 = 10_000;
 
 /// A dump under way at the server, until this is dropped.
-struct Context<'a> {
+pub(super) struct Context<'a> {
     api: &'a Api,
     database: &'a str,
     id: String,
@@ -37,11 +45,12 @@ struct Context<'a> {
 struct Piece {
     collection: String,
     lines: Vec<u8>,
+    share: Share,
 }
 
 impl<'a> Context<'a> {
     /// `None` where the server cannot do this.
-    fn start(
+    pub fn start(
         api: &'a Api,
         database: &'a str,
         collections: &[String],
@@ -74,12 +83,21 @@ impl<'a> Context<'a> {
         api: &Api,
         number: u64,
         last: Option<u64>,
+        allowance: &Arc<Allowance>,
     ) -> Result<Option<Piece>, SourceError> {
         let last = last.map(|last| format!("&lastBatch={last}")).unwrap_or_default();
         let path = format!("/_api/dump/next/{}?batchId={number}{last}", escaped(&self.id));
         let url = api.url(self.database, &path);
         let call = Call::post(url.clone(), Repeat::Always).accept(DUMP_TYPE);
-        let answer = api.exchange(call, ANSWER_MAX).map_err(|error| api.plain(error))?;
+        let mut share = allowance.take(BATCH_MOST)?;
+        let mut asked = api.exchange(call.clone(), BATCH_MOST);
+        if asked.as_ref().is_err_and(|error| matches!(error.trouble, Trouble::TooLong(_))) {
+            drop(share);
+            share = allowance.take(IN_FLIGHT)?;
+            asked = api.exchange(call, ANSWER_MAX);
+        }
+        let answer = asked.map_err(|error| api.plain(error))?;
+        share.shrink(answer.body.len());
         if answer.status == 204 {
             return Ok(None);
         }
@@ -89,10 +107,38 @@ impl<'a> Context<'a> {
             return Err(refused(ErrorKind::Unreachable, &shown, message));
         }
         match answer.header("x-arango-dump-shard-id") {
-            Some(shard) => Ok(Some(Piece { collection: shard.to_owned(), lines: answer.body })),
+            Some(shard) => {
+                Ok(Some(Piece { collection: shard.to_owned(), lines: answer.body, share }))
+            }
             None => {
                 Err(api.not_arango(&url, "a batch of documents does not say of which collection"))
             }
+        }
+    }
+}
+
+impl Context<'_> {
+    /// One batch after the other, each of a number that nobody else asks for.
+    fn read(
+        &self,
+        api: &Api,
+        number: &AtomicU64,
+        allowance: &Arc<Allowance>,
+        sender: &Sender<Result<Piece, SourceError>>,
+    ) {
+        let mut last = None;
+        loop {
+            let mine = number.fetch_add(1, Ordering::Relaxed);
+            let piece = match self.next(api, mine, last, allowance) {
+                Ok(None) => return,
+                Ok(Some(piece)) => Ok(piece),
+                Err(error) => Err(error),
+            };
+            let has_failed = piece.is_err();
+            if sender.send(piece).is_err() || has_failed {
+                return;
+            }
+            last = Some(mine);
         }
     }
 }
@@ -116,6 +162,8 @@ pub(super) struct Spool {
     folder: PathBuf,
     len: u64,
     pieces: HashMap<String, Vec<Place>>,
+    /// Batches without documents, one after the other.
+    empty: u32,
 }
 
 /// Where a piece lies, compressed, and its bytes.
@@ -127,58 +175,37 @@ struct Place {
 }
 
 impl Spool {
-    /// Reads all of `collections`. `None` where the server cannot do this.
+    /// Reads all of `collections`.
     pub fn fill(
-        api: &Api,
-        database: &str,
+        context: Context<'_>,
         collections: &[String],
         workers: usize,
-        ttl: Duration,
         folder: PathBuf,
-    ) -> Result<Option<Self>, SourceError> {
-        let workers = workers.max(1);
-        let Some(context) = Context::start(api, database, collections, workers, ttl)? else {
-            return Ok(None);
-        };
+    ) -> Result<Self, SourceError> {
         let file = tempfile::tempfile_in(&folder).map_err(temporary(&folder))?;
         let pieces = collections.iter().map(|name| (name.clone(), Vec::new())).collect();
-        let mut spool = Self { file, folder, len: 0, pieces };
-        let (api, stop) = api.stoppable();
-        let number = AtomicU64::new(0);
-        let taken = std::thread::scope(|scope| {
+        let mut spool = Self { file, folder, len: 0, pieces, empty: 0 };
+        let (api, stop) = context.api.stoppable();
+        let shown = api.shown(context.database, "");
+        let (number, allowance) = (AtomicU64::new(0), Arc::new(Allowance::new(IN_FLIGHT)));
+        let workers = workers.max(1);
+        std::thread::scope(|scope| {
             let (sender, pieces) = crossbeam_channel::bounded(workers);
-            let (context, api, number) = (&context, &api, &number);
+            let (context, api, number, allowance) = (&context, &api, &number, &allowance);
             for _ in 0..workers {
                 let sender = sender.clone();
-                scope.spawn(move || {
-                    let mut last = None;
-                    loop {
-                        let mine = number.fetch_add(1, Ordering::Relaxed);
-                        let piece = match context.next(api, mine, last) {
-                            Ok(None) => return,
-                            Ok(Some(piece)) => Ok(piece),
-                            Err(error) => Err(error),
-                        };
-                        let has_failed = piece.is_err();
-                        if sender.send(piece).is_err() || has_failed {
-                            return;
-                        }
-                        last = Some(mine);
-                    }
-                });
+                scope.spawn(move || context.read(api, number, allowance, &sender));
             }
             drop(sender);
-            let taken = pieces
-                .into_iter()
-                .try_for_each(|piece| spool.push(&api.shown(database, ""), piece?));
+            let taken = pieces.into_iter().try_for_each(|piece| spool.push(&shown, piece?));
             // The others need not read on for a dump that cannot be kept.
             if taken.is_err() {
                 stop.cancel();
+                allowance.close();
             }
             taken
-        });
-        drop(context);
-        taken.map(|()| Some(spool))
+        })?;
+        Ok(spool)
     }
 
     fn push(&mut self, shown: &str, piece: Piece) -> Result<(), SourceError> {
@@ -187,6 +214,11 @@ impl Spool {
                 format!("sends documents of {}, which nobody asked for", piece.collection);
             return Err(refused(ErrorKind::Unreachable, shown, message));
         };
+        self.empty = if piece.lines.is_empty() { self.empty + 1 } else { 0 };
+        if self.empty > EMPTY_MOST {
+            let message = "its dump goes on and on, and holds no documents; nothing of it is kept";
+            return Err(refused(ErrorKind::Unreachable, shown, message));
+        }
         if piece.lines.is_empty() {
             return Ok(());
         }
@@ -195,6 +227,7 @@ impl Spool {
         self.file.write_all(&coded).map_err(&failed)?;
         places.push(Place { at: self.len, len: coded.len(), raw: piece.lines.len() });
         self.len += coded.len() as u64;
+        drop(piece.share);
         Ok(())
     }
 

@@ -4,22 +4,26 @@
 use serde_json::{Value, json};
 
 use super::decide::{Action, Step};
-use super::inventory::{ANALYZERS, USERS};
+use super::inventory::{ANALYZERS, GRAPHS, USERS};
+use super::left::Left;
 use super::look::{LINE_MAX, PlannedDatabase, PlannedView};
-use super::target::{Stop, is_alias};
+use super::target::{Stop, Target, is_alias, without_revision};
 use crate::fault::ErrorKind;
 use crate::format::{Bytes, Problem};
 use crate::progress::{Cancel, Event, Observer};
 use crate::source::{LoadReport, SourceError, Stored};
 
 pub(super) struct Run<'r> {
-    database: PlannedDatabase,
+    pub database: PlannedDatabase,
     stored: &'r dyn Stored,
     /// Bytes of documents in one request.
     batch: usize,
     observer: &'r dyn Observer,
     cancel: &'r Cancel,
-    report: &'r mut LoadReport,
+    pub report: LoadReport,
+    pub left: Left,
+    /// Done after all other databases.
+    users: Vec<Step>,
 }
 
 impl<'r> Run<'r> {
@@ -29,80 +33,161 @@ impl<'r> Run<'r> {
         batch: usize,
         observer: &'r dyn Observer,
         cancel: &'r Cancel,
-        report: &'r mut LoadReport,
     ) -> Self {
-        Self { database, stored, batch: batch.max(1), observer, cancel, report }
+        let (report, left) = (LoadReport::default(), Left::default());
+        Self {
+            database,
+            stored,
+            batch: batch.max(1),
+            observer,
+            cancel,
+            report,
+            left,
+            users: Vec::new(),
+        }
     }
 
-    pub fn all(mut self) -> Result<(), SourceError> {
+    /// All but users.
+    pub fn all(&mut self) -> Result<(), SourceError> {
         self.report.damaged.append(&mut self.database.damaged);
         self.report.problems.append(&mut self.database.problems);
         if self.database.is_new {
             let target = &self.database.target;
-            target.api.create_database(&target.database)?;
+            target.api.create_database(&target.database, &self.database.options)?;
         }
-        let mut made = Vec::new();
+        let mut steps = Vec::new();
         for step in std::mem::take(&mut self.database.decided.steps) {
+            match (&step.action, step.to.as_str()) {
+                (Action::Keep, _) => self.keep(&step),
+                (Action::Merge, USERS) => self.users.push(step),
+                _ => steps.push(step),
+            }
+        }
+        let views = std::mem::take(&mut self.database.views);
+        let (aliases, views) =
+            views.into_iter().partition::<Vec<_>, _>(|it| is_alias(&it.definition));
+        match steps.iter().any(Step::replaces) {
+            true => {
+                self.replacing(steps)?;
+                // Before, they would have stood on what was to be dropped.
+                self.views(views)?;
+            }
+            false => self.filling(steps, views)?,
+        }
+        self.views(aliases)
+    }
+
+    pub fn users(&mut self) -> Result<(), SourceError> {
+        for step in std::mem::take(&mut self.users) {
+            let made = self.make(&step);
+            if self.note(&step.to, made)? {
+                self.fill(&step)?;
+            }
+        }
+        Ok(())
+    }
+
+    pub fn add_to(mut self, report: &mut LoadReport, left: &mut Left) {
+        if self.database.target.imports() {
+            let note = "the server takes documents as an import only: each has a new `_rev`";
+            self.report.notes.push(note.to_owned());
+        }
+        report.loaded += self.report.loaded;
+        report.bytes += self.report.bytes;
+        report.damaged.append(&mut self.report.damaged);
+        report.problems.append(&mut self.report.problems);
+        report.notes.append(&mut self.report.notes);
+        left.append(self.left);
+    }
+
+    /// Where nothing makes way for anything.
+    fn filling(&mut self, steps: Vec<Step>, views: Vec<PlannedView>) -> Result<(), SourceError> {
+        let mut made = Vec::new();
+        for step in steps {
             let done = self.make(&step);
             if self.note(&step.to, done)? {
                 made.push(step);
             }
         }
-        let is = |step: &Step, name: &str| step.to == name && step.action == Action::Merge;
-        let (analyzers, rest) = made.into_iter().partition::<Vec<_>, _>(|step| is(step, ANALYZERS));
-        let (users, rest) = rest.into_iter().partition::<Vec<_>, _>(|step| is(step, USERS));
+        let is_first = |step: &Step| step.to == ANALYZERS && step.action == Action::Merge;
+        let (analyzers, rest) = made.into_iter().partition::<Vec<_>, _>(is_first);
         for step in &analyzers {
             self.fill(step)?;
         }
-        let views = std::mem::take(&mut self.database.views);
-        let (aliases, views) =
-            views.into_iter().partition::<Vec<_>, _>(|it| is_alias(&it.definition));
         self.views(views)?;
         for step in &rest {
             self.fill(step)?;
         }
-        self.views(aliases)?;
-        for step in &users {
-            self.fill(step)?;
+        Ok(())
+    }
+
+    /// One collection after the other, so that what stops this leaves at most one undone.
+    fn replacing(&mut self, steps: Vec<Step>) -> Result<(), SourceError> {
+        let is_cluster = self.database.target.is_cluster;
+        let mut ready = Vec::new();
+        for step in steps {
+            // Before the first is dropped.
+            let checked = match is_cluster && step.replaces() {
+                true => self.check(&step),
+                false => Ok(()),
+            };
+            if self.note(&step.to, checked)? {
+                ready.push(step);
+            }
         }
-        if self.database.target.imports() {
-            self.report.notes.push(
-                "the server takes documents as an import only: each has a new `_rev`".to_owned(),
-            );
+        for step in &ready {
+            match (step.replaces(), is_cluster) {
+                (true, true) => self.recreate(step)?,
+                (true, false) => self.swap(step)?,
+                (false, _) => {
+                    let made = self.make(step);
+                    if self.note(&step.to, made)? {
+                        self.fill(step)?;
+                    }
+                }
+            }
         }
         Ok(())
     }
 
+    /// A restore that was broken off may have left it empty: that is no success.
+    fn keep(&mut self, step: &Step) {
+        let (name, there) = (&step.to, step.existing.unwrap_or_default());
+        let stored = self.database.collections.get(&step.from).and_then(|it| it.stored.count);
+        match stored {
+            Some(count @ 1..) if there == 0 => {
+                let message = format!(
+                    "is there, and only missing ones were wanted, but it has no documents where the snapshot has \
+                     {count}: left alone. If a restore was broken off there, drop it, or restore with --overwrite"
+                );
+                let problem = self.problem(name, message);
+                self.report.problems.push(problem);
+            }
+            _ => self.report.notes.push(format!(
+                "skipped: collection {name} with {there} documents is there, and only missing ones were wanted"
+            )),
+        }
+    }
+
     fn make(&mut self, step: &Step) -> Result<(), Stop> {
         let target = &self.database.target;
-        if let Action::Rename(kept) = &step.action {
-            target.rename(&step.to, kept)?;
-            self.report.notes.push(format!("{} that was there is kept as {kept}", step.to));
-        }
         if step.action == Action::Merge && target.api.count(&target.database, &step.to)?.is_some() {
             return Ok(());
         }
         let structure = self.structure(step);
-        let overwrite = step.action == Action::Replace;
-        if overwrite {
-            self.check_whole(step)?;
-        }
         if structure.get("indexes").is_none() {
-            if overwrite {
-                let message =
-                    "its structure is not in the snapshot, or was not selected: not replaced";
-                return Err(Stop::One(message.to_owned()));
-            }
             let (name, kind) = (&step.to, step.kind.name());
             self.report.notes.push(format!(
                 "of {name} the snapshot has no structure here: it is made as a {kind} collection without indexes"
             ));
         }
-        target.make(&structure, &step.to, step.follows.as_deref(), overwrite)
+        let target = &self.database.target;
+        target.make(&structure, &step.to, step.follows.as_deref(), false)
     }
 
-    /// Before what is there is dropped: what takes its place can be read to its end.
-    fn check_whole(&self, step: &Step) -> Result<(), Stop> {
+    /// Before what is there is dropped: what takes its place has a structure, and can be read to its end.
+    fn check(&self, step: &Step) -> Result<(), Stop> {
+        self.check_structure(step)?;
         let Some(planned) = self.database.collections.get(&step.from) else { return Ok(()) };
         let documents = planned.stored.joined(self.stored, LINE_MAX).map_err(not_replaced)?;
         let Some(mut documents) = documents else { return Ok(()) };
@@ -115,8 +200,18 @@ impl<'r> Run<'r> {
         miscounted(planned.stored.count, documents.count()).map_or(Ok(()), |it| Err(Stop::One(it)))
     }
 
+    pub(super) fn check_structure(&self, step: &Step) -> Result<(), Stop> {
+        match self.structure(step).get("indexes") {
+            Some(_) => Ok(()),
+            None => Err(Stop::One(
+                "its structure is not in the snapshot, or was not selected: not replaced"
+                    .to_owned(),
+            )),
+        }
+    }
+
     /// As the snapshot has it, or the least that a collection can be made of.
-    fn structure(&self, step: &Step) -> Value {
+    pub(super) fn structure(&self, step: &Step) -> Value {
         let planned = self.database.collections.get(&step.from);
         let structure = planned.and_then(|planned| planned.structure.clone());
         let number = if step.kind.name() == "edge" { 3 } else { 2 };
@@ -125,8 +220,8 @@ impl<'r> Run<'r> {
         )
     }
 
-    /// Indexes and documents of one collection.
-    fn fill(&mut self, step: &Step) -> Result<(), SourceError> {
+    /// Indexes and documents of one collection. Whether all of it is there.
+    pub(super) fn fill(&mut self, step: &Step) -> Result<bool, SourceError> {
         self.observer.on(Event::Current(step.to.as_bytes()));
         let structure = self.structure(step);
         // A server's own collections have their indexes.
@@ -136,29 +231,51 @@ impl<'r> Run<'r> {
             let indexed = self.database.target.index(&structure, &step.to, false);
             is_whole = self.note(&step.to, indexed)?;
         }
-        let sent = match self.send(step) {
+        let sent = match self.send(step, &step.to) {
             Ok(sent) => sent,
-            Err(stop) => return self.note(&step.to, Err(stop)).map(drop),
+            Err(stop) => return self.note(&step.to, Err(stop)),
         };
-        let compared = self.compare(step, sent);
+        let compared = self.compare(step, &step.to, sent);
         is_whole &= self.note(&step.to, compared)?;
         if !is_own {
-            let indexed = self.database.target.index(&structure, &step.to, true);
+            let target = &self.database.target;
+            let indexed = target.index(&structure, &step.to, true);
+            // What was refused is told of by then.
+            let indexed = match is_whole {
+                true => indexed.and_then(|()| target.check_indexes(&structure, &step.to)),
+                false => indexed,
+            };
             is_whole &= self.note(&step.to, indexed)?;
         }
+        self.observer.on(Event::Items(1));
         if is_whole {
             self.report.loaded += 1;
         }
+        Ok(is_whole)
+    }
+
+    /// The same under another name, where nothing less than all of it will do.
+    pub(super) fn complete(&mut self, step: &Step, name: &str) -> Result<(), Stop> {
+        self.observer.on(Event::Current(step.to.as_bytes()));
+        let structure = self.structure(step);
+        self.database.target.make(&structure, name, step.follows.as_deref(), false)?;
+        self.database.target.index(&structure, name, false)?;
+        let sent = self.send(step, name)?;
+        self.compare(step, name, sent)?;
+        let target = &self.database.target;
+        target.index(&structure, name, true)?;
+        target.check_indexes(&structure, name)?;
         self.observer.on(Event::Items(1));
         Ok(())
     }
 
     /// All documents of a collection, and how many they are.
-    fn send(&mut self, step: &Step) -> Result<u64, Stop> {
+    fn send(&mut self, step: &Step, name: &str) -> Result<u64, Stop> {
         let Some(planned) = self.database.collections.get(&step.from) else { return Ok(0) };
         let Some(mut documents) = planned.stored.joined(self.stored, LINE_MAX)? else {
             return Ok(0);
         };
+        let only_missing = self.database.if_missing && step.existing.is_some();
         let target = &mut self.database.target;
         let (mut line, mut lines) = (Vec::new(), Vec::new());
         loop {
@@ -169,12 +286,15 @@ impl<'r> Run<'r> {
             let is_full = !lines.is_empty() && lines.len().saturating_add(line.len()) > self.batch;
             if !lines.is_empty() && (is_full || !is_there) {
                 let len = lines.len() as u64;
-                target.send(&step.to, std::mem::take(&mut lines).into())?;
+                target.send(name, std::mem::take(&mut lines).into())?;
                 self.report.bytes += len;
                 self.observer.on(Event::Bytes(len));
             }
             if !is_there {
                 return Ok(documents.count());
+            }
+            if only_missing && is_kept(target, name, &line)? {
+                continue;
             }
             match target.in_envelopes {
                 false => lines.extend_from_slice(&line),
@@ -188,22 +308,53 @@ impl<'r> Run<'r> {
     }
 
     /// Whether the server has what was sent, and the snapshot what was backed up.
-    fn compare(&self, step: &Step, sent: u64) -> Result<(), Stop> {
+    fn compare(&self, step: &Step, name: &str, sent: u64) -> Result<(), Stop> {
         let counted = self.database.collections.get(&step.from).and_then(|it| it.stored.count);
         if let Some(message) = miscounted(counted, sent) {
             return Err(Stop::One(message));
         }
-        if step.action == Action::Merge {
-            return Ok(());
-        }
+        let is_own = step.action == Action::Merge;
         let target = &self.database.target;
-        match target.api.count(&target.database, &step.to)? {
-            Some(count) if count == sent => Ok(()),
-            Some(count) => Err(Stop::One(format!(
-                "{sent} documents were sent, and the server counts {count}: restore it again, and see the \
-                 server's log"
+        match target.api.count(&target.database, name)? {
+            Some(count) if count == sent || (is_own && count > sent) => {}
+            Some(count) => {
+                return Err(Stop::One(format!(
+                    "{sent} documents were sent, and the server counts {count}: restore it again, and see the \
+                     server's log"
+                )));
+            }
+            None => return Err(Stop::One("is not there any more".to_owned())),
+        }
+        match is_own && [GRAPHS, ANALYZERS].contains(&name) {
+            true => self.reread(step),
+            false => Ok(()),
+        }
+    }
+
+    /// Among documents that were there, a number says little.
+    fn reread(&self, step: &Step) -> Result<(), Stop> {
+        let Some(planned) = self.database.collections.get(&step.from) else { return Ok(()) };
+        let Some(mut documents) = planned.stored.joined(self.stored, LINE_MAX)? else {
+            return Ok(());
+        };
+        let (mut line, mut wrong) = (Vec::new(), Vec::new());
+        while documents.next_line(&mut line)? {
+            let document: Value = serde_json::from_slice(&line).unwrap_or_default();
+            let Some(key) = document.get("_key").and_then(Value::as_str).map(str::to_owned) else {
+                continue;
+            };
+            let found = self.database.target.document(&step.to, &key)?;
+            let document = without_revision(document);
+            if found.is_none_or(|found| found != document && !self.database.if_missing) {
+                wrong.push(key);
+            }
+        }
+        match wrong.is_empty() {
+            true => Ok(()),
+            false => Err(Stop::One(format!(
+                "these were sent, and the server does not have them so: {}",
+                wrong.join(", ")
             ))),
-            None => Err(Stop::One("is not there any more".to_owned())),
         }
     }
 
@@ -218,22 +369,39 @@ impl<'r> Run<'r> {
     }
 
     /// Whether it was done. What concerns one thing is told at the end; the others follow all the same.
-    fn note(&mut self, name: &str, done: Result<(), Stop>) -> Result<bool, SourceError> {
-        let database = &self.database.target.database;
-        let problem = |message: String| Problem {
-            path: Bytes::from(format!("{database}/{name}").into_bytes()),
-            message,
-        };
+    pub(super) fn note(&mut self, name: &str, done: Result<(), Stop>) -> Result<bool, SourceError> {
         match done {
             Ok(()) => return Ok(true),
-            Err(Stop::One(message)) => self.report.problems.push(problem(message)),
+            Err(Stop::One(message)) => {
+                let problem = self.problem(name, message);
+                self.report.problems.push(problem);
+            }
             Err(Stop::All(SourceError::Refused { kind: ErrorKind::Damage, path, message })) => {
-                let message = format!("not all of it is there: {path}: {message}");
-                self.report.damaged.push(problem(message));
+                let problem =
+                    self.problem(name, format!("not all of it is there: {path}: {message}"));
+                self.report.damaged.push(problem);
             }
             Err(Stop::All(error)) => return Err(error),
         }
         Ok(false)
+    }
+
+    fn problem(&self, name: &str, message: String) -> Problem {
+        Problem { path: Bytes::from(self.called(name).into_bytes()), message }
+    }
+
+    /// With its database.
+    pub(super) fn called(&self, name: &str) -> String {
+        format!("{}/{name}", self.database.target.database)
+    }
+}
+
+/// Whether a document with this one's key is there.
+fn is_kept(target: &Target, name: &str, line: &[u8]) -> Result<bool, SourceError> {
+    let document: Value = serde_json::from_slice(line).unwrap_or_default();
+    match document.get("_key").and_then(Value::as_str) {
+        Some(key) => Ok(target.document(name, key)?.is_some()),
+        None => Ok(false),
     }
 }
 
@@ -243,7 +411,7 @@ fn miscounted(counted: Option<u64>, sent: u64) -> Option<String> {
 }
 
 /// What is there stays where what was to take its place is lost.
-fn not_replaced(error: SourceError) -> Stop {
+pub(super) fn not_replaced(error: SourceError) -> Stop {
     Stop::All(match error {
         SourceError::Refused { kind: ErrorKind::Damage, path, message } => {
             let message = format!("{message}; nothing was replaced");

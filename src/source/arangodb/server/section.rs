@@ -4,10 +4,12 @@ use std::collections::{BTreeSet, VecDeque};
 use std::io::{self, Cursor, Read};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use serde_json::Value;
+
 use super::api::{Api, Version};
 use super::export::{ArangoOptions, Role};
-use super::inventory::{Described, Inventory};
-use super::supply::Supply;
+use super::inventory::{Described, Inventory, is_another};
+use super::supply::{PARALLEL, Supply};
 use crate::fault::ErrorKind;
 use crate::format::{Consistency, Entry};
 use crate::progress::Cancel;
@@ -96,7 +98,9 @@ fn ticks(ticks: &[(String, Option<String>)]) -> Option<Consistency> {
             several.iter().filter_map(named).collect::<Vec<_>>().join(" ")
         }
     };
-    Some(Consistency { kind: "tick".to_owned(), value })
+    let is_dump = |(_, tick): &(_, Option<String>)| tick.as_deref() == Some(PARALLEL);
+    let kind = if ticks.iter().all(is_dump) { "dump" } else { "tick" };
+    Some(Consistency { kind: kind.to_owned(), value })
 }
 
 struct ArangoSection {
@@ -233,7 +237,7 @@ impl ArangoSection {
         current.supply.collect(one, &mut collector)?;
         let sorted = collector.finish()?;
         let count = sorted.count();
-        self.compare(&database, name, count)?;
+        self.compare(&database, one, count)?;
         let path =
             |file: &[&str]| model::path(&[&[&database, model::COLLECTIONS, name], file].concat());
         let bytes = sorted.document_bytes();
@@ -251,13 +255,32 @@ impl ArangoSection {
         Ok(())
     }
 
-    /// The server counts what is there now, not what is in the state that is read: where the two differ, writes
-    /// are the likely reason.
-    fn compare(&self, database: &str, name: &str, count: u64) -> Result<(), SourceError> {
-        let now = self.api.count(database, name)?;
+    /// The server counts what is there now, not what is in the state that is read: where writes may be the reason
+    /// that the two differ, that is noted; where they cannot be, documents were lost on the way.
+    fn compare(&self, database: &str, one: &Described, count: u64) -> Result<(), SourceError> {
+        let name = one.name.as_str();
+        let wrong = |message: String| {
+            let message = format!("{message}; nothing of it is kept: run the backup again");
+            Err(refused(ErrorKind::Unreachable, &self.api.shown(database, name), message))
+        };
+        let now = self.api.counted(database, name)?;
+        let now = now.filter(|now| !is_another(now, &one.parameters));
+        let Some(now) = now else {
+            return wrong(
+                "was dropped or renamed while it was read, and documents are asked for by name"
+                    .into(),
+            );
+        };
+        let now = now.get("count").and_then(Value::as_u64);
         let mut shared = lock(&self.shared);
         shared.properties.push((format!("{database}/{name}/documents"), count.to_string()));
         let Some(now) = now.filter(|now| *now != count) else { return Ok(()) };
+        let before = one.counted.unwrap_or_default();
+        if before == now || (count == 0 && before > 0 && now > 0) {
+            return wrong(format!(
+                "{count} documents came, and the server counts {now}, as it counted {before} before"
+            ));
+        }
         shared.properties.push((format!("{database}/{name}/counted_by_server"), now.to_string()));
         if now > count.saturating_mul(2).saturating_add(1000) {
             tracing::warn!(

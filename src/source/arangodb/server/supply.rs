@@ -1,13 +1,25 @@
 //! Where the documents of a database come from.
 
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
 use super::api::{Api, Version};
 use super::batch::Batch;
 use super::cluster::Shards;
 use super::export::{ArangoOptions, Role};
 use super::inventory::{Described, Inventory};
-use super::parallel::Spool;
+use super::parallel::{Context, Spool};
+use crate::fault::ErrorKind;
 use crate::source::SourceError;
 use crate::source::arangodb::Collector;
+use crate::source::arangodb::failure::refused;
+
+/// How often a dump is begun whose database changes at that moment.
+const STARTS: u32 = 3;
+
+/// A dump of this kind has no tick.
+pub(super) const PARALLEL: &str = "parallel dump";
 
 pub(super) enum Supply {
     /// Collection by collection, from one state that the server holds.
@@ -27,30 +39,19 @@ impl Supply {
         version: &Version,
         options: &ArangoOptions,
     ) -> Result<(Self, Inventory), SourceError> {
-        let shown = api.shown(database, "");
-        let inventory = |answer| Inventory::of(&shown, database, answer, &options.selection);
-        if role == Role::Cluster {
-            let mut shards = Shards::new(api, database, options.ttl);
-            let inventory = inventory(shards.inventory()?)?;
-            shards.begin(&inventory.collections)?;
-            return Ok((Self::Shards(shards), inventory));
+        let look = Look { api, database, version, options };
+        let counts = look.counts()?;
+        let (supply, mut inventory) = look.open(role)?;
+        for one in &mut inventory.collections {
+            one.counted = counts.get(&one.name).copied();
         }
-        let batch = Batch::begin(api, database, None, options.ttl)?;
-        let inventory = inventory(batch.inventory()?)?;
-        if options.workers > 0 && version.is_at_least(3, 12) && !inventory.collections.is_empty() {
-            let names: Vec<_> = inventory.collections.iter().map(|one| one.name.clone()).collect();
-            let (workers, folder) = (options.workers, options.folder());
-            if let Some(spool) = Spool::fill(api, database, &names, workers, options.ttl, folder)? {
-                return Ok((Self::Spool(spool), inventory));
-            }
-        }
-        Ok((Self::Batch(batch), inventory))
+        Ok((supply, inventory))
     }
 
     pub fn method(&self) -> &'static str {
         match self {
             Self::Batch(_) => "replication batch",
-            Self::Spool(_) => "parallel dump",
+            Self::Spool(_) => PARALLEL,
             Self::Shards(_) => "replication batches of shards",
         }
     }
@@ -69,5 +70,91 @@ impl Supply {
             Self::Spool(_) => Ok(()),
             Self::Shards(shards) => shards.release(),
         }
+    }
+}
+
+/// How a database is taken hold of.
+struct Look<'a> {
+    api: &'a Api,
+    database: &'a str,
+    version: &'a Version,
+    options: &'a ArangoOptions,
+}
+
+impl Look<'_> {
+    fn open(&self, role: Role) -> Result<(Supply, Inventory), SourceError> {
+        let (api, database, ttl) = (self.api, self.database, self.options.ttl);
+        if role == Role::Cluster {
+            let mut shards = Shards::new(api, database, ttl);
+            let inventory = self.inventory(shards.inventory()?)?;
+            shards.begin(&inventory.collections)?;
+            return Ok((Supply::Shards(shards), inventory));
+        }
+        let batch = Batch::begin(api, database, None, ttl)?;
+        let inventory = self.inventory(batch.inventory()?)?;
+        let is_parallel = self.options.workers > 0 && self.version.is_at_least(3, 12);
+        match is_parallel {
+            true => self.parallel(batch, inventory),
+            false => Ok((Supply::Batch(batch), inventory)),
+        }
+    }
+
+    fn inventory(&self, answer: Value) -> Result<Inventory, SourceError> {
+        let shown = self.api.shown(self.database, "");
+        let has_views = self.version.is_at_least(3, 4);
+        Inventory::of(&shown, self.database, answer, &self.options.selection, has_views)
+    }
+
+    /// What each collection has before anything is held: what comes is weighed against it.
+    fn counts(&self) -> Result<BTreeMap<String, u64>, SourceError> {
+        let mut counts = BTreeMap::new();
+        for name in self.api.collections(self.database)? {
+            if self.options.selection.takes(self.database, &name, name.starts_with('_'))
+                && let Some(count) = self.api.count(self.database, &name)?
+            {
+                counts.insert(name, count);
+            }
+        }
+        Ok(counts)
+    }
+
+    /// A dump has a moment of its own: only where nothing is otherwise before and after that moment do
+    /// definitions and documents belong together.
+    fn parallel(
+        &self,
+        mut batch: Batch,
+        mut inventory: Inventory,
+    ) -> Result<(Supply, Inventory), SourceError> {
+        let (api, database, options) = (self.api, self.database, self.options);
+        let mut changed = String::new();
+        for _ in 0..STARTS {
+            let names: Vec<_> = inventory.collections.iter().map(|one| one.name.clone()).collect();
+            let begun = match names.is_empty() {
+                true => None,
+                false => Context::start(api, database, &names, options.workers, options.ttl)?,
+            };
+            let Some(context) = begun else {
+                return Ok((Supply::Batch(batch), inventory));
+            };
+            let second = Batch::begin(api, database, None, options.ttl)?;
+            let now = self.inventory(second.inventory()?)?;
+            match inventory.difference(&now) {
+                None => {
+                    drop((batch, second));
+                    let spool = Spool::fill(context, &names, options.workers, options.folder())?;
+                    inventory.tick = Some(PARALLEL.to_owned());
+                    return Ok((Supply::Spool(spool), inventory));
+                }
+                Some(difference) => {
+                    tracing::info!("{difference} changed while its dump began: begun again");
+                    (changed, batch, inventory) = (difference, second, now);
+                }
+            }
+        }
+        let message = format!(
+            "{changed} changed while the dump began, {STARTS} times: run the backup again when nobody changes \
+             collections, indexes or views"
+        );
+        Err(refused(ErrorKind::Unreachable, &api.shown(database, ""), message))
     }
 }

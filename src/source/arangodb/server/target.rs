@@ -1,5 +1,6 @@
 //! A database that is written into.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -39,12 +40,14 @@ pub(super) struct Target {
     has_restore_data: bool,
     /// Whether lines must be in envelopes, as servers before 3.8 want them.
     pub in_envelopes: bool,
+    /// Collections of a cluster cannot be renamed.
+    pub is_cluster: bool,
 }
 
 impl Target {
-    pub fn new(api: &Api, database: &str, in_envelopes: bool) -> Self {
+    pub fn new(api: &Api, database: &str, in_envelopes: bool, is_cluster: bool) -> Self {
         let (api, database) = (api.clone(), database.to_owned());
-        Self { api, database, has_restore_data: true, in_envelopes }
+        Self { api, database, has_restore_data: true, in_envelopes, is_cluster }
     }
 
     /// What is there. `None`: there is no such database.
@@ -102,11 +105,59 @@ impl Target {
         self.put(&format!("/_api/replication/restore-view?overwrite={overwrite}"), &definition)
     }
 
+    /// Whether all that was wanted is there: a server may pass over an index that it cannot make.
+    pub fn check_indexes(&self, structure: &Value, name: &str) -> Result<(), Stop> {
+        let all = structure.get("indexes").and_then(Value::as_array).into_iter().flatten();
+        let wanted: Vec<String> = all.filter_map(index_name).collect();
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        let url =
+            self.api.url(&self.database, &format!("/_api/index?collection={}", escaped(name)));
+        let answer = self.api.json(Call::get(url))?;
+        let there = answer.get("indexes").and_then(Value::as_array).into_iter().flatten();
+        let there: BTreeSet<String> = there.filter_map(index_name).collect();
+        let missing: Vec<_> = wanted.into_iter().filter(|it| !there.contains(it)).collect();
+        match missing.is_empty() {
+            true => Ok(()),
+            false => Err(Stop::One(format!(
+                "indexes that the server did not make, without saying so: {}",
+                missing.join("; ")
+            ))),
+        }
+    }
+
+    /// Whatever else is to stop.
+    pub fn discard(&self, name: &str) -> Result<(), SourceError> {
+        self.api.undisturbed().optional_done(self.dropping(name))
+    }
+
+    pub fn drop_collection(&self, name: &str) -> Result<(), Stop> {
+        let call = self.dropping(name).patience(PATIENCE);
+        match self.api.exchange(call, MIB) {
+            Err(error) if error.status() != Some(404) => Err(self.stop(error)),
+            _ => Ok(()),
+        }
+    }
+
+    /// `force`: servers that look after graphs refuse to drop what a graph names.
+    fn dropping(&self, name: &str) -> Call {
+        let path = format!("/_api/collection/{}?force=true", escaped(name));
+        Call::delete(self.api.url(&self.database, &path))
+    }
+
     pub fn rename(&self, name: &str, new: &str) -> Result<(), Stop> {
         let path = format!("/_api/collection/{}/rename", escaped(name));
         let call = Call::put(self.api.url(&self.database, &path)).json(&json!({"name": new}));
         // A second time it would not be found any more.
         let done = self.api.exchange(call.repeat(Repeat::Undone), MIB);
+        // An answer that was lost may have been a yes.
+        let is = |name: &str| self.api.undisturbed().count(&self.database, name);
+        if done.as_ref().is_err_and(HttpError::leaves_open)
+            && matches!((is(name), is(new)), (Ok(None), Ok(Some(_))))
+        {
+            return Ok(());
+        }
         done.map(drop).map_err(|error| match error.status() {
             Some(501 | 403) => Stop::One(format!(
                 "cannot be kept as {new}, since this server renames no collections: {}",
@@ -152,7 +203,7 @@ impl Target {
         let answer: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
         match answer.get("errors").and_then(Value::as_u64) {
             Some(0) => Ok(()),
-            _ => Err(Stop::One(format!("not all documents were taken in: {answer}"))),
+            _ => Err(Stop::One(refusals(&answer))),
         }
     }
 
@@ -164,8 +215,21 @@ impl Target {
     }
 
     fn put(&self, path: &str, body: &Value) -> Result<(), Stop> {
-        let call = Call::put(self.api.url(&self.database, path)).json(body).patience(PATIENCE);
-        self.api.exchange(call, MIB).map(drop).map_err(|error| self.stop(error))
+        self.done(Call::put(self.api.url(&self.database, path)).json(body))
+    }
+
+    pub fn done(&self, call: Call) -> Result<(), Stop> {
+        let call = call.patience(PATIENCE);
+        let answer = self.api.exchange(call, MIB).map_err(|error| self.stop(error))?;
+        // A good status does not mean that it was done.
+        let said: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+        if said.get("error") != Some(&Value::Bool(true)) {
+            return Ok(());
+        }
+        let text = said.get("errorMessage").and_then(Value::as_str);
+        let number = said.get("errorNum").and_then(Value::as_u64).unwrap_or_default();
+        let text = text.unwrap_or("it does not say what");
+        Err(Stop::One(format!("the server reports an error: {text} (error {number})")))
     }
 
     /// What the server says of one thing is that thing's trouble; what it says of us, or does not say, is everybody's.
@@ -175,6 +239,40 @@ impl Target {
         match status {
             Some(401 | 403 | 412 | 429 | 503 | 507) | None => Stop::All(plain),
             Some(_) => Stop::One(plain.to_string()),
+        }
+    }
+}
+
+/// By type and fields, whatever it is called. `None`: every collection has it.
+fn index_name(index: &Value) -> Option<String> {
+    let kind = match index.get("type").and_then(Value::as_str)? {
+        "primary" | "edge" => return None,
+        // One and the same, by its names in different versions.
+        "hash" | "skiplist" | "rocksdb" => "persistent",
+        "geo1" | "geo2" => "geo",
+        "zkd" => "mdi",
+        other => other,
+    };
+    let field = |field: &Value| {
+        let name = field.as_str().or_else(|| field.get("name")?.as_str());
+        name.unwrap_or_default().to_owned()
+    };
+    let fields = index.get("fields").and_then(Value::as_array).into_iter().flatten();
+    Some(format!("{kind} on {}", fields.map(field).collect::<Vec<_>>().join(", ")))
+}
+
+/// Without the documents, which the server's words have in them.
+fn refusals(answer: &Value) -> String {
+    let count = |key: &str| answer.get(key).and_then(Value::as_u64).unwrap_or_default();
+    let first = answer.get("details").and_then(|it| it.get(0)?.as_str()).unwrap_or_default();
+    let first = first.split("offending document").next().unwrap_or_default();
+    let first =
+        first.split(['{', '[']).next().unwrap_or_default().trim_end_matches([' ', ',', ':']);
+    let (errors, created) = (count("errors"), count("created"));
+    match first.is_empty() {
+        true => format!("{errors} documents were not taken in, {created} were"),
+        false => {
+            format!("{errors} documents were not taken in, {created} were; the first: {first}")
         }
     }
 }

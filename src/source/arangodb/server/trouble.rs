@@ -12,6 +12,9 @@ use crate::source::http::{HttpError, Trouble};
 pub(super) const DATABASE_NOT_FOUND: u64 = 1228;
 pub(super) const COLLECTION_NOT_FOUND: u64 = 1203;
 const QUEUE_TIME: u64 = 21004;
+const QUEUE_FULL: u64 = 21003;
+const STARTING: u64 = 38;
+const UNAVAILABLE: u64 = 503;
 
 /// What the document of an error says, or its plain text.
 pub(super) struct Said {
@@ -39,6 +42,12 @@ pub(super) fn number(error: &HttpError) -> Option<u64> {
 /// Whether the server had too much to do to even begin.
 pub(super) fn is_queue_time(error: &HttpError) -> bool {
     error.status() == Some(412) && number(error) == Some(QUEUE_TIME)
+}
+
+/// Whether a server that nobody stands in front of did not begin: it is starting, in maintenance, or its queue is full.
+pub(super) fn is_not_begun(error: &HttpError) -> bool {
+    let closed = matches!(number(error), Some(STARTING | UNAVAILABLE | QUEUE_FULL));
+    is_queue_time(error) || (error.status() == Some(503) && closed)
 }
 
 /// With the next step.
