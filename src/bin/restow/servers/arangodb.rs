@@ -101,6 +101,7 @@ pub fn loader(
         database,
         collections: renames(&args.collections)?,
         create_database: args.create_database,
+        if_missing: args.if_missing,
         backup_existing: args.backup_existing,
         include_system: args.include_system,
         include_users: args.include_users,
