@@ -86,6 +86,12 @@ impl Job {
         Ok(())
     }
 
+    /// Of a source that no argument names, and no cleanup afterwards.
+    pub fn of_options(options: BackupOptions) -> Self {
+        let (parts, retentions) = (Vec::new(), Vec::new());
+        Self { parts, repository: None, options, cleanup: false, retentions }
+    }
+
     fn bare(args: &BackupArgs) -> Self {
         let options = BackupOptions {
             name: args.name.clone(),

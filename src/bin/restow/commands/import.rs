@@ -75,12 +75,11 @@ pub fn run(context: &Context, args: &ImportArgs) -> Result<Outcome> {
         dry_run: args.dry_run,
         ..BackupOptions::default()
     };
-    let job = Job { parts: Vec::new(), repository: None, options };
-    let report = backup::take(context, &repository, &job, &[exporter])?;
+    let taken = backup::take(context, &repository, &Job::of_options(options), &[exporter])?;
     if context.options.json {
-        output::json(&backup::to_json(&report))?;
+        output::json(&taken.to_json())?;
     } else if !context.options.quiet {
-        backup::print(&report);
+        taken.print();
     }
-    Ok(backup::outcome(&report))
+    Ok(taken.outcome())
 }
