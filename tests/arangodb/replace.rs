@@ -1,12 +1,16 @@
 //! What is there makes way only for what is complete, and what hangs on it is put back.
 
-use restow::source::arangodb::{ArangoOptions, ArangoRestore, ArangoSelection};
+use std::io::{self, Read};
+
+use restow::format::Entry;
+use restow::source::arangodb::{ArangoOptions, ArangoRestore, ArangoSelection, model};
+use restow::source::{Loader, SourceError, Stored};
 use restow::{ErrorKind, Overwrite};
 use serde_json::{Value, json};
 
 use super::restore::only;
 use super::troubles::damaged;
-use super::{back_up, backed_up, confirmed, creating, good, is_same, load, manager, plan};
+use super::{back_up, backed_up, confirmed, creating, good, is_same, load, loader, manager, plan};
 use crate::support::arango::{Arango, Collection, Database, document, dumped, fresh, quick, shop};
 
 /// A shop with a document more than the backup has, and a view of its own.
@@ -232,7 +236,7 @@ fn users_come_after_all_databases_and_only_when_wanted() {
     users(&target, 1);
     let named = only(&[("_users", "_users")]);
     let report =
-        load(&target, &backup, ArangoRestore { create_database: true, ..named }, confirmed(1));
+        load(&target, &backup, ArangoRestore { create_database: true, ..named }, confirmed(0));
     let notes = report.unwrap().notes.join("\n");
     assert!(notes.contains("left out: _users"), "{notes}");
     assert_eq!(target.lock().collection("_system", "_users").documents.len(), 1);
@@ -323,4 +327,33 @@ fn a_database_is_made_as_it_was() {
     good(load(&target, &backup, creating(), Overwrite::Refuse));
     let options: Value = target.lock().databases["shop"].options.clone();
     assert_eq!(options, json!({"sharding": "flexible", "replicationFactor": 2, "writeConcern": 1}));
+}
+
+/// A repository that cannot be reached: nothing is known of what its graphs would replace.
+struct OutOfReach;
+
+impl Stored for OutOfReach {
+    fn each(
+        &self,
+        each: &mut dyn FnMut(Entry) -> Result<(), SourceError>,
+    ) -> Result<(), SourceError> {
+        let path = model::path(&["shop", "collections", "_graphs", "documents.jsonl"]);
+        each(model::file(path?))
+    }
+
+    fn open(&self, _: &Entry) -> Result<Box<dyn Read + Send>, SourceError> {
+        Ok(Box::new(Self))
+    }
+}
+
+impl Read for OutOfReach {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        Err(io::Error::new(io::ErrorKind::ConnectionReset, "out of reach"))
+    }
+}
+
+#[test]
+fn a_plan_is_not_made_of_what_could_not_be_read() {
+    let error = loader(&Arango::with_shop(), ArangoRestore::default()).plan(&OutOfReach);
+    assert!(error.unwrap_err().to_string().contains("out of reach"));
 }

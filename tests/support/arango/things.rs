@@ -117,7 +117,7 @@ pub fn rename(database: &mut Database, name: &str, new: &str) {
             }
         }
     }
-    let graphs = database.collections.get_mut("_graphs").unwrap();
+    let Some(graphs) = database.collections.get_mut("_graphs") else { return };
     for text in Arc::make_mut(&mut graphs.documents).values_mut() {
         *text = text.replace(&format!("\"{name}\""), &format!("\"{new}\""));
     }

@@ -21,6 +21,7 @@ mod supply;
 mod swap;
 mod target;
 mod trouble;
+mod verify;
 
 pub use api::ArangoConnection;
 pub use auth::ArangoLogin;

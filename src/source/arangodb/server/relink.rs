@@ -87,10 +87,10 @@ impl Target {
         let mut found = Graphs::new();
         for graph in graphs {
             let key = graph.get("_key").or_else(|| graph.get("name")).and_then(Value::as_str);
-            let part = |name: &str| graph.get(name).cloned().unwrap_or_else(|| json!([]));
+            let part = |name: &str| Some((name.to_owned(), graph.get(name)?.clone()));
             if let Some(key) = key {
-                let parts = ["edgeDefinitions", "orphanCollections"].map(|name| (name, part(name)));
-                found.insert(key.to_owned(), parts.into_iter().collect());
+                let parts = ["edgeDefinitions", "orphanCollections"].into_iter().filter_map(part);
+                found.insert(key.to_owned(), Value::Object(parts.collect()));
             }
         }
         Ok(found)

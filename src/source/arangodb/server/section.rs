@@ -276,7 +276,8 @@ impl ArangoSection {
         shared.properties.push((format!("{database}/{name}/documents"), count.to_string()));
         let Some(now) = now.filter(|now| *now != count) else { return Ok(()) };
         let before = one.counted.unwrap_or_default();
-        if before == now || (count == 0 && before > 0 && now > 0) {
+        let is_still = one.counted == Some(now);
+        if is_still || (count == 0 && before > 0 && now > 0) {
             return wrong(format!(
                 "{count} documents came, and the server counts {now}, as it counted {before} before"
             ));

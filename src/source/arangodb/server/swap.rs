@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::decide::{Action, Step};
-use super::run::{Run, not_replaced};
+use super::run::Run;
 use super::target::Stop;
+use super::verify::not_replaced;
 use crate::source::SourceError;
 
 /// Characters of a collection's name in that of a temporary one: a server takes names of 256 bytes only.

@@ -16,6 +16,8 @@ use crate::source::http::{Call, HttpError, Repeat, escaped};
 
 /// How long a server may take for a request that has it write, or build an index.
 const PATIENCE: Duration = Duration::from_secs(3600);
+/// What it does not do in pieces, and what nobody interrupts.
+const AT_ONCE: Duration = Duration::from_secs(300);
 /// A server's own names of a thing, which another server, or this one later, must not take for its own: it would
 /// call a collection made that is there under another name.
 const IDENTITY: &[&str] =
@@ -132,9 +134,10 @@ impl Target {
         self.api.undisturbed().optional_done(self.dropping(name))
     }
 
+    /// Not interrupted between this and the next name.
     pub fn drop_collection(&self, name: &str) -> Result<(), Stop> {
-        let call = self.dropping(name).patience(PATIENCE);
-        match self.api.exchange(call, MIB) {
+        let call = self.dropping(name).patience(AT_ONCE);
+        match self.api.undisturbed().exchange(call, MIB) {
             Err(error) if error.status() != Some(404) => Err(self.stop(error)),
             _ => Ok(()),
         }
@@ -150,7 +153,8 @@ impl Target {
         let path = format!("/_api/collection/{}/rename", escaped(name));
         let call = Call::put(self.api.url(&self.database, &path)).json(&json!({"name": new}));
         // A second time it would not be found any more.
-        let done = self.api.exchange(call.repeat(Repeat::Undone), MIB);
+        let call = call.repeat(Repeat::Undone).patience(AT_ONCE);
+        let done = self.api.undisturbed().exchange(call, MIB);
         // An answer that was lost may have been a yes.
         let is = |name: &str| self.api.undisturbed().count(&self.database, name);
         if done.as_ref().is_err_and(HttpError::leaves_open)
