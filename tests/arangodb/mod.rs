@@ -8,6 +8,7 @@ mod command_line;
 mod errors;
 mod replace;
 mod restore;
+mod rollback;
 mod streams;
 mod troubles;
 
