@@ -239,7 +239,8 @@ impl Client {
                     body.truncate(most);
                     return Ok(body);
                 }
-                return Err(HttpError::new(url, Trouble::TooLong(most)));
+                let what = format!("the answer has more than {most} bytes");
+                return Err(HttpError::new(url, Trouble::Unexpected(what)));
             }
         }
     }

@@ -34,9 +34,6 @@ pub enum Trouble {
         /// When the server wants to be asked again.
         after: Option<Duration>,
     },
-    /// A whole answer has more bytes than anybody wants to hold.
-    #[error("the answer has more than {0} bytes")]
-    TooLong(usize),
     #[error("{0}")]
     Unexpected(String),
     #[error("interrupted")]
@@ -87,10 +84,7 @@ impl HttpError {
 
     /// Whether the server gave an answer, be it a bad one.
     pub fn is_answer(&self) -> bool {
-        matches!(
-            self.trouble,
-            Trouble::Status { .. } | Trouble::TooLong(_) | Trouble::Unexpected(_)
-        )
+        matches!(self.trouble, Trouble::Status { .. } | Trouble::Unexpected(_))
     }
 
     /// Whether nobody knows what the server did, or still does, for a call that reached it whole.
@@ -99,7 +93,7 @@ impl HttpError {
             Trouble::Silent(_) | Trouble::Broken(_) | Trouble::Interrupted => true,
             // From a proxy that waited for the server.
             Trouble::Status { code, .. } => matches!(code, 408 | 502 | 504),
-            Trouble::Connect(_) | Trouble::TooLong(_) | Trouble::Unexpected(_) => false,
+            Trouble::Connect(_) | Trouble::Unexpected(_) => false,
         }
     }
 
@@ -113,7 +107,7 @@ impl HttpError {
                 Repeat::Undone => retry::is_undone(*code, said),
                 Repeat::Unreached => *code == 429,
             },
-            Trouble::TooLong(_) | Trouble::Unexpected(_) | Trouble::Interrupted => false,
+            Trouble::Unexpected(_) | Trouble::Interrupted => false,
         }
     }
 

@@ -91,7 +91,7 @@ impl<'a> Context<'a> {
         let call = Call::post(url.clone(), Repeat::Always).accept(DUMP_TYPE);
         let mut share = allowance.take(BATCH_MOST)?;
         let mut asked = api.exchange(call.clone(), BATCH_MOST);
-        if asked.as_ref().is_err_and(|error| matches!(error.trouble, Trouble::TooLong(_))) {
+        if asked.as_ref().is_err_and(|error| matches!(error.trouble, Trouble::Unexpected(_))) {
             drop(share);
             share = allowance.take(IN_FLIGHT)?;
             asked = api.exchange(call, ANSWER_MAX);
