@@ -67,7 +67,7 @@ pub fn plan<E>(
     let mut budgets = Vec::new();
     for (own, verdicts) in &mut under {
         let policy = policy_of(policies, *own);
-        if let Some(max) = policy.max_size {
+        if let Some(max) = policy.max_size.filter(|_| !verdicts.is_empty()) {
             let group = own.and_then(|own| policies.own.get(own)).map(|(group, _)| group.clone());
             budgets.push(fit(verdicts, group, max, &mut measure)?);
         }
