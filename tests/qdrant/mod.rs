@@ -1,5 +1,6 @@
 //! Qdrant collections as sources and targets, against a server in this process.
 
+mod anywhere;
 mod backup;
 mod cluster;
 mod command_line;
