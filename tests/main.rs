@@ -31,6 +31,7 @@ mod incomplete;
 #[cfg(feature = "rocksdb")]
 mod index_cache;
 mod layers;
+mod loaders;
 mod local_storage;
 mod lost_catalog;
 mod lying_trees;

@@ -2,6 +2,7 @@
 
 use std::io::{self, Read};
 use std::sync::{Mutex, PoisonError};
+use std::thread::JoinHandle;
 
 use crossbeam_channel::{Receiver, Sender};
 
@@ -110,10 +111,15 @@ fn fetch_piece(view: &SnapshotView, wants: &[Want<usize>]) -> Piece {
     Piece { bytes, failed: failed.map(|(_, error)| error) }
 }
 
-/// An entry's verified bytes as a reader. Dropped early, it stops what fetches for it.
+/// An entry's verified bytes as a reader.
+///
+/// Dropped early, it stops what fetches for it and waits until that has stopped: a thread that still asks the index
+/// while the process ends meets RocksDB's locks already destroyed, and aborts.
 pub(super) struct EntryReader {
     path: String,
-    ready: Receiver<Piece>,
+    /// Both until it is dropped.
+    ready: Option<Receiver<Piece>>,
+    fetching: Option<JoinHandle<()>>,
     piece: Vec<u8>,
     /// Bytes of `piece` that were taken.
     taken: usize,
@@ -121,20 +127,35 @@ pub(super) struct EntryReader {
     /// Bytes that are still to come.
     left: u64,
     cancel: Cancel,
+    /// Of the fetching thread.
+    stop: Cancel,
+}
+
+impl Drop for EntryReader {
+    fn drop(&mut self) {
+        self.stop.cancel();
+        self.ready = None;
+        if let Some(fetching) = self.fetching.take() {
+            let _ = fetching.join();
+        }
+    }
 }
 
 impl EntryReader {
     pub fn open(view: &SnapshotView, entry: &Entry, cancel: &Cancel) -> Result<Self, OpError> {
         let content = content_of(entry)?.clone();
         let (pieces, ready) = crossbeam_channel::bounded(1);
-        let (view, stop) = (view.clone(), cancel.clone());
-        std::thread::Builder::new()
+        let (view, stop) = (view.clone(), cancel.child());
+        let told = stop.clone();
+        let fetching = std::thread::Builder::new()
             .name("fetch".into())
-            .spawn(move || fetch_all(&view, &content, pieces, &stop))
+            .spawn(move || fetch_all(&view, &content, pieces, &told))
             .map_err(OpError::Output)?;
+        let (ready, fetching) = (Some(ready), Some(fetching));
         let path = entry.path.display().to_string();
         let (left, cancel) = (entry.len(), cancel.clone());
-        Ok(Self { path, ready, piece: Vec::new(), taken: 0, failed: None, left, cancel })
+        let piece = Vec::new();
+        Ok(Self { path, ready, fetching, piece, taken: 0, failed: None, left, cancel, stop })
     }
 
     fn failure(&self, error: &StoreError) -> SourceError {
@@ -165,7 +186,7 @@ impl Read for EntryReader {
             }
             // The fetching thread ended without an error and without the whole stream: it was told to stop,
             // or panicked.
-            let Ok(piece) = self.ready.recv() else {
+            let Some(Ok(piece)) = self.ready.as_ref().map(Receiver::recv) else {
                 let error = match self.cancel.is_cancelled() {
                     true => SourceError::Interrupted,
                     false => SourceError::Refused {
