@@ -20,6 +20,8 @@ pub mod qdrant;
 mod report;
 pub mod sqlite;
 mod temporary;
+#[cfg(feature = "servers")]
+mod text;
 mod url;
 
 use std::io::Read;

@@ -1,7 +1,7 @@
 //! The session and its one section: entries in order, each snapshot checked before the next thing is read.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::io::{self, Cursor, Read};
+use std::io::{self, Read};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use sha2::{Digest, Sha256};
@@ -15,6 +15,7 @@ use super::{ABOUT, CONTENTS, POINTS_ENDING, SNAPSHOT};
 use crate::fault::ErrorKind;
 use crate::format::{Bytes, Consistency, Entry, EntryKind, EntryPath, Property};
 use crate::source::private::private_attributes;
+use crate::source::text::TextBody;
 use crate::source::{
     Body, BodyStatus, Item, OpenBody, Outcome, Section, Session, SourceEntry, SourceError,
 };
@@ -176,8 +177,11 @@ impl Section for QdrantSection {
             return Ok(None);
         };
         let (body, size_hint): (Box<dyn OpenBody>, u64) = match what {
-            What::Told(text) => told(text),
-            What::Contents => told(self.contents.remove(&stem).unwrap_or_default().text()),
+            What::Told(text) => TextBody::of(text.into_bytes()),
+            What::Contents => {
+                let contents = self.contents.remove(&stem).unwrap_or_default();
+                TextBody::of(contents.text().into_bytes())
+            }
             What::Read(mut origin) => {
                 let (stream, size) = (origin.begin()?, origin.size());
                 // Of what is read: another may have taken the place of the first copy.
@@ -207,11 +211,6 @@ impl Section for QdrantSection {
     }
 }
 
-fn told(text: String) -> (Box<dyn OpenBody>, u64) {
-    let len = text.len() as u64;
-    (Box::new(InfoBody(Cursor::new(text.into_bytes()))), len)
-}
-
 impl QdrantSection {
     fn conclude(&mut self, reading: Reading) -> Result<(), SourceError> {
         let Reading { stem, mut origin, verdict } = reading;
@@ -237,26 +236,6 @@ impl QdrantSection {
         shared.properties.extend(named);
         shared.times.extend(facts.times);
         Ok(())
-    }
-}
-
-struct InfoBody(Cursor<Vec<u8>>);
-
-impl OpenBody for InfoBody {
-    fn open(self: Box<Self>) -> Result<Box<dyn Body>, SourceError> {
-        Ok(self)
-    }
-}
-
-impl Read for InfoBody {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.0.read(buffer)
-    }
-}
-
-impl Body for InfoBody {
-    fn finish(self: Box<Self>) -> Result<BodyStatus, SourceError> {
-        Ok(BodyStatus::Good)
     }
 }
 

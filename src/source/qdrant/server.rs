@@ -4,6 +4,7 @@ use reqwest::Url;
 
 use crate::fault::ErrorKind;
 use crate::source::SourceError;
+use crate::source::http::unescaped;
 
 /// The port of Qdrant's REST interface.
 const PORT: u16 = 6333;
@@ -123,22 +124,6 @@ fn wrong(url: &str, what: &str) -> SourceError {
         _ => url.to_owned(),
     };
     SourceError::Refused { kind: ErrorKind::Usage, path: shown, message: what.to_owned() }
-}
-
-/// Without its `%XX`. `None` where that is no UTF-8 or no escape.
-fn unescaped(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        if byte != b'%' {
-            bytes.push(byte);
-            continue;
-        }
-        let digit = |byte: Option<u8>| char::from(byte?).to_digit(16);
-        let (high, low) = (digit(rest.next())?, digit(rest.next())?);
-        bytes.push(u8::try_from(high * 16 + low).ok()?);
-    }
-    String::from_utf8(bytes).ok()
 }
 
 #[cfg(test)]

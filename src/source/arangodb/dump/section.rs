@@ -1,7 +1,6 @@
 //! The entries of dumps in catalog order. A collection is sorted when its turn comes.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::io::{self, Cursor, Read};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -14,7 +13,8 @@ use crate::source::arangodb::model::{
     file, path,
 };
 use crate::source::arangodb::{Collector, Revisions, SortOptions};
-use crate::source::{Body, BodyStatus, Item, OpenBody, Section, SourceEntry, SourceError};
+use crate::source::text::TextBody;
+use crate::source::{Item, OpenBody, Section, SourceEntry, SourceError};
 
 pub(super) struct DumpSection {
     databases: Arc<BTreeMap<String, Dump>>,
@@ -126,30 +126,10 @@ fn bare(entry: Entry) -> Item {
 }
 
 fn small(path: EntryPath, text: Vec<u8>) -> Item {
-    let bytes = text.len() as u64;
-    Item::Entry(with_body(file(path), Box::new(Text(Cursor::new(text))), bytes))
+    let (body, bytes) = TextBody::of(text);
+    Item::Entry(with_body(file(path), body, bytes))
 }
 
 fn with_body(entry: Entry, body: Box<dyn OpenBody>, size_hint: u64) -> Box<SourceEntry> {
     Box::new(SourceEntry { entry, body: Some(body), size_hint })
-}
-
-struct Text(Cursor<Vec<u8>>);
-
-impl OpenBody for Text {
-    fn open(self: Box<Self>) -> Result<Box<dyn Body>, SourceError> {
-        Ok(self)
-    }
-}
-
-impl Read for Text {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.0.read(buffer)
-    }
-}
-
-impl Body for Text {
-    fn finish(self: Box<Self>) -> Result<BodyStatus, SourceError> {
-        Ok(BodyStatus::Good)
-    }
 }

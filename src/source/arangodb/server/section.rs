@@ -1,7 +1,6 @@
 //! The session and its one section: databases one after the other, their collections sorted by name.
 
 use std::collections::{BTreeSet, VecDeque};
-use std::io::{self, Cursor, Read};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
@@ -15,9 +14,8 @@ use crate::format::{Consistency, Entry};
 use crate::progress::Cancel;
 use crate::source::arangodb::failure::refused;
 use crate::source::arangodb::{Collector, Documents, Revisions, model};
-use crate::source::{
-    Body, BodyStatus, Item, OpenBody, Outcome, Section, Session, SourceEntry, SourceError,
-};
+use crate::source::text::TextBody;
+use crate::source::{Item, OpenBody, Outcome, Section, Session, SourceEntry, SourceError};
 
 /// What session and section know together.
 #[derive(Default)]
@@ -157,8 +155,8 @@ impl Section for ArangoSection {
                 }
                 Some(Part::Directory(entry)) => (entry, None, 0),
                 Some(Part::Text(entry, text)) => {
-                    let len = text.len() as u64;
-                    (entry, Some(Box::new(Text(Cursor::new(text)))), len)
+                    let (body, bytes) = TextBody::of(text);
+                    (entry, Some(body), bytes)
                 }
                 Some(Part::Documents(entry, documents, bytes)) => (entry, Some(documents), bytes),
                 Some(Part::Revisions(entry, revisions)) => {
@@ -304,26 +302,6 @@ impl ArangoSection {
         };
         let message = format!("no collection {}; {there}", list(&self.unseen));
         Err(refused(ErrorKind::NotFound, &self.api.shown_server(), message))
-    }
-}
-
-struct Text(Cursor<Vec<u8>>);
-
-impl OpenBody for Text {
-    fn open(self: Box<Self>) -> Result<Box<dyn Body>, SourceError> {
-        Ok(self)
-    }
-}
-
-impl Read for Text {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.0.read(buffer)
-    }
-}
-
-impl Body for Text {
-    fn finish(self: Box<Self>) -> Result<BodyStatus, SourceError> {
-        Ok(BodyStatus::Good)
     }
 }
 
