@@ -14,6 +14,10 @@ pub enum Phase {
     CheckNames,
     CheckSnapshots,
     CheckData,
+    /// Prune: what snapshots need is found, copied out of packs that go, and the rest deleted.
+    Mark,
+    Copy,
+    Delete,
 }
 
 /// One step of progress. Counts are increments, totals replace what was known before.

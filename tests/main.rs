@@ -39,6 +39,7 @@ mod manager;
 mod ops;
 mod passphrase_command;
 mod protocol;
+mod prune;
 mod qdrant;
 mod refusals;
 mod renamed;

@@ -30,6 +30,24 @@ pub struct ActorRecord {
     pub ext: Vec<Extension>,
 }
 
+impl ActorRecord {
+    /// An actor of which nothing is known but its id.
+    pub fn unknown(id: ActorId) -> Self {
+        Self {
+            id,
+            role: ActorRole::Writer,
+            started: Time { seconds: 0, nanos: 0 },
+            host: String::new(),
+            user: String::new(),
+            process: 0,
+            boot: String::new(),
+            process_start: 0,
+            tool: String::new(),
+            ext: Vec::new(),
+        }
+    }
+}
+
 impl Record for ActorRecord {
     const TAG: u8 = 11;
     const WHAT: &'static str = "actor";

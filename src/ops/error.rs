@@ -2,6 +2,7 @@
 
 use crate::fault::ErrorKind;
 use crate::format::EntryPath;
+use crate::id::{ObjectId, PackId, SnapshotId};
 use crate::repo::RepoError;
 use crate::source::SourceError;
 use crate::storage::StorageError;
@@ -40,6 +41,31 @@ pub enum OpError {
         .notes.join(", ")
     )]
     UnreadableNotes { notes: Vec<String> },
+    #[error("another prune is at work: {other}; when it has ended, prune again")]
+    PruneAtWork { other: String },
+    #[error(
+        "snapshot {snapshot} is not whole, so that it cannot be told what else it needs: nothing is freed ({source}). \
+         `restow check` says more; back up again, which stores what is missing if it is still the same, or delete the \
+         snapshot"
+    )]
+    NotWhole {
+        snapshot: SnapshotId,
+        #[source]
+        source: StoreError,
+    },
+    #[error(
+        "index object {object} cannot be read, so that it cannot be told what its packs hold: nothing is freed ({source})"
+    )]
+    UnreadableIndex {
+        object: ObjectId,
+        #[source]
+        source: RepoError,
+    },
+    #[error(
+        "the index cache does not agree with the repository (pack {pack}: {expected} blocks needed, {found} of them \
+         listed): nothing is freed; remove the cache folder of this repository and try again"
+    )]
+    StaleCache { pack: PackId, expected: u64, found: u64 },
     #[error("{place} {what}")]
     TargetExists { place: String, what: String },
     #[error("{0}")]
@@ -62,10 +88,12 @@ impl OpError {
                 kind => kind,
             },
             Self::NoEntry { .. } => ErrorKind::NotFound,
-            Self::UnreadableNotes { .. } => ErrorKind::Damage,
+            Self::UnreadableNotes { .. } | Self::StaleCache { .. } => ErrorKind::Damage,
+            Self::NotWhole { source, .. } => source.kind(),
+            Self::UnreadableIndex { source, .. } => source.kind(),
             Self::TargetExists { .. } => ErrorKind::Exists,
             Self::NoBytes { .. } | Self::Protected { .. } | Self::Usage(_) => ErrorKind::Usage,
-            Self::Output(_) | Self::Lost => ErrorKind::Failed,
+            Self::Output(_) | Self::Lost | Self::PruneAtWork { .. } => ErrorKind::Failed,
             Self::Interrupted => ErrorKind::Interrupted,
         }
     }

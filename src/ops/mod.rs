@@ -7,6 +7,7 @@ mod check;
 mod delete;
 mod error;
 mod export;
+mod prune;
 mod restore;
 mod retention;
 mod stats;
@@ -23,6 +24,7 @@ pub use export::export_arangodump;
 pub use export::{ExportOptions, ExportReport, export};
 #[cfg(feature = "servers")]
 pub use export::{ExportedSnapshot, NameTemplate, QdrantExportOptions, export_qdrant};
+pub use prune::{PackTotals, PruneOptions, PrunePlan, PruneReport, plan_prune, prune};
 pub use restore::{
     Gaps, Losses, LostStretch, RestoreOptions, RestorePlan, RestoreReport, RestoreTarget,
     Selection, ServerPart, gaps, gaps_in, load, plan_load, plan_restore, restore,

@@ -5,6 +5,8 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crossbeam_channel::{RecvTimeoutError, Sender};
+use rustix::io::Errno;
+use rustix::process::{Pid, test_kill_process};
 
 use crate::codec;
 use crate::format::{ActorRecord, ActorRole, ObjectKind, Time, name};
@@ -30,26 +32,16 @@ pub struct Identity {
 impl Identity {
     /// This process on this machine.
     pub fn of_this_process() -> Self {
-        let text = |path: &str| {
-            std::fs::read_to_string(path).map(|text| text.trim().to_owned()).unwrap_or_default()
-        };
         let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
         let user = std::env::var("USER")
             .or_else(|_| std::env::var("LOGNAME"))
             .unwrap_or_else(|_| rustix::process::getuid().as_raw().to_string());
-        // Field 22 of stat(5), counted behind the command's closing parenthesis.
-        let stat = text("/proc/self/stat");
-        let process_start = stat
-            .rsplit(')')
-            .next()
-            .and_then(|rest| rest.split_whitespace().nth(19)?.parse().ok())
-            .unwrap_or(0);
         Self {
             host,
             user,
             process: std::process::id(),
-            boot: text("/proc/sys/kernel/random/boot_id"),
-            process_start,
+            boot: boot(),
+            process_start: start_of_process(std::process::id()).unwrap_or(0),
             tool: concat!("restow ", env!("CARGO_PKG_VERSION")).into(),
             beat_every: Duration::from_secs(600),
         }
@@ -63,6 +55,34 @@ impl Identity {
             nanos: u32::try_from(now.subsec_nanosecond()).unwrap_or(0),
         }
     }
+}
+
+/// Names this boot of this machine, and the namespace its processes are numbered in.
+fn boot() -> String {
+    let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let namespace = std::fs::read_link("/proc/self/ns/pid").unwrap_or_default();
+    match id.trim() {
+        // Without it a process of the same number may be anybody's.
+        "" => String::new(),
+        id => format!("{id} {}", namespace.display()),
+    }
+}
+
+/// Whether a process of this namespace that began then is gone. Not so where that cannot be told.
+pub(super) fn is_gone(process: u32, start: u64) -> bool {
+    if let Some(found) = start_of_process(process) {
+        return found != start;
+    }
+    // /proc may hide the processes of others (hidepid); a signal that is not sent does not.
+    let Some(number) = i32::try_from(process).ok().and_then(Pid::from_raw) else { return false };
+    test_kill_process(number) == Err(Errno::SRCH)
+}
+
+/// When a process of this namespace began, in the kernel's ticks. `None`: there is none of this number.
+fn start_of_process(process: u32) -> Option<u64> {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    // Field 22 of stat(5), counted behind the command's closing parenthesis.
+    stat.rsplit(')').next()?.split_whitespace().nth(19)?.parse().ok()
 }
 
 /// An announced writer or prune. Its beats stop when it is dropped; `retire` removes its objects.

@@ -48,6 +48,19 @@ pub enum RepoError {
         "this backup was taken for dead while it ran (writer {writer}): its snapshot was withdrawn, nothing is lost; run it again"
     )]
     Expired { writer: String },
+    #[error(
+        "this prune was taken for dead while it ran ({prune}): it stopped, nothing is lost; run it again"
+    )]
+    PruneExpired { prune: String },
+    #[error(
+        "the manifest of snapshot {id} cannot be read, so that it cannot be told what it needs: nothing is freed \
+         ({source}); delete it (`restow delete {id}`) if it cannot be had back"
+    )]
+    UnreadableManifest {
+        id: SnapshotId,
+        #[source]
+        source: Box<RepoError>,
+    },
     #[error("{object} is a note on another snapshot, {snapshot}: somebody put it there")]
     MisplacedNote { object: String, snapshot: SnapshotId },
     #[error("no key {wanted:?} in {place}")]
@@ -100,9 +113,11 @@ impl RepoError {
             Self::WrongKey { .. } | Self::CostlyKeys { .. } => ErrorKind::WrongKey,
             Self::NoKeys { .. } | Self::NoConfig { .. } | Self::Foreign { .. } => ErrorKind::Damage,
             Self::Ambiguous { .. } | Self::Usage(_) => ErrorKind::Usage,
-            Self::Expired { .. } | Self::Key(_) => ErrorKind::Failed,
+            Self::Expired { .. } | Self::PruneExpired { .. } | Self::Key(_) => ErrorKind::Failed,
             Self::Snapshot { source, .. } => source.kind(),
-            Self::LatestUnreadable { source, .. } => source.kind(),
+            Self::LatestUnreadable { source, .. } | Self::UnreadableManifest { source, .. } => {
+                source.kind()
+            }
             Self::Store(error) => error.kind(),
             Self::Storage(error) => error.kind(),
             Self::Index(error) => error.kind(),

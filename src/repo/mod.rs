@@ -1,6 +1,7 @@
 //! A repository: opened with a key, its index loaded, its snapshots listed, new ones committed.
 
 mod actor;
+mod condemned;
 mod create;
 mod error;
 mod key_change;
@@ -9,6 +10,8 @@ mod lookup;
 mod notes;
 mod objects;
 mod open;
+mod peers;
+mod prune_session;
 mod session;
 mod snapshots;
 mod sync;
@@ -22,7 +25,9 @@ pub use keys::{KeyInfo, KeyListing, add_key};
 pub use lookup::{Filter, Selector};
 pub use notes::{NoteChange, Notes};
 pub use open::{OpenOptions, Repository};
+pub use peers::Peer;
+pub use prune_session::{Begun, PruneSession, Root, Sight};
 pub use session::WriteSession;
 pub use snapshots::{Listing, Snapshot, Standing};
-pub use sync::IndexState;
+pub use sync::{IndexState, PackObject};
 pub use view::SnapshotView;

@@ -1,5 +1,6 @@
 //! Opening a repository.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::chunk::{ChunkSizes, Cutter};
@@ -9,11 +10,11 @@ use crate::id::{ObjectId, RepositoryId};
 use crate::index::{ChunkIndex, MemoryIndex};
 use crate::limits::PLAIN_RECORD_MAX;
 use crate::storage::{Key, Storage, StorageError};
-use crate::store::{StoreReader, Vault};
+use crate::store::{StoreError, StoreReader, Vault};
 
 use super::keys::{KeyListing, list_keys, unlock};
 use super::objects::read_fixed;
-use super::sync::{IndexState, Reading};
+use super::sync::{IndexState, Reading, take_in_news};
 use super::{Identity, RepoError, Snapshot, SnapshotView};
 
 /// What else opening needs.
@@ -124,7 +125,24 @@ impl Repository {
     }
 
     fn index(&self, reading: Reading) -> Result<IndexState, RepoError> {
-        let load = |index| IndexState::load(&self.storage, &self.vault, index, reading);
+        self.loaded(|index| IndexState::load(&self.storage, &self.vault, index, reading))
+    }
+
+    /// The index as these objects have it, whatever else is there.
+    pub(super) fn index_of(
+        &self,
+        objects: BTreeSet<ObjectId>,
+        reading: Reading,
+    ) -> Result<IndexState, RepoError> {
+        self.loaded(|index| {
+            IndexState::take_in(&self.storage, &self.vault, index, objects.clone(), reading)
+        })
+    }
+
+    fn loaded(
+        &self,
+        load: impl Fn(Arc<dyn ChunkIndex>) -> Result<IndexState, RepoError>,
+    ) -> Result<IndexState, RepoError> {
         match load(self.open_index()) {
             // The cache is a convenience: a full disk beneath it keeps nobody from a restore.
             Err(RepoError::Index(error)) => {
@@ -137,7 +155,19 @@ impl Repository {
 
     pub fn reader(&self, index: &IndexState) -> Arc<StoreReader> {
         let (storage, vault) = (Arc::clone(&self.storage), Arc::clone(&self.vault));
-        Arc::new(StoreReader::new(storage, vault, Arc::clone(&index.index)))
+        let reader = StoreReader::new(storage, vault, Arc::clone(&index.index));
+        let (storage, vault) = (Arc::clone(&self.storage), Arc::clone(&self.vault));
+        let index = Arc::clone(&index.index);
+        let refresh = move || {
+            take_in_news(&*storage, &vault, &*index).map_err(|error| match error {
+                RepoError::Store(error) => error,
+                RepoError::Storage(error) => error.into(),
+                RepoError::Index(error) => error.into(),
+                // Listing and reading give no others.
+                _ => StoreError::Poisoned,
+            })
+        };
+        Arc::new(reader.refreshed_by(Box::new(refresh)))
     }
 
     /// A snapshot opened for reading, with the index as it is now.

@@ -7,7 +7,8 @@ use crate::id::{ActorId, SnapshotId};
 use crate::storage::Key;
 use crate::store::{Encoder, Known, StoreError, StoreReader, StoreWriter, Uploads};
 
-use super::sync::{condemned_packs, listed_packs, void_actors};
+use super::condemned::found_condemned;
+use super::sync::{listed_packs, void_actors};
 use super::{Actor, IndexState, RepoError, Repository};
 
 /// A backup in progress: steps 1 to 3 are done, 4 is the caller's, `commit` does 5 to 7.
@@ -32,7 +33,7 @@ impl<'r> WriteSession<'r> {
                 Some(Actor::announce(storage, vault, ActorRole::Writer, repository.identity())?)
             }
         };
-        let condemned = condemned_packs(&**storage, vault)?;
+        let condemned = found_condemned(&**storage, vault)?.packs;
         let listed = listed_packs(&**storage)?;
         let index = repository.load_index()?;
         let void = void_actors(&**storage)?;

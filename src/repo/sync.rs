@@ -2,13 +2,15 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use rayon::prelude::*;
 
-use crate::format::{Condemnation, CondemnedRecord, IndexRecord, ObjectKind, name};
+use crate::fault::ErrorKind;
+use crate::format::{IndexRecord, ObjectKind, name};
 use crate::id::{ActorId, ObjectId, PackId};
 use crate::index::{ChunkIndex, PackEntry};
-use crate::storage::Storage;
+use crate::storage::{Listed, Storage};
 use crate::store::Vault;
 
 use super::objects::{list_ids, read_named};
@@ -19,6 +21,8 @@ pub struct IndexState {
     pub index: Arc<dyn ChunkIndex>,
     /// Index objects that could not be read, and why. What they list is as if it were not there.
     pub unreadable: Vec<(ObjectId, RepoError)>,
+    /// Index objects that were listed, and gone when they were to be read.
+    pub(super) gone_meanwhile: BTreeSet<ObjectId>,
 }
 
 /// Index objects decoded at once, at most: some 5 MiB each while a cache is filled.
@@ -41,8 +45,24 @@ impl IndexState {
         index: Arc<dyn ChunkIndex>,
         reading: Reading,
     ) -> Result<Self, RepoError> {
-        let listed: BTreeSet<ObjectId> =
-            list_ids(&**storage, name::INDEX)?.into_iter().map(|(id, _)| id).collect();
+        loop {
+            let listed = listed_objects(&**storage)?;
+            let state = Self::take_in(storage, vault, Arc::clone(&index), listed, reading)?;
+            // What stands in for it is there by now.
+            if state.gone_meanwhile.is_empty() {
+                return Ok(state);
+            }
+        }
+    }
+
+    /// Takes in what of `listed` is new and forgets all else.
+    pub(super) fn take_in(
+        storage: &Arc<dyn Storage>,
+        vault: &Vault,
+        index: Arc<dyn ChunkIndex>,
+        listed: BTreeSet<ObjectId>,
+        reading: Reading,
+    ) -> Result<Self, RepoError> {
         let ingested = index.ingested();
         let gone: Vec<_> = ingested.difference(&listed).copied().collect();
         if !gone.is_empty() {
@@ -52,7 +72,7 @@ impl IndexState {
             Reading::Fresh => listed.difference(&ingested).copied().collect(),
             Reading::All => listed.into_iter().collect(),
         };
-        let mut unreadable = Vec::new();
+        let (mut unreadable, mut gone_meanwhile) = (Vec::new(), BTreeSet::new());
         for batch in fresh.chunks(rayon::current_num_threads().clamp(1, BATCH_MAX)) {
             let read: Vec<_> = batch
                 .par_iter()
@@ -65,6 +85,11 @@ impl IndexState {
             for (id, record) in read {
                 match record {
                     Ok(record) => index.ingest(id, &record)?,
+                    // Replaced between list and read: what stands in for it was put before it went.
+                    Err(error) if error.is_missing_object() && !ingested.contains(&id) => {
+                        tracing::debug!("index object {id} went while the index was read");
+                        gone_meanwhile.insert(id);
+                    }
                     Err(error) => {
                         tracing::warn!("index object {id} is left out: {error}");
                         if ingested.contains(&id) {
@@ -78,7 +103,7 @@ impl IndexState {
         if !fresh.is_empty() {
             index.flush()?;
         }
-        Ok(Self { index, unreadable })
+        Ok(Self { index, unreadable, gone_meanwhile })
     }
 
     /// Every pack some index object lists, as it lists it: one id may come more than once.
@@ -90,7 +115,7 @@ impl IndexState {
     /// no void writer (steps 2, 3, 4); and whether that is all of them.
     pub(super) fn usable(
         &self,
-        listed: &HashMap<PackId, u64>,
+        listed: &HashMap<PackId, PackObject>,
         condemned: &HashSet<PackId>,
         void: &HashSet<ActorId>,
     ) -> (HashSet<PackId>, bool) {
@@ -98,7 +123,7 @@ impl IndexState {
         for object in self.index.objects() {
             for pack in object.packs {
                 if !void.contains(&object.writer)
-                    && listed.get(&pack.id) == Some(&pack.len)
+                    && listed.get(&pack.id).is_some_and(|object| object.len == pack.len)
                     && !condemned.contains(&pack.id)
                 {
                     usable.insert(pack.id);
@@ -114,7 +139,7 @@ impl IndexState {
 impl Repository {
     /// The index objects there are.
     pub fn index_objects(&self) -> Result<Vec<ObjectId>, RepoError> {
-        Ok(list_ids(&**self.storage(), name::INDEX)?.into_iter().map(|(id, _)| id).collect())
+        Ok(listed_objects(&**self.storage())?.into_iter().collect())
     }
 
     /// One of them, verified and opened.
@@ -123,24 +148,45 @@ impl Repository {
     }
 }
 
-/// Step 2: all packs some prune means to delete. An unreadable object is an error: what it names is unknown.
-pub(super) fn condemned_packs(
+/// The names in `index/`.
+pub(super) fn listed_objects(storage: &dyn Storage) -> Result<BTreeSet<ObjectId>, RepoError> {
+    Ok(list_ids(storage, name::INDEX)?.into_iter().map(|(id, _)| id).collect())
+}
+
+/// Takes in what is new, for a reader that misses something; forgets nothing, since others may be at it. Whether there
+/// was anything.
+pub(super) fn take_in_news(
     storage: &dyn Storage,
     vault: &Vault,
-) -> Result<HashSet<PackId>, RepoError> {
-    let mut packs = HashSet::new();
-    for (id, _) in list_ids::<ObjectId>(storage, name::CONDEMNED)? {
-        let object = name::condemned(&id);
-        let record = read_named::<CondemnedRecord>(storage, vault, ObjectKind::Condemned, &object);
-        match record {
-            Ok(CondemnedRecord { what: Condemnation::Packs(named), .. }) => packs.extend(named),
-            Ok(_) => {}
-            // A prune that finished between list and read took it away.
-            Err(RepoError::Storage(crate::storage::StorageError::Missing { .. })) => {}
+    index: &dyn ChunkIndex,
+) -> Result<bool, RepoError> {
+    let (ingested, mut news) = (index.ingested(), false);
+    for id in listed_objects(storage)?.difference(&ingested) {
+        match read_named::<IndexRecord>(storage, vault, ObjectKind::Index, &name::index(id)) {
+            Ok(record) => {
+                index.ingest(*id, &record)?;
+                news = true;
+            }
+            // Replaced meanwhile.
+            Err(error) if error.is_missing_object() => news = true,
+            Err(error) if error.kind() == ErrorKind::Damage => {}
             Err(error) => return Err(error),
         }
     }
-    Ok(packs)
+    Ok(news)
+}
+
+/// The names in `index/`, listed until two listings agree: a listing alone may show neither what was replaced
+/// meanwhile nor what replaced it.
+pub(super) fn settled_objects(storage: &dyn Storage) -> Result<BTreeSet<ObjectId>, RepoError> {
+    let mut before = listed_objects(storage)?;
+    loop {
+        let now = listed_objects(storage)?;
+        if now == before {
+            return Ok(now);
+        }
+        before = now;
+    }
 }
 
 /// Ids of actors that were declared dead.
@@ -148,10 +194,20 @@ pub(super) fn void_actors(storage: &dyn Storage) -> Result<HashSet<ActorId>, Rep
     Ok(list_ids(storage, name::VOID)?.into_iter().map(|(id, _)| id).collect())
 }
 
-/// Packs that are there, and their lengths.
-pub(super) fn listed_packs(storage: &dyn Storage) -> Result<HashMap<PackId, u64>, RepoError> {
+/// A pack object as the storage lists it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PackObject {
+    pub len: u64,
+    pub stored: SystemTime,
+}
+
+/// Packs that are there.
+pub(super) fn listed_packs(
+    storage: &dyn Storage,
+) -> Result<HashMap<PackId, PackObject>, RepoError> {
     let listed = list_ids(storage, name::PACKS)?;
     // One in the wrong folder is none: nobody will look for it there.
     let in_place = listed.into_iter().filter(|(id, listed)| listed.key.as_str() == name::pack(id));
-    Ok(in_place.map(|(id, listed)| (id, listed.len)).collect())
+    let object = |listed: Listed| PackObject { len: listed.len, stored: listed.stored };
+    Ok(in_place.map(|(id, listed)| (id, object(listed))).collect())
 }

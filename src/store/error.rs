@@ -92,6 +92,18 @@ impl StoreError {
         is_cache || general.contains(&self.kind())
     }
 
+    /// Whether something is not there that could be elsewhere by now.
+    pub fn is_absence(&self) -> bool {
+        match self {
+            Self::Known(error) => error.is_absence(),
+            Self::MissingChunk { .. } | Self::MissingBase { .. } | Self::NoShallowerCopy { .. } => {
+                true
+            }
+            Self::Storage(error) => matches!(error, StorageError::Missing { .. }),
+            _ => false,
+        }
+    }
+
     pub(crate) fn format(object: impl ToString, source: FormatError) -> Self {
         Self::Format { object: object.to_string(), source }
     }

@@ -40,7 +40,11 @@ impl StoreReader {
             .par_iter()
             .filter_map(|want| {
                 let found = self.locate(&want.id).and_then(|copies| first(&copies, want));
-                let wrong = |error| deliver(want.tag, Err(error));
+                let wrong = |error: StoreError| match error {
+                    // A prune may have moved it.
+                    StoreError::MissingChunk { .. } => self.deliver_alone(want, deliver),
+                    error => deliver(want.tag, Err(error)),
+                };
                 found.map(|at| PlacedWant { at, want }).map_err(wrong).ok()
             })
             .collect();
@@ -55,6 +59,13 @@ impl StoreReader {
             self.fetch_run(run, &ahead, &mut scratch, deliver);
             SCRATCH.set(scratch);
         });
+    }
+
+    fn deliver_alone<T: Copy>(&self, want: &Want<T>, deliver: &Deliver<'_, T>) {
+        match self.chunk(&want.id).and_then(|bytes| of_length(want, bytes)) {
+            Ok(bytes) => deliver(want.tag, Ok(&bytes)),
+            Err(error) => deliver(want.tag, Err(error)),
+        }
     }
 
     fn fetch_run<T: Copy>(
@@ -90,10 +101,7 @@ impl StoreReader {
                 match direct {
                     Some(bytes) => deliver(want.tag, Ok(bytes)),
                     // Not this way: another copy, or the error in full.
-                    None => match self.chunk(&want.id).and_then(|b| of_length(want, b)) {
-                        Ok(bytes) => deliver(want.tag, Ok(&bytes)),
-                        Err(error) => deliver(want.tag, Err(error)),
-                    },
+                    None => self.deliver_alone(want, deliver),
                 }
             }
         }

@@ -7,6 +7,7 @@
 mod ahead;
 mod align;
 mod base;
+mod block_copy;
 mod buffer;
 mod catalog;
 mod chain;
@@ -30,6 +31,7 @@ mod window;
 mod writer;
 
 pub use align::{Aligned, Aligner};
+pub use block_copy::{BlockCopier, Copied, put_index};
 pub use catalog::{CatalogBuilder, CatalogCursor, CatalogItem, Lost, check_child};
 pub use encode::{CodedSegment, Encoder, NamedSegment, Segment, SegmentChunk};
 pub use error::StoreError;
@@ -37,7 +39,7 @@ pub use fetch::{Deliver, Want};
 pub use known::{Claim, Known};
 pub use old_stream::{OldRefs, OldStream, Piece};
 pub use pack::{PackView, verify_name};
-pub use reader::{ChunkBytes, StoreReader};
+pub use reader::{ChunkBytes, Refresh, StoreReader};
 pub use recipe::{RecipeBuilder, RecipeCursor, RecipePart, check_level, check_total};
 pub use scan::{BlockDamage, PackReport, scan_pack};
 pub use upload::Uploads;

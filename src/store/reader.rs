@@ -45,7 +45,11 @@ pub struct StoreReader {
     keys: Mutex<LruCache<PackId, Arc<SealKey>>>,
     contents: Contents,
     lost: Lost,
+    refresh: Option<Box<Refresh>>,
 }
+
+/// Takes in what is new in the repository's index. Whether that was anything.
+pub type Refresh = dyn Fn() -> Result<bool, StoreError> + Send + Sync;
 
 /// What was decoded last.
 pub(super) struct Near {
@@ -67,7 +71,13 @@ impl StoreReader {
         let near = std::iter::once(Near::new(CACHE_BYTES)).chain(pool).collect();
         let keys = Mutex::new(LruCache::new(CACHED_KEYS));
         let (contents, lost) = (Contents::new(), Lost::default());
-        Self { storage, vault, index, near, keys, contents, lost }
+        Self { storage, vault, index, near, keys, contents, lost, refresh: None }
+    }
+
+    /// Asks for what is new in the index before it says that a chunk is nowhere: a prune may have moved it.
+    #[must_use]
+    pub fn refreshed_by(self, refresh: Box<Refresh>) -> Self {
+        Self { refresh: Some(refresh), ..self }
     }
 
     pub fn vault(&self) -> &Vault {
@@ -172,7 +182,25 @@ impl StoreReader {
         self.whole(id, at, &mut Chain::new(self, None, *id)).map(drop)
     }
 
+    /// Again and again while the index has news: what was moved once may be moved twice.
     fn first_whole(&self, id: &ChunkId) -> Result<(Decoded, Location), StoreError> {
+        loop {
+            let error = match self.first_known(id) {
+                Err(error) if !error.is_general() => error,
+                done => return done,
+            };
+            let has_news = match &self.refresh {
+                Some(refresh) if error.is_absence() => refresh()?,
+                _ => false,
+            };
+            if !has_news {
+                self.lost.note(id);
+                return Err(error);
+            }
+        }
+    }
+
+    fn first_known(&self, id: &ChunkId) -> Result<(Decoded, Location), StoreError> {
         let mut chain = Chain::new(self, None, *id);
         let mut error = StoreError::MissingChunk { chunk: *id };
         for at in self.locate(id)? {
@@ -183,9 +211,6 @@ impl StoreReader {
             if chain.ends_with(&error) {
                 break;
             }
-        }
-        if !error.is_general() {
-            self.lost.note(id);
         }
         Err(error)
     }

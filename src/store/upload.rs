@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender};
 
-use crate::format::{IndexRecord, IndexedPack, ObjectKind, name};
-use crate::id::{ActorId, ChunkId, ObjectId};
+use crate::format::{IndexRecord, IndexedPack, name};
+use crate::id::{ActorId, ChunkId};
 use crate::limits::{INDEX_FLUSH_BYTES, INDEX_FLUSH_CHUNKS};
 use crate::storage::{Key, Storage};
 
+use super::block_copy::put_index;
 use super::pack::PackBuilder;
 use super::{Known, StoreError, Vault};
 
@@ -128,16 +129,8 @@ impl Uploader {
             replaces: Vec::new(),
             ext: Vec::new(),
         };
-        let object = self.vault.seal(ObjectKind::Index, &record)?;
-        let id = ObjectId::new(object.name);
-        // Decoded before it is trusted: without it the packs' chunks are lost to every other host.
-        let read: IndexRecord = self.vault.open(ObjectKind::Index, &id.to_hex(), &object.bytes)?;
-        if read != record {
-            let (expected, found) = ("the index object as it was written", "another");
-            return Err(StoreError::damaged(id, "index", expected, found));
-        }
-        storage.put(&Key::new(name::index(&id))?, &object.bytes)?;
-        self.uploaded.index_bytes += object.bytes.len() as u64;
+        let (id, bytes) = put_index(&**storage, &self.vault, &record)?;
+        self.uploaded.index_bytes += bytes;
         self.known.index().ingest(id, &record)?;
         let chunks = record.packs.iter().flat_map(|pack| &pack.contents.blocks);
         self.known.release(

@@ -181,6 +181,9 @@ fn name(phase: Phase) -> &'static str {
         Phase::CheckNames => "names",
         Phase::CheckSnapshots => "snapshots",
         Phase::CheckData => "data",
+        Phase::Mark => "mark",
+        Phase::Copy => "copy",
+        Phase::Delete => "delete",
     }
 }
 

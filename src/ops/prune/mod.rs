@@ -1,0 +1,255 @@
+//! Prune: gives back the space of what no snapshot needs, beside backups and restores (docs/PRUNE.md has the protocol,
+//! step by step; [`PruneSession`] its operations).
+
+mod choose;
+mod keep;
+mod mark;
+mod packs;
+mod plan;
+mod rescue;
+mod weigh;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::id::PackId;
+use crate::progress::{Cancel, Event, Observer, Phase};
+use crate::repo::{Begun, Peer, PruneSession, Repository, Sight};
+use crate::store::Copied;
+
+use self::plan::{Emptied, Work, refuse_unreadable, work};
+use super::OpError;
+
+pub use self::plan::{PackTotals, PrunePlan};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PruneOptions {
+    /// Only say what would be done.
+    pub dry_run: bool,
+    /// Who gave no sign of life for so long is taken for dead. Signs come every ten minutes.
+    pub expire_after: Duration,
+}
+
+impl Default for PruneOptions {
+    fn default() -> Self {
+        Self { dry_run: false, expire_after: Duration::from_secs(24 * 3600) }
+    }
+}
+
+/// What was done; in a dry run what would be.
+#[derive(Debug, Clone, Default)]
+pub struct PruneReport {
+    /// `None` where all there was to do was to go on where an earlier prune had stopped.
+    pub plan: Option<PrunePlan>,
+    /// What was copied out of packs that went.
+    pub copied: Copied,
+    pub deleted: PackTotals,
+    /// Backups that have to end first: what is condemned is deleted by a later prune.
+    pub waits_for: Vec<Peer>,
+    /// Who was taken for dead.
+    pub expired: Vec<Peer>,
+    /// Whether it finished what an earlier prune had begun.
+    pub went_on: bool,
+}
+
+impl PruneReport {
+    /// Bytes of packs the repository has less than before.
+    pub fn freed(&self) -> i64 {
+        let signed = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX);
+        signed(self.deleted.bytes) - signed(self.copied.pack_bytes)
+    }
+}
+
+/// Frees what no snapshot needs. Whatever interrupts it, nothing that is needed is lost, and another prune goes on.
+pub fn prune(
+    repository: &Repository,
+    options: &PruneOptions,
+    observer: &dyn Observer,
+    cancel: &Cancel,
+) -> Result<PruneReport, OpError> {
+    let mut report = PruneReport::default();
+    if options.dry_run {
+        report.plan = Some(plan_prune(repository, observer, cancel)?);
+        return Ok(report);
+    }
+    round(repository, options, observer, cancel, &mut report)?;
+    if report.went_on && report.waits_for.is_empty() {
+        // Now for what became waste since.
+        match round(repository, options, observer, cancel, &mut report) {
+            Err(OpError::PruneAtWork { .. }) => {}
+            done => done?,
+        }
+    }
+    Ok(report)
+}
+
+/// What a prune would do now. Changes nothing.
+pub fn plan_prune(
+    repository: &Repository,
+    observer: &dyn Observer,
+    cancel: &Cancel,
+) -> Result<PrunePlan, OpError> {
+    let mut sight = repository.look(None)?;
+    refuse_unreadable(&mut sight)?;
+    let oldest = repository.oldest_work()?;
+    let roots = &sight.roots;
+    let mut plan = work(repository, &sight, roots, oldest, observer, cancel)?.plan;
+    for id in repository.condemned()? {
+        if let Some(object) = sight.packs.get(&id) {
+            plan.condemned.count += 1;
+            plan.condemned.bytes += object.len;
+        }
+    }
+    Ok(plan)
+}
+
+fn round(
+    repository: &Repository,
+    options: &PruneOptions,
+    observer: &dyn Observer,
+    cancel: &Cancel,
+    report: &mut PruneReport,
+) -> Result<(), OpError> {
+    let mut session = match repository.begin_prune(options.expire_after)? {
+        Begun::Session(session) => session,
+        Begun::Busy(other) => return Err(OpError::PruneAtWork { other: other.describe() }),
+    };
+    report.expired.append(&mut session.expired);
+    report.went_on |= session.goes_on;
+    let mut round = Round { repository, observer, cancel, report };
+    match round.run(&mut session) {
+        Ok(Some(sight)) => round.delete(*session, &sight),
+        Ok(None) => Ok(session.retire()?),
+        Err(error) => {
+            session.give_up();
+            Err(error)
+        }
+    }
+}
+
+struct Round<'r> {
+    repository: &'r Repository,
+    observer: &'r dyn Observer,
+    cancel: &'r Cancel,
+    report: &'r mut PruneReport,
+}
+
+impl Round<'_> {
+    /// All but step 7. `None`: nothing is to be deleted, or not yet.
+    fn run(&mut self, session: &mut PruneSession<'_>) -> Result<Option<Sight>, OpError> {
+        let mut before = None;
+        if !session.goes_on {
+            let sight = self.look(None)?;
+            let oldest = session.oldest;
+            let work =
+                work(self.repository, &sight, &sight.roots, oldest, self.observer, self.cancel)?;
+            self.report.plan = Some(work.plan);
+            if work.condemned.is_empty() {
+                let is_stale = sight.lists_what_is_gone();
+                if is_stale {
+                    session.still_counts()?;
+                }
+                return Ok(is_stale.then_some(sight));
+            }
+            self.empty_and_condemn(session, work)?;
+            before = Some(sight);
+        }
+        self.stop_if_cancelled()?;
+        self.report.waits_for = session.wait()?;
+        if !self.report.waits_for.is_empty() {
+            return Ok(None);
+        }
+        session.still_counts()?;
+        let theirs = session.condemned_by_others()?;
+        let index = before.as_ref().map(|sight| Arc::clone(&sight.index.index));
+        let sight = self.look(index)?;
+        // Alone, nothing has changed since it was decided what goes.
+        let is_alone = theirs.is_empty()
+            && before.as_ref().is_some_and(|before| sight.adds_only(before, session.id()));
+        if !is_alone {
+            let going = session.condemned();
+            let needed = rescue::rescue(
+                self.repository,
+                &sight,
+                going,
+                &theirs,
+                self.observer,
+                self.cancel,
+            )?;
+            self.copy(session, &needed)?;
+        }
+        self.stop_if_cancelled()?;
+        session.still_counts()?;
+        Ok(Some(sight))
+    }
+
+    /// Steps 3 and 4.
+    fn empty_and_condemn(
+        &mut self,
+        session: &mut PruneSession<'_>,
+        work: Work,
+    ) -> Result<(), OpError> {
+        session.still_counts()?;
+        self.copy(session, &work.emptied)?;
+        self.stop_if_cancelled()?;
+        session.still_counts()?;
+        Ok(session.condemn(work.condemned)?)
+    }
+
+    fn look(&self, index: Option<Arc<dyn crate::index::ChunkIndex>>) -> Result<Sight, OpError> {
+        let mut sight = self.repository.look(index)?;
+        refuse_unreadable(&mut sight)?;
+        Ok(sight)
+    }
+
+    fn stop_if_cancelled(&self) -> Result<(), OpError> {
+        if self.cancel.is_cancelled() { Err(OpError::Interrupted) } else { Ok(()) }
+    }
+
+    fn copy(&mut self, session: &PruneSession<'_>, packs: &[Emptied]) -> Result<(), OpError> {
+        if packs.is_empty() {
+            return Ok(());
+        }
+        self.observer.on(Event::Started(Phase::Copy));
+        let total = Some(packs.len() as u64);
+        self.observer.on(Event::Total { bytes: None, items: total });
+        let mut copier = session.copier();
+        for pack in packs {
+            self.stop_if_cancelled()?;
+            copier.copy(pack.kind, &pack.id, pack.len, &|ordinal| pack.live.has(ordinal))?;
+            if copier.is_due() {
+                copier.flush()?;
+                session.still_counts()?;
+            }
+            self.observer.on(Event::Items(1));
+        }
+        let copied = copier.flush()?;
+        let all = &mut self.report.copied;
+        all.blocks += copied.blocks;
+        all.read_bytes += copied.read_bytes;
+        all.packs += copied.packs;
+        all.pack_bytes += copied.pack_bytes;
+        self.observer.on(Event::Finished(Phase::Copy));
+        Ok(())
+    }
+
+    /// Step 7.
+    fn delete(&mut self, session: PruneSession<'_>, sight: &Sight) -> Result<(), OpError> {
+        self.observer.on(Event::Started(Phase::Delete));
+        let total = session.condemned().iter().filter(|id| sight.packs.contains_key(id)).count();
+        self.observer.on(Event::Total { bytes: None, items: Some(total as u64) });
+        let (count, bytes) = (AtomicU64::new(0), AtomicU64::new(0));
+        let done = session.delete(sight, &|id: PackId| {
+            let len = sight.packs.get(&id).map_or(0, |object| object.len);
+            count.fetch_add(1, Ordering::Relaxed);
+            bytes.fetch_add(len, Ordering::Relaxed);
+            self.observer.on(Event::Items(1));
+        });
+        self.report.deleted.count += count.into_inner();
+        self.report.deleted.bytes += bytes.into_inner();
+        done?;
+        self.observer.on(Event::Finished(Phase::Delete));
+        Ok(())
+    }
+}

@@ -1,0 +1,141 @@
+//! What a prune would do, worked out from what is there.
+
+use std::collections::HashSet;
+use std::time::SystemTime;
+
+use crate::format::PackKind;
+use crate::id::PackId;
+use crate::progress::{Cancel, Observer};
+use crate::repo::{Repository, Root, Sight};
+
+use super::super::OpError;
+use super::choose::{Fate, choose, facts};
+use super::keep::Keeper;
+use super::mark::mark;
+use super::packs::{Bits, Packs, Place};
+use super::weigh::weigh;
+
+/// Packs and their bytes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PackTotals {
+    pub count: u64,
+    pub bytes: u64,
+}
+
+impl PackTotals {
+    fn add(&mut self, bytes: u64) {
+        self.count += 1;
+        self.bytes += bytes;
+    }
+}
+
+/// What a prune would do.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PrunePlan {
+    /// Snapshots whose needs were found.
+    pub snapshots: u64,
+    /// All packs there are.
+    pub packs: PackTotals,
+    /// Packs that are deleted, since nobody needs anything of them; and those of them that no index object lists, left
+    /// by backups that did not end.
+    pub dead: PackTotals,
+    pub unindexed: PackTotals,
+    /// Packs that are mostly waste: what is needed of them is copied, then they are deleted.
+    pub emptied: PackTotals,
+    /// About how many bytes are read and written for that.
+    pub rewritten: u64,
+    /// Bytes that nobody needs in packs that stay: too few beside what is needed to be worth the copying.
+    pub waste: u64,
+    /// Packs that stay because they were stored after a backup began that is still at work.
+    pub young: PackTotals,
+    /// Packs that an earlier prune meant to delete.
+    pub condemned: PackTotals,
+}
+
+impl PrunePlan {
+    /// Bytes of packs the repository has less afterwards.
+    pub fn freed(&self) -> u64 {
+        (self.dead.bytes + self.emptied.bytes).saturating_sub(self.rewritten)
+    }
+
+    pub fn is_nothing(&self) -> bool {
+        self.dead.count + self.emptied.count == 0
+    }
+}
+
+/// A pack that is copied from.
+pub(super) struct Emptied {
+    pub id: PackId,
+    pub kind: PackKind,
+    pub len: u64,
+    pub live: Bits,
+}
+
+/// A plan with what it takes to execute it.
+pub(super) struct Work {
+    pub plan: PrunePlan,
+    pub emptied: Vec<Emptied>,
+    /// All that is deleted, the emptied ones included.
+    pub condemned: Vec<PackId>,
+}
+
+/// Refuses where something cannot be read that may say what is needed.
+pub(super) fn refuse_unreadable(sight: &mut Sight) -> Result<(), OpError> {
+    match sight.index.unreadable.drain(..).next() {
+        None => Ok(()),
+        Some((object, source)) => Err(OpError::UnreadableIndex { object, source }),
+    }
+}
+
+/// Plans for these snapshots. Packs stored after `oldest` are left for another time.
+pub(super) fn work(
+    repository: &Repository,
+    sight: &Sight,
+    roots: &[Root],
+    oldest: SystemTime,
+    observer: &dyn Observer,
+    cancel: &Cancel,
+) -> Result<Work, OpError> {
+    let none = HashSet::new();
+    let packs = Packs::new(sight, oldest, &none, &none);
+    let mut keeper = Keeper::new(repository.reader(&sight.index), packs);
+    mark(&mut keeper, roots, observer, cancel)?;
+    let weights = weigh(repository, &sight.objects, &keeper, cancel)?;
+    let facts = facts(&keeper.packs, &weights);
+    let fates = choose(&facts);
+    let listed: HashSet<PackId> = sight.index.packs().into_iter().map(|pack| pack.id).collect();
+
+    let mut work = Work { plan: PrunePlan::default(), emptied: Vec::new(), condemned: Vec::new() };
+    let plan = &mut work.plan;
+    plan.snapshots = roots.len() as u64;
+    for (((_, pack), facts), fate) in keeper.packs.iter().zip(&facts).zip(fates) {
+        if !sight.packs.contains_key(&pack.id) {
+            continue;
+        }
+        plan.packs.add(pack.len);
+        match fate {
+            Fate::Stays => {
+                plan.waste += pack.len - facts.live;
+                if pack.is_young && pack.live.is_empty() {
+                    plan.young.add(pack.len);
+                }
+                continue;
+            }
+            Fate::Goes => {
+                plan.dead.add(pack.len);
+                if !listed.contains(&pack.id) {
+                    plan.unindexed.add(pack.len);
+                }
+            }
+            Fate::Emptied => {
+                plan.emptied.add(pack.len);
+                plan.rewritten += facts.live;
+                let live = pack.live.clone();
+                debug_assert_eq!(pack.place, Place::Here);
+                work.emptied.push(Emptied { id: pack.id, kind: pack.kind, len: pack.len, live });
+            }
+        }
+        work.condemned.push(pack.id);
+    }
+    Ok(work)
+}

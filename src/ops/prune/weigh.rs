@@ -1,0 +1,154 @@
+//! What the packs hold, by the repository's own index objects: read one after the other, so that memory does not grow
+//! with them.
+
+use std::collections::{BTreeSet, HashMap};
+
+use rayon::prelude::*;
+
+use crate::format::{BlockRecord, IndexRecord, IndexedPack, PackContents};
+use crate::id::{BaseId, ObjectId};
+use crate::index::{IndexError, Location};
+use crate::progress::Cancel;
+use crate::repo::Repository;
+use crate::store::StoreError;
+
+use super::super::OpError;
+use super::keep::Keeper;
+use super::packs::{Packs, Place};
+
+/// What is known of a pack when it is to be decided what becomes of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Weight {
+    /// Bytes of its blocks, and of those that are needed.
+    pub sealed: u64,
+    pub live: u64,
+    /// Packs that hold bases of blocks in here that nobody needs: such a block may be hit as long as it is there.
+    pub leans_on: BTreeSet<u32>,
+    /// Index objects do not agree on what is in it.
+    pub is_disputed: bool,
+    /// As they tell: to see whether two of them agree.
+    fingerprint: Option<[u8; 16]>,
+    live_blocks: u64,
+}
+
+/// Index objects decoded at once.
+const BATCH: usize = 8;
+
+/// Calls `each` for every pack that these index objects list, in the calling thread.
+pub(super) fn each_pack(
+    repository: &Repository,
+    objects: &BTreeSet<ObjectId>,
+    cancel: &Cancel,
+    mut each: impl FnMut(&IndexedPack) -> Result<(), OpError>,
+) -> Result<(), OpError> {
+    let ids: Vec<ObjectId> = objects.iter().copied().collect();
+    for batch in ids.chunks(rayon::current_num_threads().clamp(1, BATCH)) {
+        if cancel.is_cancelled() {
+            return Err(OpError::Interrupted);
+        }
+        let read: Result<Vec<IndexRecord>, _> =
+            batch.par_iter().map(|id| repository.index_object(id)).collect();
+        for pack in read?.iter().flat_map(|record| &record.packs) {
+            each(pack)?;
+        }
+    }
+    Ok(())
+}
+
+/// The weight of every pack, by its number.
+pub(super) fn weigh(
+    repository: &Repository,
+    objects: &BTreeSet<ObjectId>,
+    keeper: &Keeper,
+    cancel: &Cancel,
+) -> Result<Vec<Weight>, OpError> {
+    let mut weights = vec![Weight::default(); keeper.packs.len()];
+    each_pack(repository, objects, cancel, |listed| {
+        let Some(number) = keeper.packs.find(&listed.id) else { return Ok(()) };
+        let Some(weight) = weights.get_mut(number as usize) else { return Ok(()) };
+        let fingerprint = listed.contents.fingerprint();
+        match weight.fingerprint {
+            Some(known) if known == fingerprint => return Ok(()),
+            Some(_) => {
+                weight.is_disputed = true;
+                return Ok(());
+            }
+            None => weight.fingerprint = Some(fingerprint),
+        }
+        add(keeper, number, &listed.contents, weight)
+    })?;
+    confirm(&keeper.packs, &weights)?;
+    Ok(weights)
+}
+
+fn add(
+    keeper: &Keeper,
+    number: u32,
+    contents: &PackContents,
+    weight: &mut Weight,
+) -> Result<(), OpError> {
+    let Some(pack) = keeper.packs.get(number) else { return Ok(()) };
+    let mut dead: HashMap<BaseId, u8> = HashMap::new();
+    for (ordinal, block) in (0u32..).zip(&contents.blocks) {
+        weight.sealed += u64::from(block.sealed_len);
+        if pack.live.has(ordinal) {
+            weight.live += u64::from(block.sealed_len);
+            weight.live_blocks += 1;
+        } else if pack.place == Place::Here {
+            for base in named(contents, block) {
+                // The shallowest block that needs it asks for most.
+                let depth = dead.entry(base).or_insert(block.depth);
+                *depth = block.depth.min(*depth);
+            }
+        }
+    }
+    let found: Result<Vec<Option<u32>>, OpError> = dead
+        .into_par_iter()
+        .map(|(base, depth)| Ok(holder(keeper, number, &base, depth)?))
+        .collect();
+    weight.leans_on.extend(found?.into_iter().flatten());
+    Ok(())
+}
+
+/// The names of what a block is coded against.
+pub(super) fn named<'c>(
+    contents: &'c PackContents,
+    block: &'c BlockRecord,
+) -> impl Iterator<Item = BaseId> + 'c {
+    block.bases.iter().filter_map(|base| contents.bases.get(base.base as usize).copied())
+}
+
+/// The pack that has to stay for the sake of a base. `None`: none has to, or none would help.
+fn holder(keeper: &Keeper, own: u32, base: &BaseId, below: u8) -> Result<Option<u32>, StoreError> {
+    let copies: Vec<Location> = match keeper.reader.locate_base(base) {
+        Ok((_, copies)) => copies,
+        Err(StoreError::MissingBase { .. }) => return Ok(None),
+        Err(StoreError::Index(IndexError::AmbiguousBase { .. })) => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let mut first = None;
+    for copy in copies.iter().filter(|copy| copy.depth < below) {
+        let Some(((number, ordinal), pack)) = keeper.packs.block(copy) else { continue };
+        // One that is needed stays in any case, here or copied; one beside it stays as long as it does.
+        if number == own || pack.live.has(ordinal) {
+            return Ok(None);
+        }
+        if pack.place == Place::Here {
+            first.get_or_insert(number);
+        }
+    }
+    Ok(first)
+}
+
+/// Every block that was found needed is one that index objects list. Otherwise the index cache, by which it was found,
+/// is not what the repository says, and nothing may be built on it.
+fn confirm(packs: &Packs, weights: &[Weight]) -> Result<(), OpError> {
+    for ((_, pack), weight) in packs.iter().zip(weights) {
+        let (expected, found) = (pack.live.count(), weight.live_blocks);
+        if !weight.is_disputed && expected != found {
+            let pack = pack.id;
+            return Err(OpError::StaleCache { pack, expected, found });
+        }
+    }
+    Ok(())
+}
