@@ -2,6 +2,7 @@
 //! runtime's blocking threads, [`AsyncSnapshotManager`].
 
 mod confirm;
+mod keep;
 mod targets;
 #[cfg(feature = "async")]
 mod tasks;
@@ -14,11 +15,9 @@ use crate::codec::Secret;
 use crate::format::EntryPath;
 use crate::id::SnapshotId;
 use crate::ops::{
-    BackupOptions, BackupReport, CheckOptions, CheckReport, DeletePlan, DeleteReport,
-    ExportOptions, ExportReport, OpError, RestoreOptions, RestorePlan, RestoreReport,
-    RetentionOptions, RetentionPlan, RetentionReport, StatsOptions, StatsReport, apply_retention,
-    backup, cat, check, delete, export, load, plan_delete, plan_load, plan_restore, plan_retention,
-    restore, stats,
+    BackupOptions, BackupReport, CheckOptions, CheckReport, ExportOptions, ExportReport, OpError,
+    RestoreOptions, RestorePlan, RestoreReport, StatsOptions, StatsReport, backup, cat, check,
+    export, load, plan_load, plan_restore, restore, stats,
 };
 #[cfg(feature = "servers")]
 use crate::ops::{Selection, export_arangodump};
@@ -228,72 +227,6 @@ impl SnapshotManager {
         overwrite.check(&plan_load(&view, &mut *loader, options, &self.cancel)?)?;
         let may_replace = overwrite.allows_any();
         load(&view, loader, options, may_replace, &*self.observer, &self.cancel)
-    }
-
-    /// What deleting these would delete, and what of it is permanent.
-    pub fn plan_delete(&self, ids: &[SnapshotId]) -> Result<DeletePlan, OpError> {
-        plan_delete(&self.repository, ids)
-    }
-
-    /// Deletes snapshots. The space they alone took is freed by the next prune. Permanent ones need
-    /// [`Deletion::EvenPermanent`]; with one of them among `ids` nothing else is deleted either.
-    ///
-    /// ```
-    /// # use std::sync::Arc;
-    /// # use restow::*;
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let (storage, secret) = (Arc::new(Memory::new()), Secret::Passphrase("correct horse".into()));
-    /// # restow::create(&*storage, &secret, &CreateOptions::default(), &Identity::of_this_process())?;
-    /// # let manager = SnapshotManager::open(storage, &secret)?;
-    /// # let exporter = FolderExporter::new("src/chunk", FolderOptions::default())?;
-    /// # let id = manager.create(&[&exporter], &BackupOptions::default())?.id.expect("no dry run");
-    /// manager.tag(&id, &["before the migration"])?;
-    /// manager.set_permanent(&id, true)?;
-    /// assert!(manager.delete(&[id], Deletion::Confirmed).is_err());
-    ///
-    /// manager.untag(&id, &["before the migration"])?;
-    /// manager.set_permanent(&id, false)?;
-    /// manager.delete(&[id], Deletion::Confirmed)?;
-    /// assert!(manager.get("latest")?.is_none());
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn delete(&self, ids: &[SnapshotId], deletion: Deletion) -> Result<DeleteReport, OpError> {
-        let plan = self.plan_delete(ids)?;
-        delete(&self.repository, &plan, &deletion.options(), &*self.observer, &self.cancel)
-    }
-
-    /// Says which snapshots would stay and which would go, each with the rules that say so. Changes nothing.
-    ///
-    /// ```
-    /// # use std::sync::Arc;
-    /// # use restow::*;
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let (storage, secret) = (Arc::new(Memory::new()), Secret::Passphrase("correct horse".into()));
-    /// # restow::create(&*storage, &secret, &CreateOptions::default(), &Identity::of_this_process())?;
-    /// # let manager = SnapshotManager::open(storage, &secret)?;
-    /// let exporter = FolderExporter::new("src/chunk", FolderOptions::default())?;
-    /// for _night in 0..3 {
-    ///     manager.create(&[&exporter], &BackupOptions::default())?;
-    /// }
-    /// let policy = RetentionPolicy { last: Some(2), ..RetentionPolicy::nothing() };
-    /// let options = RetentionOptions { policy, ..RetentionOptions::default() };
-    /// let plan = manager.plan_retention(&options)?;
-    /// for verdict in &plan.verdicts {
-    ///     println!("{} {:?}", verdict.snapshot.name, verdict.rules());
-    /// }
-    /// let report = manager.apply_retention(&plan)?;
-    /// assert_eq!((plan.verdicts.len(), report.deleted.len()), (3, 1));
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn plan_retention(&self, options: &RetentionOptions) -> Result<RetentionPlan, OpError> {
-        plan_retention(&self.repository, options, &self.cancel)
-    }
-
-    /// Deletes what a plan that somebody saw drops, and nothing else. What became permanent since stays.
-    pub fn apply_retention(&self, plan: &RetentionPlan) -> Result<RetentionReport, OpError> {
-        apply_retention(&self.repository, plan, &*self.observer, &self.cancel)
     }
 
     /// Adds tags. What a snapshot has already stays as it is.

@@ -7,9 +7,9 @@ use tokio::task::AbortHandle;
 
 use crate::id::SnapshotId;
 use crate::ops::{
-    BackupOptions, BackupReport, DeleteReport, ExportOptions, ExportReport, OpError,
-    RestoreOptions, RestorePlan, RestoreReport, RetentionOptions, RetentionPlan, RetentionReport,
-    StatsOptions, StatsReport,
+    BackupOptions, BackupReport, DeleteReport, ExportOptions, ExportReport, OpError, PruneOptions,
+    PrunePlan, PruneReport, RestoreOptions, RestorePlan, RestoreReport, RetentionOptions,
+    RetentionPlan, RetentionReport, StatsOptions, StatsReport,
 };
 use crate::progress::Cancel;
 use crate::repo::{Filter, Snapshot};
@@ -171,6 +171,16 @@ impl AsyncSnapshotManager {
     /// See [`SnapshotManager::apply_retention`].
     pub async fn apply_retention(&self, plan: RetentionPlan) -> Result<RetentionReport, OpError> {
         self.run(move |manager| manager.apply_retention(&plan)).await
+    }
+
+    /// See [`SnapshotManager::plan_prune`].
+    pub async fn plan_prune(&self, without: Vec<SnapshotId>) -> Result<PrunePlan, OpError> {
+        self.run(move |manager| manager.plan_prune(&without)).await
+    }
+
+    /// See [`SnapshotManager::prune`].
+    pub async fn prune(&self, options: PruneOptions) -> Result<PruneReport, OpError> {
+        self.run(move |manager| manager.prune(&options)).await
     }
 
     /// See [`SnapshotManager::tag`].

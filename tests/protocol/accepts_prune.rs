@@ -94,7 +94,8 @@ impl PruneSteps {
                 self.goes_on_alone()?;
                 self.condemned.extend(event.packs.iter().cloned());
                 self.owned.extend(event.found.iter().cloned());
-                self.resumed = !self.owned.is_empty();
+                // Notes beside nothing are nobody's.
+                self.resumed = !event.packs.is_empty();
                 if self.resumed { At::Condemned } else { At::CondemnedListed }
             }
             (Kind::Index, At::CondemnedListed | At::IndexListed) => {

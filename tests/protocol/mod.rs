@@ -19,6 +19,7 @@ mod properties;
 mod prune;
 mod prune_deletes;
 mod prune_lists;
+mod prunes;
 mod real;
 mod scenario;
 mod scenarios;

@@ -2,7 +2,10 @@
 
 use std::sync::{Arc, Mutex};
 
-use restow::format::{IndexRecord, ObjectKind, name};
+use restow::format::{
+    ActorRecord, ActorRole, Condemnation, CondemnedRecord, IndexRecord, ObjectKind, name,
+};
+use restow::id::PackId;
 use restow::repo::{Identity, Repository};
 use restow::storage::{Key, Memory, Storage};
 
@@ -10,17 +13,23 @@ use super::events::{Act, ActorName, Kind, ObjectEvent, Role};
 use crate::support::faulty::Call;
 use crate::support::hooked::Hooked;
 
-/// An operation as the storage saw it: when a listing ended, what of `void/` was there.
+/// An operation as the storage saw it, and the objects that it put or found: names, and bytes where they tell
+/// something.
 #[derive(Debug, Clone)]
 struct Seen {
     call: Call,
     key: Key,
-    void: Vec<String>,
+    objects: Vec<(String, Vec<u8>)>,
 }
 
 /// Records every operation on a storage, in the order in which they were done.
 #[derive(Clone, Default)]
 pub struct Recorder(Arc<Mutex<Vec<Seen>>>);
+
+/// Folders whose listings the protocol acts on.
+const LISTED: [&str; 4] = [name::VOID, name::ACTIVE, name::CONDEMNED, name::INDEX];
+/// Folders whose objects say what it is about.
+const TELLING: [&str; 3] = [name::ACTIVE, name::CONDEMNED, name::INDEX];
 
 impl Recorder {
     /// Passes on to `storage`; `before` hears of each operation before it is done.
@@ -31,12 +40,23 @@ impl Recorder {
     ) -> Hooked {
         let (seen, there) = (Arc::clone(&self.0), storage.clone());
         let after = move |call, key: &Key| {
-            let void = if key.as_str().starts_with(name::VOID) {
-                names(&there, name::VOID)
-            } else {
-                Vec::new()
+            let folder = key.as_str().split('/').next().unwrap();
+            let bytes = |key: &Key| match TELLING.contains(&folder) {
+                true => there.get(key, 1 << 26).unwrap_or_default(),
+                false => Vec::new(),
             };
-            seen.lock().unwrap().push(Seen { call, key: key.clone(), void });
+            let mut objects = Vec::new();
+            match call {
+                Call::Put => objects.push((key.name().to_owned(), bytes(key))),
+                Call::List if LISTED.contains(&folder) => {
+                    let mut found = Vec::new();
+                    there.list(key, &mut |listed| found.push(listed.key)).unwrap();
+                    let read = found.iter().map(|key| (key.name().to_owned(), bytes(key)));
+                    objects.extend(read);
+                }
+                _ => {}
+            }
+            seen.lock().unwrap().push(Seen { call, key: key.clone(), objects });
             Ok(())
         };
         Hooked::around(
@@ -49,16 +69,42 @@ impl Recorder {
         )
     }
 
-    /// What the one writer did.
+    /// What the one actor did.
     pub fn trace(&self, repository: &Repository) -> Vec<ObjectEvent> {
-        let seen = self.0.lock().unwrap();
-        let writer = seen.iter().find_map(|seen| {
-            let announced = seen.call == Call::Put && seen.key.as_str().starts_with(name::ACTIVE);
-            announced.then(|| seen.key.name().to_owned())
-        });
-        let actor = ActorName { role: Role::Writer, name: writer.unwrap_or_default() };
-        seen.iter().filter_map(|seen| event(&actor, seen, repository)).collect()
+        self.traces(repository).into_iter().next().unwrap_or_default()
     }
+
+    /// What each actor did, who came one after the other.
+    pub fn traces(&self, repository: &Repository) -> Vec<Vec<ObjectEvent>> {
+        let seen = self.0.lock().unwrap();
+        let (mut traces, mut actor) = (Vec::new(), None);
+        for one in seen.iter() {
+            if let Some(begun) = announced(one, repository) {
+                traces.push(Vec::new());
+                actor = Some(begun);
+            }
+            // What was read before anybody was announced is nobody's.
+            if let (Some(actor), Some(trace)) = (&actor, traces.last_mut()) {
+                trace.extend(event(actor, one, repository));
+            }
+        }
+        traces
+    }
+}
+
+fn announced(seen: &Seen, repository: &Repository) -> Option<ActorName> {
+    let is_put = seen.call == Call::Put && seen.key.as_str().starts_with(name::ACTIVE);
+    let (name, bytes) = seen.objects.first().filter(|_| is_put)?;
+    Some(actor(name, bytes, repository))
+}
+
+fn actor(name: &str, bytes: &[u8], repository: &Repository) -> ActorName {
+    let record: ActorRecord = repository.vault().open(ObjectKind::Active, name, bytes).unwrap();
+    let role = match record.role {
+        ActorRole::Writer => Role::Writer,
+        ActorRole::Prune => Role::Prune,
+    };
+    ActorName { role, name: name.to_owned() }
 }
 
 pub fn names(storage: &Memory, folder: &str) -> Vec<String> {
@@ -68,7 +114,7 @@ pub fn names(storage: &Memory, folder: &str) -> Vec<String> {
     found
 }
 
-fn event(actor: &ActorName, seen: &Seen, repository: &Repository) -> Option<ObjectEvent> {
+fn event(me: &ActorName, seen: &Seen, repository: &Repository) -> Option<ObjectEvent> {
     let act = match seen.call {
         Call::Put => Act::Put,
         Call::Delete => Act::Delete,
@@ -86,22 +132,29 @@ fn event(actor: &ActorName, seen: &Seen, repository: &Repository) -> Option<Obje
         _ => return None,
     };
     let named = if act == Act::List { "" } else { seen.key.name() };
-    let packs = match (act, kind) {
-        (Act::Put, Kind::Index) => packs_of(repository, &seen.key),
-        _ => Vec::new(),
-    };
-    Some(ObjectEvent {
-        packs,
-        found: seen.void.clone(),
-        ..ObjectEvent::new(actor, act, kind, named)
-    })
-}
-
-fn packs_of(repository: &Repository, key: &Key) -> Vec<String> {
-    let bytes = repository.storage().get(key, 1 << 24).unwrap();
-    let record: IndexRecord =
-        repository.vault().open(ObjectKind::Index, key.name(), &bytes).unwrap();
-    record.packs.iter().map(|pack| pack.id.to_hex()).collect()
+    let mut event = ObjectEvent::new(me, act, kind, named);
+    if act == Act::List {
+        event.found = seen.objects.iter().map(|(name, _)| name.clone()).collect();
+    }
+    for (name, bytes) in &seen.objects {
+        match (act, kind) {
+            (Act::Put, Kind::Index) => {
+                let record: IndexRecord =
+                    repository.vault().open(ObjectKind::Index, name, bytes).unwrap();
+                event.packs.extend(record.packs.iter().map(|pack| pack.id.to_hex()));
+            }
+            (_, Kind::Condemned) if !bytes.is_empty() => {
+                let record: CondemnedRecord =
+                    repository.vault().open(ObjectKind::Condemned, name, bytes).unwrap();
+                if let Condemnation::Packs(packs) = record.what {
+                    event.packs.extend(packs.iter().map(PackId::to_hex));
+                }
+            }
+            (Act::List, Kind::Active) => event.actors.push(actor(name, bytes, repository)),
+            _ => {}
+        }
+    }
+    Some(event)
 }
 
 /// An identity whose signs of life follow each other without a pause.

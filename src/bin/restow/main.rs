@@ -103,6 +103,7 @@ fn run(args: Args) -> Result<Outcome> {
         Command::Export(args) => commands::export::run(&context, &args),
         Command::Delete(args) => commands::delete::run(&context, &args),
         Command::Cleanup(args) => commands::cleanup::run(&context, &args),
+        Command::Prune(args) => commands::prune::run(&context, &args),
         Command::Tag(args) => commands::tag::run(&context, &args),
         Command::Stats(args) => commands::stats::run(&context, &args),
         Command::Check(args) => commands::check::run(&context, &args),

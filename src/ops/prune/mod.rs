@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::id::PackId;
+use crate::id::{PackId, SnapshotId};
 use crate::progress::{Cancel, Event, Observer, Phase};
 use crate::repo::{Begun, Peer, PruneSession, Repository, Sight};
 use crate::store::Copied;
@@ -70,7 +70,7 @@ pub fn prune(
 ) -> Result<PruneReport, OpError> {
     let mut report = PruneReport::default();
     if options.dry_run {
-        report.plan = Some(plan_prune(repository, observer, cancel)?);
+        report.plan = Some(plan_prune(repository, &[], observer, cancel)?);
         return Ok(report);
     }
     round(repository, options, observer, cancel, &mut report)?;
@@ -84,17 +84,19 @@ pub fn prune(
     Ok(report)
 }
 
-/// What a prune would do now. Changes nothing.
+/// What a prune would do now if these snapshots were gone. Changes nothing.
 pub fn plan_prune(
     repository: &Repository,
+    without: &[SnapshotId],
     observer: &dyn Observer,
     cancel: &Cancel,
 ) -> Result<PrunePlan, OpError> {
     let mut sight = repository.look(None)?;
     refuse_unreadable(&mut sight)?;
     let oldest = repository.oldest_work()?;
-    let roots = &sight.roots;
-    let mut plan = work(repository, &sight, roots, oldest, observer, cancel)?.plan;
+    let mut roots = sight.roots.clone();
+    roots.retain(|root| !without.contains(&root.id));
+    let mut plan = work(repository, &sight, &roots, oldest, observer, cancel)?.plan;
     for id in repository.condemned()? {
         if let Some(object) = sight.packs.get(&id) {
             plan.condemned.count += 1;

@@ -21,12 +21,26 @@ pub struct CleanupArgs {
     /// Whose days, weeks, months and years: Europe/Berlin, UTC, +05:30 [default: this machine's]
     #[arg(long, value_name = "ZONE")]
     pub timezone: Option<String>,
+    /// Then give back the space of what no snapshot needs any more
+    #[arg(long)]
+    pub prune: bool,
     /// Do not ask
     #[arg(short, long)]
     pub yes: bool,
     /// Show each snapshot with the rule that keeps or drops it, delete nothing
     #[arg(short = 'n', long)]
     pub dry_run: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct PruneArgs {
+    /// Show what would be freed, copied and deleted; change nothing
+    #[arg(short = 'n', long)]
+    pub dry_run: bool,
+    /// Take a backup or prune for dead that gave no sign of life for so long: its snapshot will not count, should it
+    /// live. Signs come every ten minutes
+    #[arg(long, default_value_t = 86_400, value_parser = clap::value_parser!(u64).range(1200..), value_name = "SECONDS")]
+    pub expire_after: u64,
 }
 
 /// Rules, for every source and host by itself.

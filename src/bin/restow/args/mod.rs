@@ -12,7 +12,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use restow::source::files::SETTLE;
 use serde::Deserialize;
 
-pub use self::cleanup::{CleanupArgs, size};
+pub use self::cleanup::{CleanupArgs, PruneArgs, size};
 pub use self::keys::{KeyArgs, KeyCommand, KeyRemoveArgs, NewKeyArgs};
 pub use self::servers::{ServerArgs, rate};
 pub use self::snapshots::{
@@ -169,18 +169,25 @@ pub enum Command {
         after_help = "Examples:\n  restow export latest --to ./handover --only 'reports/**'\n  restow export latest --format qdrant --to ./snapshots      (notes_20261121_183000.snapshot, notes_latest.snapshot)\n  restow export latest --source shop --to shop.tar.gz --format arangodump"
     )]
     Export(ExportArgs),
-    /// Delete snapshots; the next prune frees their space
+    /// Delete snapshots; a prune frees their space
     #[command(
         after_help = "Examples:\n  restow delete 3f2a91 c04d77\n  restow delete 3f2a91 --dry-run\n  restow delete 3f2a91 --force --yes      (though it is permanent, without a question)"
     )]
     Delete(DeleteArgs),
-    /// Delete the snapshots that no rule keeps; the next prune frees their space
+    /// Delete the snapshots that no rule keeps; a prune frees their space
     #[command(
         after_help = "A snapshot goes only if no keep rule keeps it, only if it is --older-than, and only while --max-size is \
 exceeded. Permanent ones stay, and the newest complete one of every source and host. Without rules those of restow.toml count, \
 else --keep-last 10 --keep-weekly 3mo (docs/RETENTION.md).\n\nExamples:\n  restow cleanup --dry-run\n  restow cleanup --keep-last 3 --keep-daily 7 --keep-monthly 12\n  restow cleanup --source site --older-than 90d --yes\n  restow cleanup --max-size 200G --keep-last 5"
     )]
     Cleanup(CleanupArgs),
+    /// Give back the space of what no snapshot needs
+    #[command(
+        after_help = "Backups, restores and checks may go on meanwhile, here and on other hosts: nothing is locked. What a backup \
+that is at work may refer to is deleted by a later prune. Interrupted, it loses nothing, and the next one goes on \
+(docs/PRUNE.md).\n\nExamples:\n  restow prune --dry-run\n  restow prune\n  restow cleanup --prune --yes      (delete by the rules, then this)"
+    )]
+    Prune(PruneArgs),
     /// Add and remove tags; make snapshots permanent or no longer so
     #[command(
         after_help = "Examples:\n  restow tag latest --add release --remove candidate\n  restow tag 3f2a91 c04d77 --permanent on"

@@ -189,6 +189,9 @@ pub struct DeleteArgs {
     pub ids: Vec<String>,
     #[command(flatten)]
     pub filter: FilterArgs,
+    /// Then give back the space of what no snapshot needs any more
+    #[arg(long)]
+    pub prune: bool,
     /// Do not ask
     #[arg(short, long)]
     pub yes: bool,
@@ -229,6 +232,9 @@ pub struct StatsArgs {
     /// Only these snapshots: ids, prefixes of ids, names, or `latest`
     #[arg(value_name = "ID")]
     pub ids: Vec<String>,
+    /// What would be freed if all of these were deleted together, and pruned
+    #[arg(long, value_name = "ID", num_args = 1.., conflicts_with = "ids")]
+    pub without: Vec<String>,
     #[command(flatten)]
     pub filter: FilterArgs,
 }

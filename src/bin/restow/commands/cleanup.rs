@@ -1,11 +1,13 @@
 use anyhow::Result;
 use restow::ops::{
-    RetentionGroup, RetentionPlan, RetentionReport, Verdict, apply_retention, plan_retention,
+    PrunePlan, PruneReport, RetentionGroup, RetentionPlan, RetentionReport, Verdict,
+    apply_retention, plan_retention,
 };
 use restow::progress::Silent;
 use restow::repo::Repository;
+use serde_json::{Value, json};
 
-use super::Context;
+use super::{Context, prune};
 use crate::args::CleanupArgs;
 use crate::error::Outcome;
 use crate::jobs::Job;
@@ -30,17 +32,52 @@ pub fn run(context: &Context, args: &CleanupArgs) -> Result<Outcome> {
         let _gently = context.signals.gently();
         report = Some(apply_retention(&repository, &plan, &Silent, context.cancel())?);
     }
+    let pruned = pruned(context, args, &repository, &plan)?;
     if as_json {
-        output::json(&retention::to_json(&plan, report.as_ref()))?;
+        let freed = match &pruned {
+            Pruned::Not => Value::Null,
+            Pruned::Done(report) => prune::to_json(report, false),
+            Pruned::Planned(plan) => json!({ "dry_run": true, "plan": prune::plan_to_json(plan) }),
+        };
+        let deleted = retention::to_json(&plan, report.as_ref());
+        output::json(&prune::beside(deleted, freed))?;
     } else {
         if let Some(report) = report.as_ref().filter(|_| !context.options.quiet) {
-            said(report);
+            said(report, matches!(pruned, Pruned::Done(_)));
+        }
+        match &pruned {
+            Pruned::Done(report) if !context.options.quiet => prune::print(report, false),
+            Pruned::Planned(plan) => prune::print_plan(plan, true),
+            _ => {}
         }
         for (id, error) in &plan.unreadable {
             eprintln!("restow: snapshot {id} cannot be read, and is left alone: {error}");
         }
     }
     Ok(if plan.unreadable.is_empty() { Outcome::Done } else { Outcome::Damaged })
+}
+
+/// What `--prune` came to.
+enum Pruned {
+    Not,
+    Done(PruneReport),
+    Planned(PrunePlan),
+}
+
+fn pruned(
+    context: &Context,
+    args: &CleanupArgs,
+    repository: &Repository,
+    plan: &RetentionPlan,
+) -> Result<Pruned> {
+    if !args.prune {
+        return Ok(Pruned::Not);
+    }
+    if !args.dry_run {
+        return Ok(Pruned::Done(prune::after(context, repository)?));
+    }
+    let dropped: Vec<_> = plan.dropped().map(|verdict| verdict.snapshot.id).collect();
+    Ok(Pruned::Planned(prune::without(context, repository, &dropped)?))
 }
 
 /// What a backup did beside its snapshot.
@@ -114,9 +151,12 @@ fn over_budget(plan: &RetentionPlan) {
     }
 }
 
-fn said(report: &RetentionReport) {
+fn said(report: &RetentionReport, pruned: bool) {
     let count = report.deleted.len();
-    println!("{count} snapshots deleted; the next prune frees what they alone needed");
+    match pruned {
+        true => println!("{count} snapshots deleted"),
+        false => println!("{count} snapshots deleted; the next prune frees what they alone needed"),
+    }
     if !report.gone.is_empty() {
         println!("{} were deleted by somebody else meanwhile", report.gone.len());
     }

@@ -5,7 +5,7 @@ use restow::progress::Silent;
 use restow::repo::{Filter, Repository, Selector};
 use serde_json::{Value, json};
 
-use super::Context;
+use super::{Context, prune};
 use crate::args::DeleteArgs;
 use crate::error::Outcome;
 use crate::{location, output, prompt};
@@ -32,13 +32,36 @@ pub fn run(context: &Context, args: &DeleteArgs) -> Result<Outcome> {
         let _gently = context.signals.gently();
         report = execute(false)?;
     }
+    let freed = match (args.prune, args.dry_run) {
+        (true, false) => Some(prune::after(context, &repository)?),
+        _ => None,
+    };
+    let would_free = match (args.prune, args.dry_run) {
+        (true, true) => Some(prune::without(context, &repository, &report.deleted)?),
+        _ => None,
+    };
     if as_json {
-        output::json(&to_json(&report, args.dry_run))?;
+        let pruned = match (&freed, &would_free) {
+            (Some(report), _) => prune::to_json(report, false),
+            (None, Some(plan)) => json!({ "dry_run": true, "plan": prune::plan_to_json(plan) }),
+            (None, None) => Value::Null,
+        };
+        output::json(&prune::beside(to_json(&report, args.dry_run), pruned))?;
+    } else if let Some(plan) = &would_free {
+        prune::print_plan(plan, true);
     } else if !args.dry_run && !context.options.quiet {
         let (count, gone) = (report.deleted.len(), report.gone.len());
-        println!("{count} snapshots deleted; the next prune frees what they alone needed");
+        match freed {
+            Some(_) => println!("{count} snapshots deleted"),
+            None => {
+                println!("{count} snapshots deleted; the next prune frees what they alone needed")
+            }
+        }
         if gone > 0 {
             println!("{gone} were deleted by somebody else meanwhile");
+        }
+        if let Some(freed) = &freed {
+            prune::print(freed, false);
         }
     }
     Ok(Outcome::Done)

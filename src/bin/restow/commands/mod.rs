@@ -15,6 +15,7 @@ pub mod init;
 pub mod key;
 pub mod list;
 pub mod man;
+pub mod prune;
 pub mod restore;
 mod restore_jobs;
 pub mod show;

@@ -4,13 +4,16 @@ use restow::ops::{ChunkTotals, RepositoryStats, SnapshotStats, StatsOptions, Sta
 use restow::repo::{Filter, Repository, Selector};
 use serde_json::{Map, Value, json};
 
-use super::Context;
+use super::{Context, prune};
 use crate::args::StatsArgs;
 use crate::error::Outcome;
 use crate::{location, output};
 
 pub fn run(context: &Context, args: &StatsArgs) -> Result<Outcome> {
     let repository = location::open(context)?;
+    if !args.without.is_empty() {
+        return without(context, args, &repository);
+    }
     let options = StatsOptions { snapshots: chosen(&repository, args)? };
     let report = stats(&repository, &options, context.cancel())?;
     if context.options.json {
@@ -22,6 +25,36 @@ pub fn run(context: &Context, args: &StatsArgs) -> Result<Outcome> {
         report.repository.as_ref().is_none_or(|whole| whole.unreadable_index.is_empty());
     let is_whole = report.unreadable.is_empty() && index_is_whole;
     Ok(if is_whole { Outcome::Done } else { Outcome::Damaged })
+}
+
+/// What deleting some snapshots together would free, beside what can be freed in any case.
+fn without(context: &Context, args: &StatsArgs, repository: &Repository) -> Result<Outcome> {
+    let filter = args.filter.to_filter();
+    let mut ids = Vec::new();
+    for wanted in &args.without {
+        ids.push(repository.find(&Selector::new(wanted), &filter)?.id);
+    }
+    ids.sort();
+    ids.dedup();
+    let now = prune::without(context, repository, &[])?;
+    let then = prune::without(context, repository, &ids)?;
+    let freed = then.freed().saturating_sub(now.freed());
+    if context.options.json {
+        output::json(&json!({
+            "without": ids.iter().map(SnapshotId::to_hex).collect::<Vec<_>>(),
+            "freed_bytes": freed,
+            "freed_in_any_case_bytes": now.freed(),
+            "plan": prune::plan_to_json(&then),
+        }))?;
+        return Ok(Outcome::Done);
+    }
+    let count = ids.len();
+    println!("deleting {count} snapshots and pruning frees about {}", output::bytes(freed));
+    if now.freed() > 0 {
+        println!("a prune frees {} in any case", output::bytes(now.freed()));
+    }
+    prune::print_plan(&then, true);
+    Ok(Outcome::Done)
 }
 
 /// Those that were named, else those that a filter lets through, else everything.

@@ -1,0 +1,166 @@
+use std::time::Duration;
+
+use anyhow::Result;
+use restow::id::SnapshotId;
+use restow::ops::{PackTotals, PruneOptions, PrunePlan, PruneReport, plan_prune, prune};
+use restow::repo::Repository;
+use serde_json::{Value, json};
+
+use super::Context;
+use crate::args::PruneArgs;
+use crate::error::Outcome;
+use crate::progress::Progress;
+use crate::{location, output};
+
+pub fn run(context: &Context, args: &PruneArgs) -> Result<Outcome> {
+    let repository = location::open(context)?;
+    let expire_after = Duration::from_secs(args.expire_after);
+    let options = PruneOptions { dry_run: args.dry_run, expire_after };
+    let report = pruned(context, &repository, &options)?;
+    if context.options.json {
+        output::json(&to_json(&report, args.dry_run))?;
+    } else if !context.options.quiet {
+        print(&report, args.dry_run);
+    }
+    Ok(Outcome::Done)
+}
+
+/// What a deletion does when it is asked to give the space back at once.
+pub fn after(context: &Context, repository: &Repository) -> Result<PruneReport> {
+    pruned(context, repository, &PruneOptions::default())
+}
+
+/// What a prune would do if these snapshots were gone.
+pub fn without(
+    context: &Context,
+    repository: &Repository,
+    ids: &[SnapshotId],
+) -> Result<PrunePlan> {
+    let _gently = context.signals.gently();
+    let progress = Progress::new(&context.options);
+    let plan = plan_prune(repository, ids, &progress, context.cancel());
+    progress.clear();
+    Ok(plan?)
+}
+
+fn pruned(
+    context: &Context,
+    repository: &Repository,
+    options: &PruneOptions,
+) -> Result<PruneReport> {
+    let _gently = context.signals.gently();
+    let progress = Progress::new(&context.options);
+    let report = prune(repository, options, &progress, context.cancel());
+    progress.clear();
+    Ok(report?)
+}
+
+pub fn print(report: &PruneReport, dry_run: bool) {
+    for peer in &report.expired {
+        println!("{} was taken for dead", output::lossy(peer.describe().as_bytes()));
+    }
+    if let Some(plan) = &report.plan {
+        print_plan(plan, dry_run);
+    }
+    if dry_run {
+        return;
+    }
+    if report.went_on && report.waits_for.is_empty() {
+        println!("finished what an earlier prune had begun");
+    }
+    for peer in &report.waits_for {
+        let who = output::lossy(peer.describe().as_bytes());
+        println!("{who} may refer to what is to be deleted: prune again when it has ended");
+    }
+    if report.deleted.count > 0 {
+        let (count, bytes) = (report.deleted.count, output::bytes(report.deleted.bytes));
+        let freed = u64::try_from(report.freed()).unwrap_or(0);
+        println!("{count} packs of {bytes} deleted: {} freed", output::bytes(freed));
+    }
+}
+
+pub fn print_plan(plan: &PrunePlan, dry_run: bool) {
+    let of =
+        |totals: &PackTotals| format!("{} packs, {}", totals.count, output::bytes(totals.bytes));
+    println!("{} snapshots need {}", plan.snapshots, of(&plan.packs));
+    if plan.is_nothing() {
+        println!("  nothing to free");
+    } else {
+        println!("  nobody needs:   {}", of(&plan.dead));
+        if plan.unindexed.count > 0 {
+            println!("    left by backups that did not end: {}", of(&plan.unindexed));
+        }
+        let rewritten = output::bytes(plan.rewritten);
+        println!("  mostly waste:   {}, of which {rewritten} are copied", of(&plan.emptied));
+        let verb = if dry_run { "would free" } else { "frees" };
+        println!("  {verb}:  about {}", output::bytes(plan.freed()));
+    }
+    if plan.waste > 0 {
+        println!("  waste that stays beside what is needed: {}", output::bytes(plan.waste));
+    }
+    if plan.young.count > 0 {
+        println!("  newer than a backup that is at work: {}", of(&plan.young));
+    }
+    if plan.condemned.count > 0 {
+        println!("  an earlier prune is to be finished: {}", of(&plan.condemned));
+    }
+}
+
+pub fn to_json(report: &PruneReport, dry_run: bool) -> Value {
+    let peers = |peers: &[restow::repo::Peer]| -> Vec<Value> {
+        peers
+            .iter()
+            .map(|peer| {
+                let record = peer.record.as_ref();
+                json!({
+                    "id": peer.id.to_hex(),
+                    "role": if peer.is_prune() { "prune" } else { "writer" },
+                    "host": record.map(|record| record.host.clone()),
+                    "process": record.map(|record| record.process),
+                })
+            })
+            .collect()
+    };
+    json!({
+        "dry_run": dry_run,
+        "plan": report.plan.as_ref().map(plan_to_json),
+        "deleted": totals(&report.deleted),
+        "copied_blocks": report.copied.blocks,
+        "copied_read_bytes": report.copied.read_bytes,
+        "copied_bytes": report.copied.pack_bytes,
+        "freed_bytes": report.freed(),
+        "went_on": report.went_on,
+        "waits_for": peers(&report.waits_for),
+        "expired": peers(&report.expired),
+    })
+}
+
+pub fn plan_to_json(plan: &PrunePlan) -> Value {
+    json!({
+        "snapshots": plan.snapshots,
+        "packs": totals(&plan.packs),
+        "dead": totals(&plan.dead),
+        "unindexed": totals(&plan.unindexed),
+        "emptied": totals(&plan.emptied),
+        "rewritten_bytes": plan.rewritten,
+        "freed_bytes": plan.freed(),
+        "waste_bytes": plan.waste,
+        "young": totals(&plan.young),
+        "condemned": totals(&plan.condemned),
+    })
+}
+
+/// A deletion's document, with what its prune came to.
+pub fn beside(deletion: Value, pruned: Value) -> Value {
+    match deletion {
+        Value::Object(mut fields) => {
+            fields.insert("prune".into(), pruned);
+            Value::Object(fields)
+        }
+        other => other,
+    }
+}
+
+fn totals(totals: &PackTotals) -> Value {
+    json!({ "count": totals.count, "bytes": totals.bytes })
+}

@@ -1,0 +1,106 @@
+//! What stays, what goes, and what is freed.
+
+use crate::id::SnapshotId;
+use crate::ops::{
+    DeletePlan, DeleteReport, OpError, PruneOptions, PrunePlan, PruneReport, RetentionOptions,
+    RetentionPlan, RetentionReport, apply_retention, delete, plan_delete, plan_prune,
+    plan_retention, prune,
+};
+
+use super::{Deletion, SnapshotManager};
+
+impl SnapshotManager {
+    /// What deleting these would delete, and what of it is permanent.
+    pub fn plan_delete(&self, ids: &[SnapshotId]) -> Result<DeletePlan, OpError> {
+        plan_delete(&self.repository, ids)
+    }
+
+    /// Deletes snapshots. The space they alone took is freed by the next [`prune`](Self::prune). Permanent ones need
+    /// [`Deletion::EvenPermanent`]; with one of them among `ids` nothing else is deleted either.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use restow::*;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (storage, secret) = (Arc::new(Memory::new()), Secret::Passphrase("correct horse".into()));
+    /// # restow::create(&*storage, &secret, &CreateOptions::default(), &Identity::of_this_process())?;
+    /// # let manager = SnapshotManager::open(storage, &secret)?;
+    /// # let exporter = FolderExporter::new("src/chunk", FolderOptions::default())?;
+    /// # let id = manager.create(&[&exporter], &BackupOptions::default())?.id.expect("no dry run");
+    /// manager.tag(&id, &["before the migration"])?;
+    /// manager.set_permanent(&id, true)?;
+    /// assert!(manager.delete(&[id], Deletion::Confirmed).is_err());
+    ///
+    /// manager.untag(&id, &["before the migration"])?;
+    /// manager.set_permanent(&id, false)?;
+    /// manager.delete(&[id], Deletion::Confirmed)?;
+    /// assert!(manager.get("latest")?.is_none());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn delete(&self, ids: &[SnapshotId], deletion: Deletion) -> Result<DeleteReport, OpError> {
+        let plan = self.plan_delete(ids)?;
+        delete(&self.repository, &plan, &deletion.options(), &*self.observer, &self.cancel)
+    }
+
+    /// Says which snapshots would stay and which would go, each with the rules that say so. Changes nothing.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use restow::*;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (storage, secret) = (Arc::new(Memory::new()), Secret::Passphrase("correct horse".into()));
+    /// # restow::create(&*storage, &secret, &CreateOptions::default(), &Identity::of_this_process())?;
+    /// # let manager = SnapshotManager::open(storage, &secret)?;
+    /// let exporter = FolderExporter::new("src/chunk", FolderOptions::default())?;
+    /// for _night in 0..3 {
+    ///     manager.create(&[&exporter], &BackupOptions::default())?;
+    /// }
+    /// let policy = RetentionPolicy { last: Some(2), ..RetentionPolicy::nothing() };
+    /// let options = RetentionOptions { policy, ..RetentionOptions::default() };
+    /// let plan = manager.plan_retention(&options)?;
+    /// for verdict in &plan.verdicts {
+    ///     println!("{} {:?}", verdict.snapshot.name, verdict.rules());
+    /// }
+    /// let report = manager.apply_retention(&plan)?;
+    /// assert_eq!((plan.verdicts.len(), report.deleted.len()), (3, 1));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn plan_retention(&self, options: &RetentionOptions) -> Result<RetentionPlan, OpError> {
+        plan_retention(&self.repository, options, &self.cancel)
+    }
+
+    /// Deletes what a plan that somebody saw drops, and nothing else. What became permanent since stays.
+    pub fn apply_retention(&self, plan: &RetentionPlan) -> Result<RetentionReport, OpError> {
+        apply_retention(&self.repository, plan, &*self.observer, &self.cancel)
+    }
+
+    /// What a prune would free if these snapshots were gone. Changes nothing.
+    pub fn plan_prune(&self, without: &[SnapshotId]) -> Result<PrunePlan, OpError> {
+        plan_prune(&self.repository, without, &*self.observer, &self.cancel)
+    }
+
+    /// Gives back the space of what no snapshot needs. Backups and restores may go on meanwhile, on this host and others;
+    /// what a backup at work may refer to is left for a later prune.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use restow::*;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (storage, secret) = (Arc::new(Memory::new()), Secret::Passphrase("correct horse".into()));
+    /// # restow::create(&*storage, &secret, &CreateOptions::default(), &Identity::of_this_process())?;
+    /// # let manager = SnapshotManager::open(storage, &secret)?;
+    /// # let exporter = FolderExporter::new("src/chunk", FolderOptions::default())?;
+    /// # let id = manager.create(&[&exporter], &BackupOptions::default())?.id.expect("no dry run");
+    /// let would_free = manager.plan_prune(&[id])?.freed();
+    /// manager.delete(&[id], Deletion::Confirmed)?;
+    /// let report = manager.prune(&PruneOptions::default())?;
+    /// assert_eq!(report.deleted.bytes, would_free);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn prune(&self, options: &PruneOptions) -> Result<PruneReport, OpError> {
+        prune(&self.repository, options, &*self.observer, &self.cancel)
+    }
+}

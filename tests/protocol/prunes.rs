@@ -1,0 +1,172 @@
+//! Prunes as they really run are traces of the protocol.
+
+use std::sync::Arc;
+
+use restow::id::SnapshotId;
+use restow::ops::{OpError, PruneOptions, PruneReport, prune};
+use restow::progress::{Cancel, Silent};
+use restow::repo::{OpenOptions, Repository, WriteSession};
+use restow::storage::{Key, Memory, Storage};
+
+use super::accepts::accepts;
+use super::events::{Act, Kind, ObjectEvent};
+use super::real::{Recorder, restless};
+use crate::support::faulty::{Call, Failure, Faulty};
+use crate::support::memory_source::MemorySource;
+use crate::support::model::{Files, noise, path};
+use crate::support::{back_up, identity, memory_repository, open, passphrase, small_chunks};
+
+fn take(storage: &Memory, files: &Files) -> SnapshotId {
+    back_up(&open(storage.clone()), &[&MemorySource::new(files.clone())]).unwrap().id.unwrap()
+}
+
+/// Nights that share half of what they hold; all but the last are deleted.
+fn wasteful() -> Memory {
+    let storage = memory_repository(&small_chunks());
+    let mut ids = Vec::new();
+    for night in 0..3 {
+        let files: Files =
+            [(path("a"), noise(150_000, 1)), (path("b"), noise(400_000, 10 + night))].into();
+        ids.push(take(&storage, &files));
+    }
+    let repository = open(storage.clone());
+    ids.iter().take(2).for_each(|id| assert_eq!(repository.delete_snapshot(id).unwrap(), 0));
+    storage
+}
+
+fn pruned(storage: impl Storage + 'static) -> Result<PruneReport, OpError> {
+    let repository =
+        Repository::open(Arc::new(storage), &passphrase(), identity(), OpenOptions::default())?;
+    prune(&repository, &PruneOptions::default(), &Silent, &Cancel::new())
+}
+
+/// What a prune did, each of its rounds held against the protocol.
+fn recorded(
+    storage: &Memory,
+    before: impl Fn(Call, &Key) + Send + Sync + 'static,
+) -> (Result<PruneReport, OpError>, Vec<Vec<ObjectEvent>>) {
+    let recorder = Recorder::default();
+    let result = pruned(recorder.record(storage, before));
+    let traces = recorder.traces(&open(storage.clone()));
+    for trace in &traces {
+        assert_eq!(accepts(trace), Ok(()));
+    }
+    (result, traces)
+}
+
+fn count(traces: &[Vec<ObjectEvent>], act: Act, kind: Kind) -> usize {
+    traces.iter().flatten().filter(|event| (event.act, event.kind) == (act, kind)).count()
+}
+
+#[test]
+fn a_prune_that_is_alone_follows_the_protocol() {
+    let storage = wasteful();
+    let (report, traces) = recorded(&storage, |_, _| {});
+    let report = report.unwrap();
+    assert!(report.copied.blocks > 0 && traces.len() == 1, "{report:?}");
+    assert_eq!(count(&traces, Act::Delete, Kind::Pack) as u64, report.deleted.count);
+    assert_eq!(count(&traces, Act::Put, Kind::Condemned), 1);
+    // Nothing to do is a trace, too.
+    let (report, traces) = recorded(&storage, |_, _| {});
+    assert!(report.unwrap().plan.unwrap().is_nothing());
+    assert_eq!(count(&traces, Act::Put, Kind::Condemned), 0);
+}
+
+#[test]
+fn a_prune_that_waits_and_the_one_that_goes_on_follow_the_protocol() {
+    let storage = wasteful();
+    let writer = open(storage.clone());
+    let session = WriteSession::begin(&writer, false).unwrap();
+    for _ in 0..2 {
+        let (report, traces) = recorded(&storage, |_, _| {});
+        assert_eq!(report.unwrap().waits_for.len(), 1);
+        assert_eq!(count(&traces, Act::Delete, Kind::Pack), 0);
+    }
+    session.abandon();
+    let (report, traces) = recorded(&storage, |_, _| {});
+    let report = report.unwrap();
+    assert!(report.went_on && report.deleted.count > 0 && traces.len() == 2, "{report:?}");
+}
+
+/// Two prunes at once, and one that is taken for dead.
+#[test]
+fn prunes_in_each_others_way_follow_the_protocol() {
+    let storage = wasteful();
+    let there = storage.clone();
+    let begun = std::sync::atomic::AtomicUsize::new(0);
+    let (result, _) = recorded(&storage, move |call, key| {
+        if call != Call::Put || !key.as_str().starts_with("condemned") {
+            return;
+        }
+        if begun.fetch_add(1, std::sync::atomic::Ordering::Relaxed) == 0 {
+            let (second, _) = recorded(&there, |_, _| {});
+            assert!(matches!(second, Err(OpError::PruneAtWork { .. })), "{second:?}");
+            there.advance(std::time::Duration::from_secs(100_000));
+            let (third, _) = recorded(&there, |_, _| {});
+            assert_eq!(third.unwrap().expired.len(), 1);
+        }
+    });
+    result.unwrap_err();
+    let (last, _) = recorded(&storage, |_, _| {});
+    assert!(last.unwrap().plan.unwrap().is_nothing());
+}
+
+#[test]
+fn a_prune_beside_backups_follows_the_protocol_and_so_do_they() {
+    let storage = wasteful();
+    let there = storage.clone();
+    let begun = std::sync::atomic::AtomicBool::new(false);
+    let (report, _) = recorded(&storage, move |call, key| {
+        let condemns = call == Call::Put && key.as_str().starts_with("condemned");
+        if condemns && !begun.swap(true, std::sync::atomic::Ordering::Relaxed) {
+            let recorder = Recorder::default();
+            let listened = Arc::new(recorder.record(&there, |_, _| {}));
+            let repository =
+                Repository::open(listened, &passphrase(), restless(), OpenOptions::default());
+            let files: Files = [(path("b"), noise(400_000, 10))].into();
+            back_up(&repository.unwrap(), &[&MemorySource::new(files)]).unwrap();
+            assert_eq!(accepts(&recorder.trace(&open(there.clone()))), Ok(()));
+        }
+    });
+    assert!(report.unwrap().copied.blocks > 0, "what that backup counted on");
+}
+
+/// Whatever operation fails, what is done after it is what the protocol allows.
+#[test]
+fn prunes_that_meet_faults_follow_the_protocol() {
+    let run = |at: Option<u64>, failure| {
+        let storage = wasteful();
+        let recorder = Recorder::default();
+        let listened = recorder.record(&storage, |_, _| {});
+        let faulty = match at {
+            Some(at) => Faulty::failing(listened, at, failure),
+            None => Faulty::counting(listened),
+        };
+        let faulty = Arc::new(faulty.only(&[Call::Put, Call::Delete, Call::List]));
+        let opened = Repository::open(
+            Arc::clone(&faulty) as Arc<dyn Storage>,
+            &passphrase(),
+            identity(),
+            OpenOptions::default(),
+        );
+        let done = opened.is_ok_and(|repository| {
+            prune(&repository, &PruneOptions::default(), &Silent, &Cancel::new()).is_ok()
+        });
+        (done, recorder.traces(&open(storage)), faulty.calls())
+    };
+    let (done, _, calls) = run(None, Failure::Refused);
+    assert!(done && calls > 20, "{calls}");
+    let mut failed = 0;
+    for failure in
+        [Failure::Refused, Failure::Unanswered, Failure::CrashBefore, Failure::CrashAfter]
+    {
+        for at in 0..calls {
+            let (done, traces, _) = run(Some(at), failure);
+            failed += usize::from(!done);
+            for trace in traces {
+                assert_eq!(accepts(&trace), Ok(()), "{failure:?} at {at} of {calls}");
+            }
+        }
+    }
+    assert!(failed > 40, "{failed}");
+}
