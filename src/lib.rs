@@ -64,10 +64,10 @@ pub use id::{ObjectId, RepositoryId, SnapshotId};
 pub use manager::AsyncSnapshotManager;
 pub use manager::{Confirmed, Deletion, Overwrite, SnapshotList, SnapshotManager};
 pub use ops::{
-    BackupOptions, BackupReport, CheckOptions, CheckReport, DeleteOptions, DeletePlan,
-    DeleteReport, ExportOptions, ExportReport, OpError as Error, PruneOptions, PrunePlan,
-    PruneReport, RestoreOptions, RestorePlan, RestoreReport, RetentionOptions, RetentionPlan,
-    RetentionPolicy, RetentionReport, Selection, StatsOptions, StatsReport,
+    BackupOptions, BackupReport, CheckOptions, CheckReport, CompactOptions, DeleteOptions,
+    DeletePlan, DeleteReport, ExportOptions, ExportReport, OpError as Error, PruneOptions,
+    PrunePlan, PruneReport, RestoreOptions, RestorePlan, RestoreReport, RetentionOptions,
+    RetentionPlan, RetentionPolicy, RetentionReport, Selection, StatsOptions, StatsReport,
 };
 pub use progress::{Cancel, Event, Observer};
 pub use repo::{

@@ -4,6 +4,7 @@ mod document;
 
 use std::fs;
 
+use restow::repo::{Identity, WriteSession};
 use serde_json::Value;
 
 use self::document::Document;
@@ -99,6 +100,7 @@ fn documents_and_their_documentation_agree() {
     run(&bench, doc, "restow key passwd", 0, &["key", "passwd", new, "echo a passphrase"]);
     run(&bench, doc, "restow completions", 0, &["completions", "fish"]);
     run(&bench, doc, "restow man", 0, &["man", "--to", "man"]);
+    pruned(&bench, doc, &second);
     damaged(&bench, doc, &second);
     run(&bench, doc, "restow delete", 0, &["delete", &second, "--yes", "--force"]);
     lines(&bench, doc);
@@ -119,6 +121,30 @@ fn cleaned(bench: &Bench, doc: &mut Document) {
     let all = ["backup", "site", "--cleanup", "--config", "rules.toml"];
     run(bench, doc, "restow backup", 0, &all);
     run(bench, doc, "restow cleanup", 0, &["cleanup", "--keep-last", "3", "--yes"]);
+}
+
+/// Beside a backup at work, after one that was killed.
+fn pruned(bench: &Bench, doc: &mut Document, kept: &str) {
+    fs::write(bench.path("extra"), noise(300_000, 77)).unwrap();
+    let extra = bench.back_up(&["extra"]);
+    run(bench, doc, "restow stats --without", 0, &["stats", "--without", &extra, kept]);
+    run(bench, doc, "restow delete", 0, &["delete", &extra, "--prune", "--dry-run"]);
+    bench.leave_a_dead_writer();
+    let repository = bench.open(Identity::of_this_process());
+    let at_work = WriteSession::begin(&repository, false).unwrap();
+    let delete = ["delete", &extra, "--yes", "--prune"];
+    let said = run(bench, doc, "restow delete", 0, &delete);
+    let peers = |said: &Value, name: &str| said[name].as_array().unwrap().len();
+    assert_eq!((peers(&said["prune"], "expired"), peers(&said["prune"], "waits_for")), (1, 1));
+    let said = run(bench, doc, "restow prune", 0, &["prune"]);
+    assert!(said["plan"].is_null() && said["went_on"] == true, "{said}");
+    at_work.abandon();
+    let said = run(bench, doc, "restow prune", 0, &["prune"]);
+    assert!(said["deleted"]["count"].as_u64() > Some(0), "{said}");
+    run(bench, doc, "restow prune", 0, &["prune", "--dry-run"]);
+    run(bench, doc, "restow compact", 0, &["compact", "--older-than", "0h"]);
+    let cleanup = ["cleanup", "--keep-last", "3", "--yes", "--prune"];
+    run(bench, doc, "restow cleanup", 0, &cleanup);
 }
 
 /// The same commands where the repository is damaged: lists that are empty otherwise.

@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::FormatError;
 use super::pack::{PackContents, PackKind};
 use super::record::{Extension, Record};
+use super::{Bytes, FormatError};
 use crate::id::{ActorId, ObjectId, PackId};
 use crate::limits::{INDEX_MAX, PACK_LEN_MAX};
 
@@ -25,6 +25,22 @@ pub struct IndexRecord {
     /// Index objects this one stands in for.
     pub replaces: Vec<ObjectId>,
     pub ext: Vec<Extension>,
+}
+
+/// The level a compaction coded the plain blocks of these packs with: 4 bytes, little-endian.
+const COMPACTED: u32 = 1;
+
+impl IndexRecord {
+    pub fn compacted_at(level: i32) -> Extension {
+        let value = Bytes::from(&level.to_le_bytes()[..]);
+        Extension { tag: COMPACTED, required: false, value }
+    }
+
+    /// `None`: they are as their writers coded them.
+    pub fn compacted(&self) -> Option<i32> {
+        let found = self.ext.iter().find(|field| field.tag == COMPACTED)?;
+        Some(i32::from_le_bytes(found.value.0.as_slice().try_into().ok()?))
+    }
 }
 
 impl Record for IndexRecord {

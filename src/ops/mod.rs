@@ -24,7 +24,9 @@ pub use export::export_arangodump;
 pub use export::{ExportOptions, ExportReport, export};
 #[cfg(feature = "servers")]
 pub use export::{ExportedSnapshot, NameTemplate, QdrantExportOptions, export_qdrant};
-pub use prune::{PackTotals, PruneOptions, PrunePlan, PruneReport, plan_prune, prune};
+pub use prune::{
+    CompactOptions, PackTotals, PruneOptions, PrunePlan, PruneReport, plan_prune, prune,
+};
 pub use restore::{
     Gaps, Losses, LostStretch, RestoreOptions, RestorePlan, RestoreReport, RestoreTarget,
     Selection, ServerPart, gaps, gaps_in, load, plan_load, plan_restore, restore,

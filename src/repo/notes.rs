@@ -154,6 +154,15 @@ impl Repository {
         Ok(written)
     }
 
+    /// Notes that a snapshot whose writer was taken for dead was found whole.
+    pub fn note_verified(&self, snapshot: &SnapshotId) -> Result<ObjectId, RepoError> {
+        let (time, identity) = (self.identity().now(), self.identity());
+        let (host, user) = (identity.host.clone(), identity.user.clone());
+        let (fact, off) = (NoteFact::Verified { complete: true }, Vec::new());
+        let note = Note { snapshot: *snapshot, fact, off, time, host, user, ext: Vec::new() };
+        self.put_note(&note)
+    }
+
     /// Adds a note to a snapshot.
     pub fn put_note(&self, note: &Note) -> Result<ObjectId, RepoError> {
         let object = self.vault().seal(ObjectKind::Note, note)?;

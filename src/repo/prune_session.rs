@@ -12,7 +12,7 @@ use crate::format::{
 };
 use crate::id::{ActorId, ObjectId, PackId, SnapshotId};
 use crate::index::ChunkIndex;
-use crate::storage::Key;
+use crate::storage::{Key, Listed};
 use crate::store::{BlockCopier, StoreError, put_index};
 
 use super::condemned::{Condemned, found_condemned};
@@ -64,6 +64,8 @@ pub struct PruneSession<'r> {
     actor: Option<Actor>,
     /// Actors that were taken for dead.
     pub expired: Vec<Peer>,
+    /// When it began, by the storage's time.
+    pub now: SystemTime,
     /// Packs stored later are left for another time: somebody may be about to refer to them.
     pub oldest: SystemTime,
     condemned: Condemned,
@@ -88,6 +90,7 @@ impl Repository {
             repository: self,
             actor: Some(actor),
             expired: Vec::new(),
+            now: SystemTime::UNIX_EPOCH,
             oldest: SystemTime::UNIX_EPOCH,
             condemned: Condemned::default(),
             goes_on: false,
@@ -125,6 +128,20 @@ impl Repository {
         let packs = listed_packs(&**storage)?;
         let roots = self.roots()?;
         Ok(Sight { index, objects, packs, roots })
+    }
+
+    /// What changes when anybody commits, deletes, prunes or is taken for dead: names of index objects, snapshots and void
+    /// actors.
+    pub fn names(&self) -> Result<[BTreeSet<String>; 3], RepoError> {
+        let storage = self.storage();
+        let listed = |folder: &str| -> Result<BTreeSet<String>, RepoError> {
+            let mut names = BTreeSet::new();
+            storage.list(&Key::new(folder)?, &mut |listed: Listed| {
+                names.insert(listed.key.name().to_owned());
+            })?;
+            Ok(names)
+        };
+        Ok([listed(name::INDEX)?, listed(name::SNAPSHOTS)?, listed(name::VOID)?])
     }
 
     /// When the oldest backup began that is at work; now, if there is none. By the storage's time.
@@ -185,7 +202,7 @@ impl PruneSession<'_> {
             tracing::info!("{} is taken for dead", peer.describe());
             expire(storage, vault, peer)?;
         }
-        self.expired = dead;
+        (self.expired, self.now) = (dead, now);
         self.oldest = alive.iter().map(|peer| peer.announced).min().map_or(now, |at| at.min(now));
         self.condemned = found_condemned(storage, vault)?;
         self.goes_on = !self.condemned.objects.is_empty();

@@ -1,10 +1,14 @@
-//! Blocks moved from pack to pack as they are: opened, which proves them, and sealed anew; neither decoded nor recoded.
+//! Blocks moved from pack to pack: opened, which proves them, and sealed anew. As they are; or, where that was asked for,
+//! plain ones compressed anew.
 
 use std::sync::Arc;
 
+use rayon::prelude::*;
+
+use crate::codec;
 use crate::format::{
-    BlockRecord, FOOTER_LEN, Footer, HEADER_LEN, Header, IndexRecord, IndexedPack, ObjectKind,
-    PackKind, name,
+    BlockRecord, Codec, FOOTER_LEN, Footer, HEADER_LEN, Header, IndexRecord, IndexedPack,
+    ObjectKind, PackKind, name,
 };
 use crate::id::{ActorId, ObjectId, PackId};
 use crate::index::Base;
@@ -40,6 +44,8 @@ pub struct BlockCopier {
     bytes: u64,
     copied: Copied,
     poisoned: bool,
+    /// The level at which plain blocks are compressed anew.
+    recode: Option<i32>,
 }
 
 impl BlockCopier {
@@ -62,7 +68,14 @@ impl BlockCopier {
             bytes: 0,
             copied,
             poisoned: false,
+            recode: None,
         }
+    }
+
+    /// Plain blocks are compressed anew, and stay as they are where that gains nothing.
+    #[must_use]
+    pub fn compressing(self, level: Option<i32>) -> Self {
+        Self { recode: level, ..self }
     }
 
     /// Copies the wanted blocks of a pack, by their numbers.
@@ -120,8 +133,14 @@ impl BlockCopier {
             let bytes = usize::try_from(run_len).unwrap_or(usize::MAX);
             self.storage.get_range(&key, first.offset, bytes, &mut buffer)?;
             self.copied.read_bytes += run_len;
-            for block in run {
-                self.add(kind, id, &view, block, first.offset, &mut buffer)?;
+            let sealed = split(run, &mut buffer);
+            let opened: Result<Vec<Opened<'_>>, StoreError> = run
+                .par_iter()
+                .zip(sealed)
+                .map(|(block, sealed)| open(kind, id, &view, block, sealed, self.recode))
+                .collect();
+            for (block, opened) in run.iter().zip(opened?) {
+                self.add(kind, &view, block, &opened)?;
             }
         }
         Ok(())
@@ -154,22 +173,10 @@ impl BlockCopier {
     fn add(
         &mut self,
         kind: PackKind,
-        id: &PackId,
         view: &PackView,
         block: &Placed<'_>,
-        start: u64,
-        buffer: &mut [u8],
+        opened: &Opened<'_>,
     ) -> Result<(), StoreError> {
-        let from = usize::try_from(block.offset - start).unwrap_or(usize::MAX);
-        let sealed = buffer
-            .get_mut(from..)
-            .and_then(|rest| rest.get_mut(..block.record.sealed_len as usize));
-        let part = block.record.sealed_part(kind, block.ordinal);
-        let wrong = |e| StoreError::codec(format!("{id} block {}", block.ordinal), e);
-        let coded = view
-            .key
-            .open(part.nonce(), &part.associated_data(), sealed.unwrap_or_default())
-            .map_err(wrong)?;
         let bases: Vec<Base> = block
             .record
             .bases
@@ -179,8 +186,11 @@ impl BlockCopier {
                 Some(Base { name, skip: base.skip, len: base.len })
             })
             .collect();
-        let new =
-            NewBlock { codec: block.record.codec, depth: block.record.depth, bases: &bases, coded };
+        let (codec, coded) = match &opened.recoded {
+            Some(shorter) => (Codec::Zstd, shorter.as_slice()),
+            None => (block.record.codec, opened.coded),
+        };
+        let new = NewBlock { codec, depth: block.record.depth, bases: &bases, coded };
         let (slot, target) = match kind {
             PackKind::Data => (0, self.target),
             PackKind::Metadata => (1, PACK_TARGET_MIN as usize),
@@ -224,11 +234,79 @@ impl BlockCopier {
         }
         let packs = std::mem::take(&mut self.unindexed);
         (self.chunks, self.bytes) = (0, 0);
-        let record =
-            IndexRecord { writer: self.writer, packs, replaces: Vec::new(), ext: Vec::new() };
+        let ext = self.recode.map(IndexRecord::compacted_at).into_iter().collect();
+        let record = IndexRecord { writer: self.writer, packs, replaces: Vec::new(), ext };
         put_index(&*self.storage, &self.vault, &record)?;
         Ok(())
     }
+}
+
+/// A block's coded bytes, and shorter ones that stand for the same.
+struct Opened<'b> {
+    coded: &'b [u8],
+    recoded: Option<Vec<u8>>,
+}
+
+fn open<'b>(
+    kind: PackKind,
+    id: &PackId,
+    view: &PackView,
+    block: &Placed<'_>,
+    sealed: &'b mut [u8],
+    recode: Option<i32>,
+) -> Result<Opened<'b>, StoreError> {
+    let part = block.record.sealed_part(kind, block.ordinal);
+    let wrong = |e| StoreError::codec(format!("{id} block {}", block.ordinal), e);
+    let coded = view.key.open(part.nonce(), &part.associated_data(), sealed).map_err(wrong)?;
+    let recoded = match recode {
+        Some(level) => shorter(block.record, coded, level).map_err(wrong)?,
+        None => None,
+    };
+    Ok(Opened { coded, recoded })
+}
+
+/// A plain block compressed anew, if that is shorter: decoded again before it is trusted.
+fn shorter(
+    block: &BlockRecord,
+    coded: &[u8],
+    level: i32,
+) -> Result<Option<Vec<u8>>, codec::CodecError> {
+    let raw_len = block.raw_len() as usize;
+    let mut decoded = Vec::new();
+    let raw = match block.codec {
+        Codec::Raw => coded,
+        Codec::Zstd => {
+            codec::decompress(coded, raw_len, &mut decoded)?;
+            &decoded
+        }
+        // What it is coded against decides how long it is.
+        Codec::ZstdDelta => return Ok(None),
+    };
+    let (mut anew, mut again) = (Vec::new(), Vec::new());
+    if !codec::compress(level, raw, &mut anew)? || anew.len() >= coded.len() {
+        return Ok(None);
+    }
+    codec::decompress(&anew, raw_len, &mut again)?;
+    if again != raw {
+        let found = "other bytes after compression".to_owned();
+        return Err(codec::CodecError::Decompress { expected: raw_len, found });
+    }
+    Ok(Some(anew))
+}
+
+/// The sealed blocks of a run in what was read of it.
+fn split<'b>(run: &[Placed<'_>], buffer: &'b mut [u8]) -> Vec<&'b mut [u8]> {
+    let mut at = run.first().map_or(0, |first| first.offset);
+    let (mut rest, mut parts) = (buffer, Vec::new());
+    for block in run {
+        let gap = usize::try_from(block.offset - at).unwrap_or(usize::MAX).min(rest.len());
+        let len = (block.record.sealed_len as usize).min(rest.len() - gap);
+        let (_, after) = rest.split_at_mut(gap);
+        let (part, after) = after.split_at_mut(len);
+        parts.push(part);
+        (rest, at) = (after, block.end());
+    }
+    parts
 }
 
 /// Puts an index object: decoded before it is trusted, since without it its packs are lost to everybody.

@@ -83,13 +83,23 @@ impl Recorder {
                 traces.push(Vec::new());
                 actor = Some(begun);
             }
-            // What was read before anybody was announced is nobody's.
-            if let (Some(actor), Some(trace)) = (&actor, traces.last_mut()) {
-                trace.extend(event(actor, one, repository));
+            let (Some(me), Some(trace)) = (&actor, traces.last_mut()) else { continue };
+            let found = event(me, one, repository);
+            // What is read before anybody is announced, and after everybody has gone, is nobody's.
+            let reads = one.call == Call::List;
+            if !(reads && has_gone(me, trace)) {
+                trace.extend(found);
             }
         }
         traces
     }
+}
+
+fn has_gone(actor: &ActorName, trace: &[ObjectEvent]) -> bool {
+    let retires = |event: &ObjectEvent| {
+        (event.act, event.kind) == (Act::Delete, Kind::Active) && event.name == actor.name
+    };
+    trace.iter().any(retires)
 }
 
 fn announced(seen: &Seen, repository: &Repository) -> Option<ActorName> {

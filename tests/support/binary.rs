@@ -2,7 +2,11 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::Arc;
 
+use restow::Secret;
+use restow::repo::{Identity, OpenOptions, Repository, WriteSession};
+use restow::storage::{Local, Storage};
 use serde_json::Value;
 
 /// A temporary folder with a repository, a cache and room for sources and targets.
@@ -83,6 +87,22 @@ impl Bench {
     }
 
     /// Backs up and gives the snapshot's id.
+    /// The repository, through the library.
+    pub fn open(&self, who: Identity) -> Repository {
+        let storage: Arc<dyn Storage> = Arc::new(Local::open(self.repository()).unwrap());
+        let secret = Secret::Passphrase("a passphrase".into());
+        Repository::open(storage, &secret, who, OpenOptions::default()).unwrap()
+    }
+
+    /// What a killed backup leaves: its announcement. Its process is gone.
+    pub fn leave_a_dead_writer(&self) {
+        let mut child = Command::new("true").spawn().unwrap();
+        let process = child.id();
+        child.wait().unwrap();
+        let gone = self.open(Identity { process, process_start: 1, ..Identity::of_this_process() });
+        std::mem::forget(WriteSession::begin(&gone, false).unwrap());
+    }
+
     pub fn back_up(&self, args: &[&str]) -> String {
         let args: Vec<&str> = ["backup"].into_iter().chain(args.iter().copied()).collect();
         self.json(&args)["id"].as_str().unwrap().to_owned()

@@ -104,6 +104,7 @@ fn run(args: Args) -> Result<Outcome> {
         Command::Delete(args) => commands::delete::run(&context, &args),
         Command::Cleanup(args) => commands::cleanup::run(&context, &args),
         Command::Prune(args) => commands::prune::run(&context, &args),
+        Command::Compact(args) => commands::prune::compact(&context, &args),
         Command::Tag(args) => commands::tag::run(&context, &args),
         Command::Stats(args) => commands::stats::run(&context, &args),
         Command::Check(args) => commands::check::run(&context, &args),

@@ -147,6 +147,7 @@ pub fn to_json(plan: &RetentionPlan, report: Option<&RetentionReport>) -> Value 
         "deleted": hex(&done.deleted),
         "notes": done.notes,
         "gone": hex(&done.gone),
+        "prune": Value::Null,
         "spared": hex(&done.spared),
     })
 }

@@ -12,7 +12,7 @@ use crate::format::{Bytes, Problem, name};
 use crate::id::{PackId, SnapshotId};
 use crate::index::PackEntry;
 use crate::progress::{Cancel, Observer};
-use crate::repo::{Filter, RepoError, Repository, Selector, Snapshot};
+use crate::repo::{Filter, RepoError, Repository, Selector, Snapshot, Standing};
 
 use self::chunks::ChunkStates;
 use super::OpError;
@@ -74,8 +74,32 @@ impl CheckReport {
     }
 }
 
+/// How often it is looked again where packs went while they were looked at.
+const TRIES: usize = 3;
+
 /// Checks that what the snapshots refer to is there; with `read_data`, that it is what was written.
+///
+/// A snapshot whose writer was taken for dead is looked at only by itself. If all of it is there then, with
+/// `read_data`, that is noted, and it counts from then on.
 pub fn check(
+    repository: &Repository,
+    options: &CheckOptions,
+    observer: &dyn Observer,
+    cancel: &Cancel,
+) -> Result<CheckReport, OpError> {
+    let mut tries = 0;
+    loop {
+        let before = repository.names()?;
+        let report = check_once(repository, options, observer, cancel)?;
+        tries += 1;
+        // What a prune moved, or somebody deleted, while it was looked at is no damage.
+        if report.is_clean() || tries == TRIES || repository.names()? == before {
+            return Ok(report);
+        }
+    }
+}
+
+fn check_once(
     repository: &Repository,
     options: &CheckOptions,
     observer: &dyn Observer,
@@ -87,6 +111,9 @@ pub fn check(
     if cancel.is_cancelled() {
         return Err(OpError::Interrupted);
     }
+    // Before anything is read: what is condemned later is condemned by a prune that sees these snapshots.
+    let is_void = |snapshot: &Snapshot| snapshot.standing == Standing::Void;
+    let may_go = snapshots.iter().any(is_void) && !repository.condemned()?.is_empty();
     let index = repository.verified_index()?;
     let reader = repository.reader(&index);
     let mut packs: Listed = BTreeMap::new();
@@ -102,6 +129,17 @@ pub fn check(
         states.read_packs(repository, &packs, observer, cancel, &mut report)?;
     }
     walk::snapshots(&snapshots, &mut states, observer, cancel, &mut report)?;
+    for snapshot in snapshots.iter().filter(|snapshot| snapshot.standing == Standing::Void) {
+        if may_go {
+            tracing::warn!(
+                "a prune has to finish before {} can count: prune, check again",
+                snapshot.id
+            );
+        } else if options.read_data && report.snapshots_damaged.is_empty() {
+            repository.note_verified(&snapshot.id)?;
+            tracing::info!("snapshot {} is whole, and counts from now on", snapshot.id);
+        }
+    }
     Ok(report)
 }
 
@@ -118,12 +156,14 @@ fn chosen(
     if let Some(selector) = &options.snapshot {
         return Ok(vec![repository.find(selector, &Filter::default())?]);
     }
-    let (snapshots, unreadable) = repository.snapshots()?;
+    let (mut snapshots, unreadable) = repository.snapshots()?;
     for (id, error) in unreadable {
         report.object(&name::snapshot(&id), known(error)?);
     }
     for (object, error) in repository.notes()?.unreadable() {
         report.object(object, error);
     }
+    // Nobody was promised that those are whole.
+    snapshots.retain(|snapshot| snapshot.standing != Standing::Void);
     Ok(snapshots)
 }

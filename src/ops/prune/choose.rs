@@ -1,6 +1,8 @@
 //! Which packs go, and which of them are copied from before: a function of their weights and nothing else.
 
-use super::packs::{Packs, Place};
+use std::time::SystemTime;
+
+use super::packs::{Pack, Packs, Place};
 use super::weigh::Weight;
 
 /// What becomes of a pack.
@@ -26,14 +28,34 @@ pub(super) struct Facts {
     /// It may not be copied from: it is young, or index objects do not agree on it.
     pub is_fixed: bool,
     pub is_young: bool,
+    /// It is to be compacted.
+    pub is_wanted: bool,
     pub leans_on: Vec<u32>,
 }
 
-pub(super) fn facts(packs: &Packs, weights: &[Weight]) -> Vec<Facts> {
+/// Packs stored before a moment are emptied, whatever waste they hold, if they were not yet compacted at this level.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Compaction {
+    pub before: SystemTime,
+    pub level: i32,
+}
+
+pub(super) fn facts(
+    packs: &Packs,
+    weights: &[Weight],
+    compaction: Option<Compaction>,
+) -> Vec<Facts> {
+    let is_wanted = |pack: &Pack, weight: &Weight| {
+        compaction.is_some_and(|compaction| {
+            let is_coded = weight.compacted.is_some_and(|level| level >= compaction.level);
+            pack.stored < compaction.before && !is_coded
+        })
+    };
     packs
         .iter()
         .zip(weights)
         .map(|((_, pack), weight)| Facts {
+            is_wanted: is_wanted(pack, weight),
             len: pack.len,
             live: share(pack.len, weight),
             is_needed: !pack.live.is_empty(),
@@ -75,6 +97,7 @@ impl<'f> Choice<'f> {
                 pack if pack.is_young => Fate::Stays,
                 pack if !pack.is_needed => Fate::Goes,
                 pack if pack.is_fixed => Fate::Stays,
+                pack if pack.is_wanted => Fate::Emptied,
                 pack if pack.live <= REWRITE_MAX * (pack.len - pack.live) => Fate::Emptied,
                 _ => Fate::Stays,
             })
@@ -137,6 +160,8 @@ impl<'f> Choice<'f> {
             match fate {
                 Fate::Stays => {}
                 Fate::Goes => freed += facts.len,
+                // It is rewritten for another reason.
+                Fate::Emptied if facts.is_wanted => {}
                 Fate::Emptied => {
                     freed += facts.len - facts.live;
                     rewritten += facts.live;

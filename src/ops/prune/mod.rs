@@ -11,13 +11,14 @@ mod weigh;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use crate::id::{PackId, SnapshotId};
 use crate::progress::{Cancel, Event, Observer, Phase};
-use crate::repo::{Begun, Peer, PruneSession, Repository, Sight};
+use crate::repo::{Begun, Peer, PruneSession, RepoError, Repository, Sight};
 use crate::store::Copied;
 
+use self::choose::Compaction;
 use self::plan::{Emptied, Work, refuse_unreadable, work};
 use super::OpError;
 
@@ -29,11 +30,27 @@ pub struct PruneOptions {
     pub dry_run: bool,
     /// Who gave no sign of life for so long is taken for dead. Signs come every ten minutes.
     pub expire_after: Duration,
+    /// Codes old packs more tightly by the way.
+    pub compact: Option<CompactOptions>,
+}
+
+/// Packs stored so long ago are written anew, their plain blocks compressed at this zstd level, unless that was done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CompactOptions {
+    pub older_than: Duration,
+    pub level: i32,
+}
+
+impl CompactOptions {
+    fn at(&self, now: SystemTime) -> Compaction {
+        let before = now.checked_sub(self.older_than).unwrap_or(SystemTime::UNIX_EPOCH);
+        Compaction { before, level: self.level }
+    }
 }
 
 impl Default for PruneOptions {
     fn default() -> Self {
-        Self { dry_run: false, expire_after: Duration::from_secs(24 * 3600) }
+        Self { dry_run: false, expire_after: Duration::from_secs(24 * 3600), compact: None }
     }
 }
 
@@ -70,13 +87,15 @@ pub fn prune(
 ) -> Result<PruneReport, OpError> {
     let mut report = PruneReport::default();
     if options.dry_run {
-        report.plan = Some(plan_prune(repository, &[], observer, cancel)?);
+        // Nothing is put, so that the storage does not say what time it is.
+        let compaction = options.compact.map(|compact| compact.at(SystemTime::now()));
+        report.plan = Some(plan_settled(repository, &[], compaction, observer, cancel)?);
         return Ok(report);
     }
-    round(repository, options, observer, cancel, &mut report)?;
+    settled_round(repository, options, observer, cancel, &mut report)?;
     if report.went_on && report.waits_for.is_empty() {
         // Now for what became waste since.
-        match round(repository, options, observer, cancel, &mut report) {
+        match settled_round(repository, options, observer, cancel, &mut report) {
             Err(OpError::PruneAtWork { .. }) => {}
             done => done?,
         }
@@ -91,12 +110,45 @@ pub fn plan_prune(
     observer: &dyn Observer,
     cancel: &Cancel,
 ) -> Result<PrunePlan, OpError> {
+    plan_settled(repository, without, None, observer, cancel)
+}
+
+fn plan_settled(
+    repository: &Repository,
+    without: &[SnapshotId],
+    compaction: Option<Compaction>,
+    observer: &dyn Observer,
+    cancel: &Cancel,
+) -> Result<PrunePlan, OpError> {
+    let mut tries = 0;
+    loop {
+        let before = repository.names()?;
+        let plan = plan_once(repository, without, compaction, observer, cancel);
+        tries += 1;
+        // Others may be at work meanwhile.
+        if plan.is_ok() || tries == TRIES || repository.names()? == before {
+            return plan;
+        }
+    }
+}
+
+/// How often it is looked again where packs went while they were looked at.
+const TRIES: usize = 5;
+
+fn plan_once(
+    repository: &Repository,
+    without: &[SnapshotId],
+    compaction: Option<Compaction>,
+    observer: &dyn Observer,
+    cancel: &Cancel,
+) -> Result<PrunePlan, OpError> {
     let mut sight = repository.look(None)?;
     refuse_unreadable(&mut sight)?;
     let oldest = repository.oldest_work()?;
     let mut roots = sight.roots.clone();
     roots.retain(|root| !without.contains(&root.id));
-    let mut plan = work(repository, &sight, &roots, oldest, observer, cancel)?.plan;
+    let when = (oldest, compaction);
+    let mut plan = work(repository, &sight, &roots, when, observer, cancel)?.plan;
     for id in repository.condemned()? {
         if let Some(object) = sight.packs.get(&id) {
             plan.condemned.count += 1;
@@ -104,6 +156,31 @@ pub fn plan_prune(
         }
     }
     Ok(plan)
+}
+
+/// A backup that ends between the listings of index and snapshots has a manifest, and its chunks seem to be nowhere:
+/// then all is looked at anew.
+fn settled_round(
+    repository: &Repository,
+    options: &PruneOptions,
+    observer: &dyn Observer,
+    cancel: &Cancel,
+    report: &mut PruneReport,
+) -> Result<(), OpError> {
+    let mut tries = 0;
+    loop {
+        let before = repository.names()?;
+        let done = round(repository, options, observer, cancel, report);
+        tries += 1;
+        let changed = || Ok::<_, OpError>(repository.names()? != before);
+        match done {
+            Err(error @ OpError::NotWhole { .. }) if tries == TRIES || !changed()? => {
+                return Err(error);
+            }
+            Err(OpError::NotWhole { .. }) => {}
+            done => return done,
+        }
+    }
 }
 
 fn round(
@@ -119,12 +196,17 @@ fn round(
     };
     report.expired.append(&mut session.expired);
     report.went_on |= session.goes_on;
-    let mut round = Round { repository, observer, cancel, report };
+    let compact = options.compact;
+    let mut round = Round { repository, compact, observer, cancel, report };
     match round.run(&mut session) {
         Ok(Some(sight)) => round.delete(*session, &sight),
         Ok(None) => Ok(session.retire()?),
         Err(error) => {
+            let is_void = matches!(error, OpError::Repo(RepoError::PruneExpired { .. }));
+            // Whoever took it for dead moved things under its eyes: that is why, whatever it looked like.
+            let cause = if is_void { Ok(()) } else { session.still_counts() };
             session.give_up();
+            cause?;
             Err(error)
         }
     }
@@ -132,6 +214,7 @@ fn round(
 
 struct Round<'r> {
     repository: &'r Repository,
+    compact: Option<CompactOptions>,
     observer: &'r dyn Observer,
     cancel: &'r Cancel,
     report: &'r mut PruneReport,
@@ -143,9 +226,10 @@ impl Round<'_> {
         let mut before = None;
         if !session.goes_on {
             let sight = self.look(None)?;
-            let oldest = session.oldest;
-            let work =
-                work(self.repository, &sight, &sight.roots, oldest, self.observer, self.cancel)?;
+            let compaction = self.compact.map(|compact| compact.at(session.now));
+            let when = (session.oldest, compaction);
+            let (repository, roots) = (self.repository, &sight.roots);
+            let work = work(repository, &sight, roots, when, self.observer, self.cancel)?;
             self.report.plan = Some(work.plan);
             if work.condemned.is_empty() {
                 let is_stale = sight.lists_what_is_gone();
@@ -216,7 +300,8 @@ impl Round<'_> {
         self.observer.on(Event::Started(Phase::Copy));
         let total = Some(packs.len() as u64);
         self.observer.on(Event::Total { bytes: None, items: total });
-        let mut copier = session.copier();
+        let level = self.compact.map(|compact| compact.level);
+        let mut copier = session.copier().compressing(level);
         for pack in packs {
             self.stop_if_cancelled()?;
             copier.copy(pack.kind, &pack.id, pack.len, &|ordinal| pack.live.has(ordinal))?;

@@ -1,6 +1,7 @@
 //! Packs by number, and what is known of their blocks: a bit each.
 
 use std::collections::{HashMap, HashSet};
+use std::time::SystemTime;
 
 use crate::format::PackKind;
 use crate::id::PackId;
@@ -27,6 +28,8 @@ pub(super) struct Pack {
     /// As it is stored.
     pub len: u64,
     pub place: Place,
+    /// By the storage's time.
+    pub stored: SystemTime,
     /// Somebody may be about to refer to it.
     pub is_young: bool,
     /// Blocks that are needed where they are.
@@ -51,7 +54,7 @@ pub(super) type Block = (u32, u32);
 impl Packs {
     pub fn new(
         sight: &Sight,
-        oldest: std::time::SystemTime,
+        oldest: SystemTime,
         going: &HashSet<PackId>,
         theirs: &HashSet<PackId>,
     ) -> Self {
@@ -76,7 +79,8 @@ impl Packs {
         for (id, object) in &sight.packs {
             let number = packs.number(*id, PackKind::Data);
             if let Some(pack) = packs.all.get_mut(number as usize) {
-                (pack.len, pack.is_young) = (object.len, object.stored > oldest);
+                (pack.len, pack.stored) = (object.len, object.stored);
+                pack.is_young = object.stored > oldest;
             }
         }
         packs
@@ -90,6 +94,7 @@ impl Packs {
                 kind,
                 len: 0,
                 place: Place::Nowhere,
+                stored: SystemTime::UNIX_EPOCH,
                 is_young: false,
                 live: Bits::default(),
                 rescued: Bits::default(),

@@ -9,7 +9,7 @@ use crate::progress::{Cancel, Observer};
 use crate::repo::{Repository, Root, Sight};
 
 use super::super::OpError;
-use super::choose::{Fate, choose, facts};
+use super::choose::{Compaction, Fate, choose, facts};
 use super::keep::Keeper;
 use super::mark::mark;
 use super::packs::{Bits, Packs, Place};
@@ -42,7 +42,9 @@ pub struct PrunePlan {
     pub unindexed: PackTotals,
     /// Packs that are mostly waste: what is needed of them is copied, then they are deleted.
     pub emptied: PackTotals,
-    /// About how many bytes are read and written for that.
+    /// Packs that a compaction codes anew, waste or not.
+    pub compacted: PackTotals,
+    /// About how many bytes of these are copied; of those compacted, before they are coded anew.
     pub rewritten: u64,
     /// Bytes that nobody needs in packs that stay: too few beside what is needed to be worth the copying.
     pub waste: u64,
@@ -53,13 +55,14 @@ pub struct PrunePlan {
 }
 
 impl PrunePlan {
-    /// Bytes of packs the repository has less afterwards.
+    /// Bytes of packs the repository has less afterwards, but for what a compaction gains.
     pub fn freed(&self) -> u64 {
-        (self.dead.bytes + self.emptied.bytes).saturating_sub(self.rewritten)
+        let going = self.dead.bytes + self.emptied.bytes + self.compacted.bytes;
+        going.saturating_sub(self.rewritten)
     }
 
     pub fn is_nothing(&self) -> bool {
-        self.dead.count + self.emptied.count == 0
+        self.dead.count + self.emptied.count + self.compacted.count == 0
     }
 }
 
@@ -92,7 +95,7 @@ pub(super) fn work(
     repository: &Repository,
     sight: &Sight,
     roots: &[Root],
-    oldest: SystemTime,
+    (oldest, compaction): (SystemTime, Option<Compaction>),
     observer: &dyn Observer,
     cancel: &Cancel,
 ) -> Result<Work, OpError> {
@@ -101,7 +104,7 @@ pub(super) fn work(
     let mut keeper = Keeper::new(repository.reader(&sight.index), packs);
     mark(&mut keeper, roots, observer, cancel)?;
     let weights = weigh(repository, &sight.objects, &keeper, cancel)?;
-    let facts = facts(&keeper.packs, &weights);
+    let facts = facts(&keeper.packs, &weights, compaction);
     let fates = choose(&facts);
     let listed: HashSet<PackId> = sight.index.packs().into_iter().map(|pack| pack.id).collect();
 
@@ -128,7 +131,8 @@ pub(super) fn work(
                 }
             }
             Fate::Emptied => {
-                plan.emptied.add(pack.len);
+                let totals = if facts.is_wanted { &mut plan.compacted } else { &mut plan.emptied };
+                totals.add(pack.len);
                 plan.rewritten += facts.live;
                 let live = pack.live.clone();
                 debug_assert_eq!(pack.place, Place::Here);

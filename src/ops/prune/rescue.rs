@@ -47,7 +47,7 @@ fn keep_bases(
     cancel: &Cancel,
 ) -> Result<(), OpError> {
     let mut going = Names::new();
-    each_pack(repository, &sight.objects, cancel, |listed| {
+    each_pack(repository, &sight.objects, cancel, |listed, _| {
         let place = keeper.packs.find(&listed.id).and_then(|number| keeper.packs.get(number));
         if place.is_some_and(|pack| matches!(pack.place, Place::Going | Place::Theirs)) {
             let chunks = listed.contents.blocks.iter().flat_map(|block| &block.chunks);
@@ -55,7 +55,7 @@ fn keep_bases(
         }
         Ok(())
     })?;
-    each_pack(repository, &sight.objects, cancel, |listed| {
+    each_pack(repository, &sight.objects, cancel, |listed, _| {
         let place = keeper.packs.find(&listed.id).and_then(|number| keeper.packs.get(number));
         if place.is_some_and(|pack| matches!(pack.place, Place::Here | Place::Theirs)) {
             for block in &listed.contents.blocks {

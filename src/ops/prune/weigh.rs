@@ -24,6 +24,8 @@ pub(super) struct Weight {
     pub live: u64,
     /// Packs that hold bases of blocks in here that nobody needs: such a block may be hit as long as it is there.
     pub leans_on: BTreeSet<u32>,
+    /// The level it was compacted at.
+    pub compacted: Option<i32>,
     /// Index objects do not agree on what is in it.
     pub is_disputed: bool,
     /// As they tell: to see whether two of them agree.
@@ -34,12 +36,12 @@ pub(super) struct Weight {
 /// Index objects decoded at once.
 const BATCH: usize = 8;
 
-/// Calls `each` for every pack that these index objects list, in the calling thread.
+/// Calls `each` for every pack that these index objects list, and the level it was compacted at, in the calling thread.
 pub(super) fn each_pack(
     repository: &Repository,
     objects: &BTreeSet<ObjectId>,
     cancel: &Cancel,
-    mut each: impl FnMut(&IndexedPack) -> Result<(), OpError>,
+    mut each: impl FnMut(&IndexedPack, Option<i32>) -> Result<(), OpError>,
 ) -> Result<(), OpError> {
     let ids: Vec<ObjectId> = objects.iter().copied().collect();
     for batch in ids.chunks(rayon::current_num_threads().clamp(1, BATCH)) {
@@ -48,8 +50,9 @@ pub(super) fn each_pack(
         }
         let read: Result<Vec<IndexRecord>, _> =
             batch.par_iter().map(|id| repository.index_object(id)).collect();
-        for pack in read?.iter().flat_map(|record| &record.packs) {
-            each(pack)?;
+        for record in read? {
+            let compacted = record.compacted();
+            record.packs.iter().try_for_each(|pack| each(pack, compacted))?;
         }
     }
     Ok(())
@@ -63,9 +66,10 @@ pub(super) fn weigh(
     cancel: &Cancel,
 ) -> Result<Vec<Weight>, OpError> {
     let mut weights = vec![Weight::default(); keeper.packs.len()];
-    each_pack(repository, objects, cancel, |listed| {
+    each_pack(repository, objects, cancel, |listed, compacted| {
         let Some(number) = keeper.packs.find(&listed.id) else { return Ok(()) };
         let Some(weight) = weights.get_mut(number as usize) else { return Ok(()) };
+        weight.compacted = weight.compacted.max(compacted);
         let fingerprint = listed.contents.fingerprint();
         match weight.fingerprint {
             Some(known) if known == fingerprint => return Ok(()),

@@ -1,5 +1,8 @@
 //! What stays and what goes.
 
+use std::str::FromStr;
+use std::time::Duration;
+
 use restow::ops::{Age, Period, Reach, RetentionPolicy};
 
 const WHICH: &str = "Which snapshots";
@@ -41,6 +44,37 @@ pub struct PruneArgs {
     /// live. Signs come every ten minutes
     #[arg(long, default_value_t = 86_400, value_parser = clap::value_parser!(u64).range(1200..), value_name = "SECONDS")]
     pub expire_after: u64,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct CompactArgs {
+    /// Packs stored so long ago: 36h, 7d, 2w
+    #[arg(long, default_value = "7d", value_name = "AGE")]
+    pub older_than: Elapsed,
+    /// zstd level: 19 takes about a hundred times as long as 3
+    #[arg(long, default_value_t = 19, value_parser = clap::value_parser!(i32).range(1..=22), value_name = "LEVEL")]
+    pub compression: i32,
+    /// Show what would be freed, copied and compacted; change nothing
+    #[arg(short = 'n', long)]
+    pub dry_run: bool,
+}
+
+/// An age by the clock: weeks of seven days of 24 hours.
+#[derive(Debug, Clone, Copy)]
+pub struct Elapsed(pub Duration);
+
+impl FromStr for Elapsed {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let span = text.trim().parse::<jiff::Span>().ok();
+        let fixed =
+            |span: jiff::Span| span.to_duration(jiff::SpanRelativeTo::days_are_24_hours()).ok();
+        let elapsed = span.and_then(fixed).and_then(|elapsed| Duration::try_from(elapsed).ok());
+        elapsed
+            .map(Self)
+            .ok_or_else(|| format!("{text:?} is no age by the clock: say 36h, 7d or 2w"))
+    }
 }
 
 /// Rules, for every source and host by itself.

@@ -12,7 +12,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use restow::source::files::SETTLE;
 use serde::Deserialize;
 
-pub use self::cleanup::{CleanupArgs, PruneArgs, size};
+pub use self::cleanup::{CleanupArgs, CompactArgs, PruneArgs, size};
 pub use self::keys::{KeyArgs, KeyCommand, KeyRemoveArgs, NewKeyArgs};
 pub use self::servers::{ServerArgs, rate};
 pub use self::snapshots::{
@@ -188,6 +188,12 @@ that is at work may refer to is deleted by a later prune. Interrupted, it loses 
 (docs/PRUNE.md).\n\nExamples:\n  restow prune --dry-run\n  restow prune\n  restow cleanup --prune --yes      (delete by the rules, then this)"
     )]
     Prune(PruneArgs),
+    /// Prune, and code old packs more tightly
+    #[command(
+        after_help = "Blocks that were coded against others stay as they are. A pack is compacted once at a level; what is stored reads \
+as before, at the same speed.\n\nExamples:\n  restow compact --dry-run\n  restow compact --older-than 30d --compression 19"
+    )]
+    Compact(CompactArgs),
     /// Add and remove tags; make snapshots permanent or no longer so
     #[command(
         after_help = "Examples:\n  restow tag latest --add release --remove candidate\n  restow tag 3f2a91 c04d77 --permanent on"

@@ -5,7 +5,7 @@ use restow::ops::{
 };
 use restow::progress::Silent;
 use restow::repo::Repository;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{Context, prune};
 use crate::args::CleanupArgs;
@@ -37,7 +37,7 @@ pub fn run(context: &Context, args: &CleanupArgs) -> Result<Outcome> {
         let freed = match &pruned {
             Pruned::Not => Value::Null,
             Pruned::Done(report) => prune::to_json(report, false),
-            Pruned::Planned(plan) => json!({ "dry_run": true, "plan": prune::plan_to_json(plan) }),
+            Pruned::Planned(plan) => prune::planned_to_json(plan),
         };
         let deleted = retention::to_json(&plan, report.as_ref());
         output::json(&prune::beside(deleted, freed))?;

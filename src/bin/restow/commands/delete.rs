@@ -43,7 +43,7 @@ pub fn run(context: &Context, args: &DeleteArgs) -> Result<Outcome> {
     if as_json {
         let pruned = match (&freed, &would_free) {
             (Some(report), _) => prune::to_json(report, false),
-            (None, Some(plan)) => json!({ "dry_run": true, "plan": prune::plan_to_json(plan) }),
+            (None, Some(plan)) => prune::planned_to_json(plan),
             (None, None) => Value::Null,
         };
         output::json(&prune::beside(to_json(&report, args.dry_run), pruned))?;

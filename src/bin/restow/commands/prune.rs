@@ -2,12 +2,14 @@ use std::time::Duration;
 
 use anyhow::Result;
 use restow::id::SnapshotId;
-use restow::ops::{PackTotals, PruneOptions, PrunePlan, PruneReport, plan_prune, prune};
+use restow::ops::{
+    CompactOptions, PackTotals, PruneOptions, PrunePlan, PruneReport, plan_prune, prune,
+};
 use restow::repo::Repository;
 use serde_json::{Value, json};
 
 use super::Context;
-use crate::args::PruneArgs;
+use crate::args::{CompactArgs, PruneArgs};
 use crate::error::Outcome;
 use crate::progress::Progress;
 use crate::{location, output};
@@ -15,12 +17,25 @@ use crate::{location, output};
 pub fn run(context: &Context, args: &PruneArgs) -> Result<Outcome> {
     let repository = location::open(context)?;
     let expire_after = Duration::from_secs(args.expire_after);
-    let options = PruneOptions { dry_run: args.dry_run, expire_after };
-    let report = pruned(context, &repository, &options)?;
+    let options = PruneOptions { dry_run: args.dry_run, expire_after, compact: None };
+    told(context, &repository, &options)
+}
+
+/// Old packs coded anew, by the way.
+pub fn compact(context: &Context, args: &CompactArgs) -> Result<Outcome> {
+    let repository = location::open(context)?;
+    let compact = CompactOptions { older_than: args.older_than.0, level: args.compression };
+    let compact = Some(compact);
+    let options = PruneOptions { dry_run: args.dry_run, compact, ..PruneOptions::default() };
+    told(context, &repository, &options)
+}
+
+fn told(context: &Context, repository: &Repository, options: &PruneOptions) -> Result<Outcome> {
+    let report = pruned(context, repository, options)?;
     if context.options.json {
-        output::json(&to_json(&report, args.dry_run))?;
+        output::json(&to_json(&report, options.dry_run))?;
     } else if !context.options.quiet {
-        print(&report, args.dry_run);
+        print(&report, options.dry_run);
     }
     Ok(Outcome::Done)
 }
@@ -90,8 +105,11 @@ pub fn print_plan(plan: &PrunePlan, dry_run: bool) {
         if plan.unindexed.count > 0 {
             println!("    left by backups that did not end: {}", of(&plan.unindexed));
         }
-        let rewritten = output::bytes(plan.rewritten);
-        println!("  mostly waste:   {}, of which {rewritten} are copied", of(&plan.emptied));
+        println!("  mostly waste:   {}", of(&plan.emptied));
+        if plan.compacted.count > 0 {
+            println!("  to be compacted: {}", of(&plan.compacted));
+        }
+        println!("  copied of both: {}", output::bytes(plan.rewritten));
         let verb = if dry_run { "would free" } else { "frees" };
         println!("  {verb}:  about {}", output::bytes(plan.freed()));
     }
@@ -115,8 +133,8 @@ pub fn to_json(report: &PruneReport, dry_run: bool) -> Value {
                 json!({
                     "id": peer.id.to_hex(),
                     "role": if peer.is_prune() { "prune" } else { "writer" },
-                    "host": record.map(|record| record.host.clone()),
-                    "process": record.map(|record| record.process),
+                    "host": record.map_or("", |record| record.host.as_str()),
+                    "process": record.map_or(0, |record| record.process),
                 })
             })
             .collect()
@@ -135,6 +153,11 @@ pub fn to_json(report: &PruneReport, dry_run: bool) -> Value {
     })
 }
 
+/// As a dry run says it.
+pub fn planned_to_json(plan: &PrunePlan) -> Value {
+    to_json(&PruneReport { plan: Some(*plan), ..PruneReport::default() }, true)
+}
+
 pub fn plan_to_json(plan: &PrunePlan) -> Value {
     json!({
         "snapshots": plan.snapshots,
@@ -142,6 +165,7 @@ pub fn plan_to_json(plan: &PrunePlan) -> Value {
         "dead": totals(&plan.dead),
         "unindexed": totals(&plan.unindexed),
         "emptied": totals(&plan.emptied),
+        "compacted": totals(&plan.compacted),
         "rewritten_bytes": plan.rewritten,
         "freed_bytes": plan.freed(),
         "waste_bytes": plan.waste,
