@@ -100,7 +100,7 @@ fn documents_and_their_documentation_agree() {
     run(&bench, doc, "restow key passwd", 0, &["key", "passwd", new, "echo a passphrase"]);
     run(&bench, doc, "restow completions", 0, &["completions", "fish"]);
     run(&bench, doc, "restow man", 0, &["man", "--to", "man"]);
-    pruned(&bench, doc, &second);
+    pruned(doc);
     damaged(&bench, doc, &second);
     run(&bench, doc, "restow delete", 0, &["delete", &second, "--yes", "--force"]);
     lines(&bench, doc);
@@ -124,8 +124,13 @@ fn cleaned(bench: &Bench, doc: &mut Document) {
 }
 
 /// Beside a backup at work, after one that was killed.
-fn pruned(bench: &Bench, doc: &mut Document, kept: &str) {
+fn pruned(doc: &mut Document) {
+    let bench = &Bench::with_repository();
     fs::write(bench.path("extra"), noise(300_000, 77)).unwrap();
+    fs::write(bench.path("kept"), noise(300_000, 78)).unwrap();
+    let kept = &bench.back_up(&["kept"]);
+    run(bench, doc, "restow stats --costs", 0, &["stats", "--costs"]);
+    run(bench, doc, "restow stats --costs", 0, &["stats", "--costs", kept]);
     let extra = bench.back_up(&["extra"]);
     run(bench, doc, "restow stats --without", 0, &["stats", "--without", &extra, kept]);
     run(bench, doc, "restow delete", 0, &["delete", &extra, "--prune", "--dry-run"]);

@@ -343,7 +343,7 @@ fn many_processes_at_once() {
     let seed = number("RESTOW_CONCURRENCY_SEED").unwrap_or(20_261_122);
     let mut run = Run::new(seed);
     run.go(Instant::now() + Duration::from_secs(seconds));
-    // Those that were killed expire; then prunes come to rest.
+    // Those that were killed expire, and what they left does; then prunes come to rest.
     std::thread::sleep(EXPIRY + EXPIRY / 2);
     for _ in 0..3 {
         assert_eq!(run.alone(Order::Prune), "pruned");

@@ -25,7 +25,8 @@ pub use export::{ExportOptions, ExportReport, export};
 #[cfg(feature = "servers")]
 pub use export::{ExportedSnapshot, NameTemplate, QdrantExportOptions, export_qdrant};
 pub use prune::{
-    CompactOptions, PackTotals, PruneOptions, PrunePlan, PruneReport, plan_prune, prune,
+    CompactOptions, Costs, PackTotals, PruneOptions, PrunePlan, PruneReport, costs, entry_costs,
+    plan_prune, prune,
 };
 pub use restore::{
     Gaps, Losses, LostStretch, RestoreOptions, RestorePlan, RestoreReport, RestoreTarget,

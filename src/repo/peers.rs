@@ -55,13 +55,26 @@ impl Peer {
     }
 }
 
+/// Signs of life, and when they were put, of nobody who is announced.
+pub(super) type Strays = HashMap<ActorId, SystemTime>;
+
 /// All announced actors.
 pub(super) fn peers(storage: &dyn Storage, vault: &Vault) -> Result<Vec<Peer>, RepoError> {
+    Ok(peers_and_strays(storage, vault)?.0)
+}
+
+/// Likewise, and signs of life of nobody who is announced: put by one that was taken for dead, and then woke up.
+pub(super) fn peers_and_strays(
+    storage: &dyn Storage,
+    vault: &Vault,
+) -> Result<(Vec<Peer>, Strays), RepoError> {
     let announced = list_ids::<ActorId>(storage, name::ACTIVE)?;
     let beats: HashMap<ActorId, SystemTime> = list_ids(storage, name::BEATS)?
         .into_iter()
         .map(|(id, listed)| (id, listed.stored))
         .collect();
+    let mut strays = beats.clone();
+    strays.retain(|id, _| !announced.iter().any(|(other, _)| other == id));
     let mut found = Vec::new();
     for (id, listed) in announced {
         let record =
@@ -78,7 +91,22 @@ pub(super) fn peers(storage: &dyn Storage, vault: &Vault) -> Result<Vec<Peer>, R
         found.push(Peer { id, record, announced, last_sign });
     }
     found.sort_by_key(|peer| (peer.announced, peer.id));
-    Ok(found)
+    Ok((found, strays))
+}
+
+/// Removes signs of life that are as old as the dead. Should their actor live, they never counted.
+pub(super) fn sweep(
+    storage: &dyn Storage,
+    strays: &Strays,
+    now: SystemTime,
+    expiry: Duration,
+) -> Result<(), RepoError> {
+    for (id, put) in strays {
+        if now.duration_since(*put).is_ok_and(|silent| silent > expiry) {
+            storage.delete(&Key::new(name::beat(id))?)?;
+        }
+    }
+    Ok(())
 }
 
 /// Takes an actor for dead: whatever it does from now on does not count.

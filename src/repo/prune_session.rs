@@ -17,7 +17,7 @@ use crate::store::{BlockCopier, StoreError, put_index};
 
 use super::condemned::{Condemned, found_condemned};
 use super::objects::list_ids;
-use super::peers::{Peer, expire, peers};
+use super::peers::{Peer, expire, peers, peers_and_strays, sweep};
 use super::sync::{PackObject, Reading, listed_packs, settled_objects, void_actors};
 use super::{Actor, IndexState, RepoError, Repository};
 
@@ -184,7 +184,7 @@ impl PruneSession<'_> {
     fn look_around(&mut self, expiry: Duration) -> Result<Option<Peer>, RepoError> {
         let (storage, vault) = (&**self.repository.storage(), self.repository.vault());
         let own = self.id();
-        let all = peers(storage, vault)?;
+        let (all, strays) = peers_and_strays(storage, vault)?;
         let me = all.iter().find(|peer| peer.id == own);
         // By the storage's time it is now when its own announcement was put.
         let Some(now) = me.map(|peer| peer.announced) else {
@@ -202,6 +202,7 @@ impl PruneSession<'_> {
             tracing::info!("{} is taken for dead", peer.describe());
             expire(storage, vault, peer)?;
         }
+        sweep(storage, &strays, now, expiry)?;
         (self.expired, self.now) = (dead, now);
         self.oldest = alive.iter().map(|peer| peer.announced).min().map_or(now, |at| at.min(now));
         self.condemned = found_condemned(storage, vault)?;

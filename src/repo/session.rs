@@ -102,7 +102,10 @@ impl<'r> WriteSession<'r> {
         storage.put(&key, &bytes)?;
         if actor.is_void()? {
             storage.delete(&key)?;
-            return Err(RepoError::Expired { writer: actor.id().to_hex() });
+            let writer = actor.id().to_hex();
+            // Its sign of life is all that is left of it.
+            let _ = actor.retire();
+            return Err(RepoError::Expired { writer });
         }
         // The snapshot stands, whatever becomes of the cache.
         let index = &self.index.index;

@@ -63,6 +63,13 @@ impl PruneSteps {
             _ if self.at == At::Void => Err("a void prune does nothing more"),
             (Act::List, kind) => self.list(kind, event),
             (Act::Put, Kind::Void) => self.expire(event),
+            // Of nobody who is announced.
+            (Act::Delete, Kind::Beat)
+                if self.at == At::ActorsListed
+                    && self.others.iter().all(|other| other.name != event.name) =>
+            {
+                Ok(())
+            }
             (Act::Delete, Kind::Active | Kind::Beat) => match self.void.contains(&event.name) {
                 true => Ok(()),
                 false => Err("step 1: void/ is put before another's active/ is deleted"),

@@ -1,8 +1,10 @@
 //! Prune: what it frees, what it leaves, and what becomes of it when it is disturbed.
 
 mod compacts;
+mod costs;
 mod faults;
 mod frees;
+mod nights;
 mod property;
 mod refuses;
 mod waits;

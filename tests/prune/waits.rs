@@ -161,7 +161,13 @@ fn a_prune_taken_for_dead_stops_wherever_it_slept() {
         let kept = take(&storage, &one(30_000, 2));
         open(storage.clone()).delete_snapshot(&old).unwrap();
         let there = storage.clone();
-        let sleeps = move |at: Call, key: &Key| at == call && key.as_str().starts_with(folder);
+        let announced = AtomicBool::new(false);
+        let sleeps = move |at: Call, key: &Key| {
+            if at == Call::Put && key.as_str().starts_with(name::ACTIVE) {
+                announced.store(true, Ordering::Relaxed);
+            }
+            at == call && key.as_str().starts_with(folder) && announced.load(Ordering::Relaxed)
+        };
         let repository = interrupted(&storage, sleeps, move || {
             there.advance(LONG);
             let report = try_prune(&open(there.clone())).unwrap();

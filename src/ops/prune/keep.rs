@@ -10,6 +10,7 @@ use crate::index::{IndexError, Location};
 use crate::store::{StoreError, StoreReader};
 
 use super::packs::{Block, Packs, Place};
+use super::recent::Recent;
 
 /// Marks the blocks that are needed, and those that have to be copied out of packs that go.
 pub(super) struct Keeper {
@@ -21,6 +22,7 @@ pub(super) struct Keeper {
     broken: HashSet<Block>,
     /// Blocks marked since the chunk in hand was begun, to be taken back where it comes to nothing.
     trail: Vec<(Block, Mark)>,
+    /// Chunks kept lately.
     recent: Recent,
 }
 
@@ -197,43 +199,5 @@ fn copies_of(reader: &StoreReader, id: &ChunkId) -> Result<Vec<Location>, StoreE
     match reader.locate(id) {
         Err(StoreError::MissingChunk { .. }) => Ok(Vec::new()),
         located => located,
-    }
-}
-
-/// Chunks that were kept lately: one slot for each that shares its start.
-struct Recent {
-    slots: Vec<[u8; 16]>,
-}
-
-/// 4 MiB.
-const SLOTS: usize = 1 << 18;
-
-impl Recent {
-    fn new() -> Self {
-        Self { slots: vec![[0; 16]; SLOTS] }
-    }
-
-    /// Ids are hashes: no two chunks a repository could hold share the part that is compared.
-    fn split(id: &ChunkId) -> (usize, [u8; 16]) {
-        let (mut at, mut kept) = (0usize, [0; 16]);
-        for (slot, byte) in kept.iter_mut().zip(id.as_bytes()) {
-            *slot = *byte;
-        }
-        for byte in id.as_bytes().iter().skip(28) {
-            at = at << 8 | usize::from(*byte);
-        }
-        (at % SLOTS, kept)
-    }
-
-    fn has(&self, id: &ChunkId) -> bool {
-        let (at, part) = Self::split(id);
-        self.slots.get(at) == Some(&part)
-    }
-
-    fn add(&mut self, id: &ChunkId) {
-        let (at, part) = Self::split(id);
-        if let Some(slot) = self.slots.get_mut(at) {
-            *slot = part;
-        }
     }
 }

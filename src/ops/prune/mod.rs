@@ -2,10 +2,12 @@
 //! step by step; [`PruneSession`] its operations).
 
 mod choose;
+mod costs;
 mod keep;
 mod mark;
 mod packs;
 mod plan;
+mod recent;
 mod rescue;
 mod weigh;
 
@@ -22,6 +24,7 @@ use self::choose::Compaction;
 use self::plan::{Emptied, Work, refuse_unreadable, work};
 use super::OpError;
 
+pub use self::costs::{Costs, costs, entry_costs};
 pub use self::plan::{PackTotals, PrunePlan};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -232,8 +232,12 @@ pub struct StatsArgs {
     /// Only these snapshots: ids, prefixes of ids, names, or `latest`
     #[arg(value_name = "ID")]
     pub ids: Vec<String>,
+    /// What only one snapshot needs: what is freed if it alone is deleted. Of snapshots that are named, also what only one
+    /// entry needs. Every catalog and recipe is walked
+    #[arg(long)]
+    pub costs: bool,
     /// What would be freed if all of these were deleted together, and pruned
-    #[arg(long, value_name = "ID", num_args = 1.., conflicts_with = "ids")]
+    #[arg(long, value_name = "ID", num_args = 1.., conflicts_with_all = ["ids", "costs"])]
     pub without: Vec<String>,
     #[command(flatten)]
     pub filter: FilterArgs,

@@ -6,6 +6,7 @@ pub mod cat;
 pub mod check;
 pub mod cleanup;
 pub mod completions;
+mod costs;
 pub mod delete;
 pub mod export;
 mod export_qdrant;

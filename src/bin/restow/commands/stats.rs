@@ -4,7 +4,7 @@ use restow::ops::{ChunkTotals, RepositoryStats, SnapshotStats, StatsOptions, Sta
 use restow::repo::{Filter, Repository, Selector};
 use serde_json::{Map, Value, json};
 
-use super::{Context, prune};
+use super::{Context, costs, prune};
 use crate::args::StatsArgs;
 use crate::error::Outcome;
 use crate::{location, output};
@@ -15,6 +15,10 @@ pub fn run(context: &Context, args: &StatsArgs) -> Result<Outcome> {
         return without(context, args, &repository);
     }
     let options = StatsOptions { snapshots: chosen(&repository, args)? };
+    if args.costs {
+        let with_entries = !args.ids.is_empty();
+        return costs::run(context, &repository, options.snapshots.as_deref(), with_entries);
+    }
     let report = stats(&repository, &options, context.cancel())?;
     if context.options.json {
         output::json(&to_json(&report))?;

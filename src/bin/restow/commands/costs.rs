@@ -1,0 +1,75 @@
+use anyhow::Result;
+use restow::format::EntryPath;
+use restow::id::SnapshotId;
+use restow::ops::{costs, entry_costs};
+use restow::repo::Repository;
+use serde_json::{Value, json};
+
+use super::Context;
+use crate::error::Outcome;
+use crate::output;
+use crate::progress::Progress;
+
+struct Cost {
+    id: SnapshotId,
+    name: String,
+    alone: u64,
+    entries: Vec<(EntryPath, u64)>,
+}
+
+/// What only one snapshot needs; of those that were named also what only one entry does.
+pub fn run(
+    context: &Context,
+    repository: &Repository,
+    named: Option<&[SnapshotId]>,
+    with_entries: bool,
+) -> Result<Outcome> {
+    let _gently = context.signals.gently();
+    let progress = Progress::new(&context.options);
+    let found = costs(repository, &progress, context.cancel());
+    progress.clear();
+    let found = found?;
+    let (snapshots, _) = repository.snapshots()?;
+    let is_meant = |id: &SnapshotId| named.is_none_or(|named| named.contains(id));
+    let mut all = Vec::new();
+    for snapshot in snapshots.into_iter().filter(|snapshot| is_meant(&snapshot.id)) {
+        // One that came meanwhile was not looked at.
+        let Some(alone) = found.alone.get(&snapshot.id).copied() else { continue };
+        let mut entries = Vec::new();
+        if with_entries {
+            entries = entry_costs(repository, &snapshot.id, context.cancel())?;
+            entries.sort_by(|(path, bytes), (other, more)| more.cmp(bytes).then(path.cmp(other)));
+        }
+        all.push(Cost { id: snapshot.id, name: snapshot.manifest.name, alone, entries });
+    }
+    if context.options.json {
+        let snapshots: Vec<Value> = all.iter().map(to_json).collect();
+        output::json(&json!({ "snapshots": snapshots, "shared_bytes": found.shared }))?;
+    } else {
+        print(&all, found.shared);
+    }
+    Ok(Outcome::Done)
+}
+
+fn print(all: &[Cost], shared: u64) {
+    println!("snapshot     alone  name");
+    for cost in all {
+        let name = output::lossy(cost.name.as_bytes());
+        println!("{}  {:>9}  {name}", cost.id.short(), output::bytes(cost.alone));
+        for (path, bytes) in &cost.entries {
+            println!("            {:>9}  {}", output::bytes(*bytes), path.display());
+        }
+    }
+    println!("{} are needed by several", output::bytes(shared));
+}
+
+fn to_json(cost: &Cost) -> Value {
+    let entry =
+        |(path, bytes): &(EntryPath, u64)| json!({ "path": path.display(), "bytes": bytes });
+    json!({
+        "id": cost.id.to_hex(),
+        "name": cost.name,
+        "alone_bytes": cost.alone,
+        "entries": cost.entries.iter().map(entry).collect::<Vec<_>>(),
+    })
+}

@@ -1,0 +1,256 @@
+//! What only one snapshot, or only one entry, needs: what is freed if it goes and everything else stays. Every block has
+//! one owner, or several; a node is walked once for its first owner, and once more when a second one comes.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::format::{
+    CatalogLeaf, CatalogNode, Entry, EntryPath, NodeRef, Recipe, RecipeLeaf, RecipeNode, TreeRoot,
+};
+use crate::id::{ChunkId, PackId, SnapshotId};
+use crate::progress::{Cancel, Event, Observer, Phase};
+use crate::repo::Repository;
+use crate::store::{StoreError, StoreReader, check_level};
+
+use super::super::OpError;
+use super::plan::refuse_unreadable;
+use super::recent::Recent;
+
+/// What each snapshot needs by itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Costs {
+    /// Bytes of blocks that only this one needs. Packs keep some of them a while as waste.
+    pub alone: HashMap<SnapshotId, u64>,
+    /// Bytes of blocks that several need.
+    pub shared: u64,
+}
+
+/// Finds what only one snapshot needs, of all there are.
+pub fn costs(
+    repository: &Repository,
+    observer: &dyn Observer,
+    cancel: &Cancel,
+) -> Result<Costs, OpError> {
+    let mut sight = repository.look(None)?;
+    refuse_unreadable(&mut sight)?;
+    observer.on(Event::Started(Phase::Mark));
+    observer.on(Event::Total { bytes: None, items: Some(sight.roots.len() as u64) });
+    let mut walk = Walk::new(repository.reader(&sight.index), cancel);
+    for (number, root) in (1u32..).zip(&sight.roots) {
+        walk.owner = number;
+        match walk.catalog(root.catalog.node, root.catalog.levels) {
+            Err(StoreError::Interrupted) => return Err(OpError::Interrupted),
+            // What is missing takes no room.
+            Err(error) if root.is_void && !error.is_general() => {}
+            Err(source) => return Err(OpError::NotWhole { snapshot: root.id, source }),
+            Ok(()) => {}
+        }
+        observer.on(Event::Items(1));
+    }
+    observer.on(Event::Finished(Phase::Mark));
+    let alone = (1u32..).zip(&sight.roots);
+    let alone = alone.map(|(number, root)| (root.id, walk.alone(number))).collect();
+    Ok(Costs { alone, shared: walk.shared })
+}
+
+/// The entries of a snapshot that need something nobody else does, in this snapshot or another, and how many bytes of
+/// blocks that is; in their order. `others` are all other snapshots there are.
+pub fn entry_costs(
+    repository: &Repository,
+    id: &SnapshotId,
+    cancel: &Cancel,
+) -> Result<Vec<(EntryPath, u64)>, OpError> {
+    let mut sight = repository.look(None)?;
+    refuse_unreadable(&mut sight)?;
+    let mut walk = Walk::new(repository.reader(&sight.index), cancel);
+    walk.owner = SEVERAL;
+    for root in sight.roots.iter().filter(|root| root.id != *id) {
+        match walk.catalog(root.catalog.node, root.catalog.levels) {
+            Err(StoreError::Interrupted) => return Err(OpError::Interrupted),
+            Err(error) if root.is_void && !error.is_general() => {}
+            Err(source) => return Err(OpError::NotWhole { snapshot: root.id, source }),
+            Ok(()) => {}
+        }
+    }
+    let view = repository.view(&repository.snapshot(id)?)?;
+    let mut entries = view.entries();
+    let (mut number, mut paths) = (0u32, Vec::new());
+    while let Some(entry) = entries.next_entry()? {
+        number = number.saturating_add(1);
+        walk.owner = number;
+        walk.entry(&entry)?;
+        paths.push(entry.path);
+    }
+    let costs = (1u32..).zip(paths).map(|(number, path)| (path, walk.alone(number)));
+    Ok(costs.filter(|(_, bytes)| *bytes > 0).collect())
+}
+
+/// Stands for more than one owner. 0 is nobody.
+const SEVERAL: u32 = u32::MAX;
+
+/// The owner of each block of each pack.
+#[derive(Default)]
+struct Owners {
+    numbers: HashMap<PackId, usize>,
+    packs: Vec<Vec<u32>>,
+}
+
+/// What a claim changed.
+enum Claimed {
+    First,
+    /// Of this one until now.
+    Second(u32),
+    Nothing,
+}
+
+impl Owners {
+    fn claim(&mut self, pack: &PackId, block: u32, owner: u32) -> Claimed {
+        let next = self.packs.len();
+        let number = *self.numbers.entry(*pack).or_insert(next);
+        if number == next {
+            self.packs.push(Vec::new());
+        }
+        let Some(blocks) = self.packs.get_mut(number) else { return Claimed::Nothing };
+        let at = block as usize;
+        if blocks.len() <= at {
+            blocks.resize(at + 1, 0);
+        }
+        let Some(there) = blocks.get_mut(at) else { return Claimed::Nothing };
+        match *there {
+            0 => {
+                *there = owner;
+                Claimed::First
+            }
+            SEVERAL => Claimed::Nothing,
+            one if one == owner => Claimed::Nothing,
+            one => {
+                *there = SEVERAL;
+                Claimed::Second(one)
+            }
+        }
+    }
+}
+
+struct Walk<'w> {
+    reader: Arc<StoreReader>,
+    owner: u32,
+    blocks: Owners,
+    /// Nodes of catalogs and recipes, by id and level: who had everything below them walked.
+    nodes: HashMap<(ChunkId, u8, bool), u32>,
+    alone: Vec<u64>,
+    shared: u64,
+    /// Chunks that are known to be of several owners, with all they are coded against.
+    settled: Recent,
+    cancel: &'w Cancel,
+}
+
+impl<'w> Walk<'w> {
+    fn new(reader: Arc<StoreReader>, cancel: &'w Cancel) -> Self {
+        let (blocks, nodes, alone) = (Owners::default(), HashMap::new(), Vec::new());
+        let settled = Recent::new();
+        Self { reader, owner: 0, blocks, nodes, alone, shared: 0, settled, cancel }
+    }
+
+    fn alone(&self, owner: u32) -> u64 {
+        self.alone.get(owner as usize).copied().unwrap_or_default()
+    }
+
+    fn count(&mut self, owner: u32, bytes: u64, add: bool) {
+        if owner == SEVERAL {
+            self.shared = self.shared.saturating_add(bytes);
+            return;
+        }
+        let at = owner as usize;
+        if self.alone.len() <= at {
+            self.alone.resize(at + 1, 0);
+        }
+        if let Some(sum) = self.alone.get_mut(at) {
+            *sum = if add { sum.saturating_add(bytes) } else { sum.saturating_sub(bytes) };
+        }
+    }
+
+    /// Whether there is something below a node that this owner has not claimed.
+    fn enter(&mut self, node: NodeRef, level: u8, is_recipe: bool) -> Result<bool, StoreError> {
+        if self.cancel.is_cancelled() {
+            return Err(StoreError::Interrupted);
+        }
+        self.chunk(&node.id)?;
+        let owner = self.owner;
+        let there = self.nodes.entry((node.id, level, is_recipe)).or_insert(0);
+        match *there {
+            SEVERAL => Ok(false),
+            one if one == owner => Ok(false),
+            0 => {
+                *there = owner;
+                Ok(true)
+            }
+            _ => {
+                *there = SEVERAL;
+                Ok(true)
+            }
+        }
+    }
+
+    /// Depth is bounded by `level`, which each node must confirm.
+    fn catalog(&mut self, node: NodeRef, level: u8) -> Result<(), StoreError> {
+        if !self.enter(node, level, false)? {
+            return Ok(());
+        }
+        let reader = Arc::clone(&self.reader);
+        if level > 0 {
+            let found = reader.node::<CatalogNode>(node)?;
+            check_level(node, level, found.level)?;
+            return found.children.iter().try_for_each(|child| self.catalog(child.node, level - 1));
+        }
+        let leaf = reader.node::<CatalogLeaf>(node)?;
+        leaf.entries.iter().try_for_each(|entry| self.entry(entry))
+    }
+
+    fn entry(&mut self, entry: &Entry) -> Result<(), StoreError> {
+        let Some(content) = &entry.content else { return Ok(()) };
+        match &content.recipe {
+            Recipe::Inline(refs) => refs.iter().try_for_each(|one| self.chunk(&one.id)),
+            Recipe::Tree(TreeRoot { node, levels }) => self.recipe(*node, *levels),
+        }
+    }
+
+    fn recipe(&mut self, node: NodeRef, level: u8) -> Result<(), StoreError> {
+        if !self.enter(node, level, true)? {
+            return Ok(());
+        }
+        let reader = Arc::clone(&self.reader);
+        if level > 0 {
+            let found = reader.node::<RecipeNode>(node)?;
+            check_level(node, level, found.level)?;
+            return found.children.iter().try_for_each(|child| self.recipe(child.node, level - 1));
+        }
+        let leaf = reader.node::<RecipeLeaf>(node)?;
+        leaf.refs.iter().try_for_each(|one| self.chunk(&one.id))
+    }
+
+    /// Claims the block of a chunk, and all that it is coded against. Of several copies the shallowest counts: the
+    /// one that a prune keeps.
+    fn chunk(&mut self, id: &ChunkId) -> Result<(), StoreError> {
+        if self.settled.has(id) {
+            return Ok(());
+        }
+        let mut todo = vec![*id];
+        while let Some(id) = todo.pop() {
+            let copy = self.reader.cheapest(&id)?;
+            let bytes = u64::from(copy.sealed_len);
+            match self.blocks.claim(&copy.pack, copy.ordinal, self.owner) {
+                Claimed::Nothing => continue,
+                Claimed::First => self.count(self.owner, bytes, true),
+                Claimed::Second(before) => {
+                    self.count(before, bytes, false);
+                    self.count(SEVERAL, bytes, true);
+                    self.settled.add(&id);
+                }
+            }
+            for base in self.reader.bases(&copy)? {
+                todo.push(self.reader.locate_base(&base.name)?.0);
+            }
+        }
+        Ok(())
+    }
+}
