@@ -7,6 +7,7 @@ mod check;
 mod delete;
 mod error;
 mod export;
+mod needs;
 mod prune;
 mod restore;
 mod retention;

@@ -4,15 +4,14 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::format::{
-    CatalogLeaf, CatalogNode, Entry, EntryPath, NodeRef, Recipe, RecipeLeaf, RecipeNode, TreeRoot,
-};
+use crate::format::{EntryPath, NodeRef};
 use crate::id::{ChunkId, PackId, SnapshotId};
 use crate::progress::{Cancel, Event, Observer, Phase};
-use crate::repo::Repository;
-use crate::store::{StoreError, StoreReader, check_level};
+use crate::repo::{Repository, Root, SnapshotView};
+use crate::store::{StoreError, StoreReader};
 
 use super::super::OpError;
+use super::super::needs::{Tree, Visitor, Walk};
 use super::plan::refuse_unreadable;
 use super::recent::Recent;
 
@@ -35,22 +34,15 @@ pub fn costs(
     refuse_unreadable(&mut sight)?;
     observer.on(Event::Started(Phase::Mark));
     observer.on(Event::Total { bytes: None, items: Some(sight.roots.len() as u64) });
-    let mut walk = Walk::new(repository.reader(&sight.index), cancel);
+    let mut claims = Claims::new(repository.reader(&sight.index));
     for (number, root) in (1u32..).zip(&sight.roots) {
-        walk.owner = number;
-        match walk.catalog(root.catalog.node, root.catalog.levels) {
-            Err(StoreError::Interrupted) => return Err(OpError::Interrupted),
-            // What is missing takes no room.
-            Err(error) if root.is_void && !error.is_general() => {}
-            Err(source) => return Err(OpError::NotWhole { snapshot: root.id, source }),
-            Ok(()) => {}
-        }
+        claims.snapshot(root, number, cancel)?;
         observer.on(Event::Items(1));
     }
     observer.on(Event::Finished(Phase::Mark));
     let alone = (1u32..).zip(&sight.roots);
-    let alone = alone.map(|(number, root)| (root.id, walk.alone(number))).collect();
-    Ok(Costs { alone, shared: walk.shared })
+    let alone = alone.map(|(number, root)| (root.id, claims.alone(number))).collect();
+    Ok(Costs { alone, shared: claims.shared })
 }
 
 /// The entries of a snapshot that need something nobody else does, in this snapshot or another, and how many bytes of
@@ -62,26 +54,23 @@ pub fn entry_costs(
 ) -> Result<Vec<(EntryPath, u64)>, OpError> {
     let mut sight = repository.look(None)?;
     refuse_unreadable(&mut sight)?;
-    let mut walk = Walk::new(repository.reader(&sight.index), cancel);
-    walk.owner = SEVERAL;
+    let mut claims = Claims::new(repository.reader(&sight.index));
     for root in sight.roots.iter().filter(|root| root.id != *id) {
-        match walk.catalog(root.catalog.node, root.catalog.levels) {
-            Err(StoreError::Interrupted) => return Err(OpError::Interrupted),
-            Err(error) if root.is_void && !error.is_general() => {}
-            Err(source) => return Err(OpError::NotWhole { snapshot: root.id, source }),
-            Ok(()) => {}
-        }
+        claims.snapshot(root, SEVERAL, cancel)?;
     }
-    let view = repository.view(&repository.snapshot(id)?)?;
+    claims.lenient = false;
+    let snapshot = repository.snapshot(id)?;
+    let reader = Arc::clone(&claims.reader);
+    let view = SnapshotView::new(*id, snapshot.manifest, Arc::clone(&reader));
     let mut entries = view.entries();
     let (mut number, mut paths) = (0u32, Vec::new());
     while let Some(entry) = entries.next_entry()? {
         number = number.saturating_add(1);
-        walk.owner = number;
-        walk.entry(&entry)?;
+        claims.owner = number;
+        Walk { visitor: &mut claims, reader: &reader, cancel }.entry(&entry)?;
         paths.push(entry.path);
     }
-    let costs = (1u32..).zip(paths).map(|(number, path)| (path, walk.alone(number)));
+    let costs = (1u32..).zip(paths).map(|(number, path)| (path, claims.alone(number)));
     Ok(costs.filter(|(_, bytes)| *bytes > 0).collect())
 }
 
@@ -131,24 +120,25 @@ impl Owners {
     }
 }
 
-struct Walk<'w> {
+struct Claims {
     reader: Arc<StoreReader>,
     owner: u32,
     blocks: Owners,
     /// Nodes of catalogs and recipes, by id and level: who had everything below them walked.
-    nodes: HashMap<(ChunkId, u8, bool), u32>,
+    nodes: HashMap<(ChunkId, u8, Tree), u32>,
     alone: Vec<u64>,
     shared: u64,
     /// Chunks that are known to be of several owners, with all they are coded against.
     settled: Recent,
-    cancel: &'w Cancel,
+    /// What is missing takes no room.
+    lenient: bool,
 }
 
-impl<'w> Walk<'w> {
-    fn new(reader: Arc<StoreReader>, cancel: &'w Cancel) -> Self {
+impl Claims {
+    fn new(reader: Arc<StoreReader>) -> Self {
         let (blocks, nodes, alone) = (Owners::default(), HashMap::new(), Vec::new());
         let settled = Recent::new();
-        Self { reader, owner: 0, blocks, nodes, alone, shared: 0, settled, cancel }
+        Self { reader, owner: 0, blocks, nodes, alone, shared: 0, settled, lenient: false }
     }
 
     fn alone(&self, owner: u32) -> u64 {
@@ -169,63 +159,17 @@ impl<'w> Walk<'w> {
         }
     }
 
-    /// Whether there is something below a node that this owner has not claimed.
-    fn enter(&mut self, node: NodeRef, level: u8, is_recipe: bool) -> Result<bool, StoreError> {
-        if self.cancel.is_cancelled() {
-            return Err(StoreError::Interrupted);
-        }
-        self.chunk(&node.id)?;
-        let owner = self.owner;
-        let there = self.nodes.entry((node.id, level, is_recipe)).or_insert(0);
-        match *there {
-            SEVERAL => Ok(false),
-            one if one == owner => Ok(false),
-            0 => {
-                *there = owner;
-                Ok(true)
-            }
-            _ => {
-                *there = SEVERAL;
-                Ok(true)
-            }
-        }
-    }
-
-    /// Depth is bounded by `level`, which each node must confirm.
-    fn catalog(&mut self, node: NodeRef, level: u8) -> Result<(), StoreError> {
-        if !self.enter(node, level, false)? {
-            return Ok(());
-        }
+    /// Everything that a snapshot needs is `owner`'s.
+    fn snapshot(&mut self, root: &Root, owner: u32, cancel: &Cancel) -> Result<(), OpError> {
+        (self.owner, self.lenient) = (owner, root.is_void);
         let reader = Arc::clone(&self.reader);
-        if level > 0 {
-            let found = reader.node::<CatalogNode>(node)?;
-            check_level(node, level, found.level)?;
-            return found.children.iter().try_for_each(|child| self.catalog(child.node, level - 1));
+        let mut walk = Walk { visitor: self, reader: &reader, cancel };
+        match walk.snapshot(root.catalog) {
+            Ok(_) => Ok(()),
+            Err(StoreError::Interrupted) => Err(OpError::Interrupted),
+            Err(error) if error.is_general() => Err(error.into()),
+            Err(source) => Err(OpError::NotWhole { snapshot: root.id, source }),
         }
-        let leaf = reader.node::<CatalogLeaf>(node)?;
-        leaf.entries.iter().try_for_each(|entry| self.entry(entry))
-    }
-
-    fn entry(&mut self, entry: &Entry) -> Result<(), StoreError> {
-        let Some(content) = &entry.content else { return Ok(()) };
-        match &content.recipe {
-            Recipe::Inline(refs) => refs.iter().try_for_each(|one| self.chunk(&one.id)),
-            Recipe::Tree(TreeRoot { node, levels }) => self.recipe(*node, *levels),
-        }
-    }
-
-    fn recipe(&mut self, node: NodeRef, level: u8) -> Result<(), StoreError> {
-        if !self.enter(node, level, true)? {
-            return Ok(());
-        }
-        let reader = Arc::clone(&self.reader);
-        if level > 0 {
-            let found = reader.node::<RecipeNode>(node)?;
-            check_level(node, level, found.level)?;
-            return found.children.iter().try_for_each(|child| self.recipe(child.node, level - 1));
-        }
-        let leaf = reader.node::<RecipeLeaf>(node)?;
-        leaf.refs.iter().try_for_each(|one| self.chunk(&one.id))
     }
 
     /// Claims the block of a chunk, and all that it is coded against. Of several copies the shallowest counts: the
@@ -252,5 +196,36 @@ impl<'w> Walk<'w> {
             }
         }
         Ok(())
+    }
+}
+
+impl Visitor for Claims {
+    type Entered = ();
+
+    fn enter(&mut self, node: NodeRef, level: u8, tree: Tree) -> Result<Option<()>, StoreError> {
+        self.chunk(&node.id)?;
+        let owner = self.owner;
+        let there = self.nodes.entry((node.id, level, tree)).or_insert(0);
+        match *there {
+            SEVERAL => return Ok(None),
+            one if one == owner => return Ok(None),
+            0 => *there = owner,
+            _ => *there = SEVERAL,
+        }
+        Ok(Some(()))
+    }
+
+    fn leave(&mut self, _: NodeRef, _: Tree, (): ()) {}
+
+    fn chunks(&mut self, ids: &[ChunkId]) -> Result<bool, StoreError> {
+        ids.iter().try_for_each(|id| match self.chunk(id) {
+            Err(error) if self.bears(&error) => Ok(()),
+            claimed => claimed,
+        })?;
+        Ok(true)
+    }
+
+    fn bears(&self, error: &StoreError) -> bool {
+        self.lenient && !error.is_general()
     }
 }

@@ -3,16 +3,17 @@
 //! Walked are the snapshots that stay, then those that may go, the newest first. What is met for the first time
 //! at one of these is needed by it and older ones only: that is what is freed when it goes after those.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::format::{CatalogLeaf, CatalogNode, NodeRef, Recipe, RecipeLeaf, RecipeNode, TreeRoot};
+use crate::format::{NodeRef, TreeRoot};
 use crate::id::{ChunkId, PackId, SnapshotId};
 use crate::progress::Cancel;
 use crate::repo::Repository;
-use crate::store::{StoreError, StoreReader, check_level};
+use crate::store::{StoreError, StoreReader};
 
 use super::super::OpError;
+use super::super::needs::{Tree, Visitor, Walk};
 use super::plan::{Question, Sizes};
 
 /// Measures what a plan asks for.
@@ -33,83 +34,34 @@ impl<'s> Scales<'s> {
 
     pub fn measure(&self, question: &Question) -> Result<Sizes, OpError> {
         let reader = self.repository.reader(&self.repository.load_index()?);
-        let (nodes, seen) = (HashSet::new(), Seen::new());
-        let mut walk = Walk { reader, nodes, seen, bytes: 0, cancel: self.cancel };
+        let mut met = Met { reader: Arc::clone(&reader), seen: Seen::new(), bytes: 0 };
+        let mut meet = |id: &SnapshotId| -> Result<u64, OpError> {
+            let before = met.bytes;
+            if let Some(catalog) = self.catalogs.get(id) {
+                let mut walk = Walk { visitor: &mut met, reader: &reader, cancel: self.cancel };
+                walk.snapshot(*catalog)?;
+            }
+            Ok(met.bytes - before)
+        };
+        let mut sizes = Sizes { kept: 0, droppable: Vec::new() };
         for id in &question.kept {
-            walk.snapshot(self.catalogs.get(id))?;
+            sizes.kept += meet(id)?;
         }
-        let mut sizes = Sizes { kept: walk.bytes, droppable: Vec::new() };
         for id in question.droppable.iter().rev() {
-            let before = walk.bytes;
-            walk.snapshot(self.catalogs.get(id))?;
-            sizes.droppable.push(walk.bytes - before);
+            sizes.droppable.push(meet(id)?);
         }
         sizes.droppable.reverse();
         Ok(sizes)
     }
 }
 
-struct Walk<'w> {
+struct Met {
     reader: Arc<StoreReader>,
-    /// Nodes whose whole trees were walked, at their levels. Snapshots share most of them.
-    nodes: HashSet<(ChunkId, u8)>,
     seen: Seen,
     bytes: u64,
-    cancel: &'w Cancel,
 }
 
-impl Walk<'_> {
-    fn snapshot(&mut self, catalog: Option<&TreeRoot>) -> Result<(), OpError> {
-        match catalog {
-            Some(root) => Ok(self.catalog(root.node, root.levels)?),
-            None => Ok(()),
-        }
-    }
-
-    fn is_new(&mut self, node: NodeRef, level: u8) -> Result<bool, StoreError> {
-        if self.cancel.is_cancelled() {
-            return Err(StoreError::Interrupted);
-        }
-        if !self.nodes.insert((node.id, level)) {
-            return Ok(false);
-        }
-        self.chunk(&node.id)?;
-        Ok(true)
-    }
-
-    /// Depth is bounded by `level`, which each node must confirm.
-    fn catalog(&mut self, node: NodeRef, level: u8) -> Result<(), StoreError> {
-        if !self.is_new(node, level)? {
-            return Ok(());
-        }
-        if level > 0 {
-            let found = self.reader.node::<CatalogNode>(node)?;
-            check_level(node, level, found.level)?;
-            return found.children.iter().try_for_each(|child| self.catalog(child.node, level - 1));
-        }
-        let leaf = self.reader.node::<CatalogLeaf>(node)?;
-        for content in leaf.entries.iter().filter_map(|entry| entry.content.as_ref()) {
-            match &content.recipe {
-                Recipe::Inline(refs) => refs.iter().try_for_each(|one| self.chunk(&one.id))?,
-                Recipe::Tree(root) => self.recipe(root.node, root.levels)?,
-            }
-        }
-        Ok(())
-    }
-
-    fn recipe(&mut self, node: NodeRef, level: u8) -> Result<(), StoreError> {
-        if !self.is_new(node, level)? {
-            return Ok(());
-        }
-        if level > 0 {
-            let found = self.reader.node::<RecipeNode>(node)?;
-            check_level(node, level, found.level)?;
-            return found.children.iter().try_for_each(|child| self.recipe(child.node, level - 1));
-        }
-        let leaf = self.reader.node::<RecipeLeaf>(node)?;
-        leaf.refs.iter().try_for_each(|one| self.chunk(&one.id))
-    }
-
+impl Met {
     /// The block of a chunk, and all that it is coded against. Of several copies the shallowest counts: the
     /// one that a prune keeps.
     fn chunk(&mut self, id: &ChunkId) -> Result<(), StoreError> {
@@ -131,6 +83,27 @@ impl Walk<'_> {
     }
 }
 
+impl Visitor for Met {
+    type Entered = ();
+
+    fn enter(&mut self, node: NodeRef, level: u8, tree: Tree) -> Result<Option<()>, StoreError> {
+        if !self.seen.node(&node.id, level, tree) {
+            return Ok(None);
+        }
+        self.chunk(&node.id).map(Some)
+    }
+
+    fn leave(&mut self, _: NodeRef, _: Tree, (): ()) {}
+
+    fn chunks(&mut self, ids: &[ChunkId]) -> Result<bool, StoreError> {
+        ids.iter().try_for_each(|id| self.chunk(id)).map(|()| true)
+    }
+
+    fn bears(&self, _: &StoreError) -> bool {
+        false
+    }
+}
+
 /// What was met already, in a fixed room: with 20 million chunks and as many blocks one in 800 is taken for one that
 /// was met before. For an estimate that is good enough. Room that is not used is never touched.
 struct Seen {
@@ -140,6 +113,7 @@ struct Seen {
 /// 128 MiB.
 const WORDS: usize = 1 << 24;
 const PROBES: u64 = 3;
+const MIXER: u64 = 0x9e37_79b9_7f4a_7c15;
 
 impl Seen {
     fn new() -> Self {
@@ -148,7 +122,16 @@ impl Seen {
 
     fn block(&mut self, pack: &PackId, ordinal: u32) -> bool {
         // Never 0, which stands for the chunk of that id.
-        self.add(pack.as_bytes(), (u64::from(ordinal) + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15))
+        self.add(pack.as_bytes(), (u64::from(ordinal) + 1).wrapping_mul(MIXER))
+    }
+
+    /// A node whose whole tree was walked.
+    fn node(&mut self, id: &ChunkId, level: u8, tree: Tree) -> bool {
+        let tree = match tree {
+            Tree::Catalog => 1,
+            Tree::Recipe => 2,
+        };
+        self.add(id.as_bytes(), (u64::from(level) << 2 | tree).wrapping_mul(MIXER))
     }
 
     /// Whether it is new. Ids are hashes: their own bytes say where to look.
