@@ -7,6 +7,7 @@ mod auth;
 mod batch;
 mod cluster;
 mod decide;
+mod estimate;
 mod export;
 mod inventory;
 mod left;
