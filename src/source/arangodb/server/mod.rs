@@ -6,6 +6,7 @@ mod api;
 mod auth;
 mod batch;
 mod cluster;
+mod counts;
 mod decide;
 mod estimate;
 mod export;
