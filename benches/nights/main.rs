@@ -1,12 +1,13 @@
 //! Nights of data that changed a little: what a repository grows by, beside whole-file patches of the same, and
 //! how fast it backs up and restores. `make bench` prints a table for each series.
 //!
-//! `cargo bench --bench nights -- [scattered] [real] [pages] [tree] [vectors] [qdrant] [--nights N] [--mb N] [--all-nights]
-//! [--no-peers]`; all series where none is named. The slow patches are made for a sample of the nights unless all
+//! `cargo bench --bench nights -- [scattered] [real] [pages] [tree] [vectors] [qdrant] [arangodb] [--nights N] [--mb N]
+//! [--all-nights] [--no-peers]`; all series where none is named. The slow patches are made for a sample of the nights unless all
 //! are asked for. `RESTOW_BENCH_DIR` is where everything lies meanwhile. The data is the same in every run, the cuts
 //! are not: each repository has its own key, and small or repetitive data comes out differently for that.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
+mod arangodb;
 mod folder;
 mod peers;
 mod qdrant;
@@ -35,7 +36,7 @@ struct Settings {
     every_night: bool,
 }
 
-const NAMES: &[&str] = &["scattered", "real", "pages", "tree", "vectors", "qdrant"];
+const NAMES: &[&str] = &["scattered", "real", "pages", "tree", "vectors", "qdrant", "arangodb"];
 
 impl Settings {
     fn parse(args: impl Iterator<Item = String>) -> Result<Self, String> {
@@ -121,6 +122,12 @@ fn series_of(name: &'static str, settings: &Settings) -> Result<(Plan, Box<dyn S
             let about = "a real collection's snapshots, 1 % of its points written again";
             let plan = Plan { has_restic: true, ..plan(about, 1, Peer::ZstdPatch, bounds) };
             (plan, Box::new(qdrant::Nights::new()))
+        }
+        "arangodb" => {
+            let bounds = Bounds { coded_worst: Some(1.3), ..growth(2.0) };
+            let about = "a real database's arangodump, 1 % of its documents written again";
+            let plan = Plan { has_restic: true, ..plan(about, 5, Peer::ZstdPatch, bounds) };
+            (plan, Box::new(arangodb::Nights::new()))
         }
         _ => {
             let about = "segments of float32 vectors, 0.5 % of the 4-KiB pages rewritten";

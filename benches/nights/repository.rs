@@ -14,6 +14,7 @@ use restow::ops::{BackupOptions, RestoreOptions, Selection, backup, restore};
 use restow::progress::{Cancel, Silent};
 use restow::repo::{CreateOptions, Identity, OpenOptions, Repository, SnapshotView, create};
 use restow::source::Exporter;
+use restow::source::arangodb::{ArangodumpExporter, ArangodumpOptions, SortOptions};
 use restow::source::files::{self, FolderExporter, FolderImporter, FolderOptions};
 use restow::source::qdrant::{QdrantFileExporter, QdrantFileOptions};
 use restow::source::sqlite::{SqliteExporter, SqliteOptions};
@@ -127,8 +128,13 @@ fn open(home: &Path) -> Repository {
     Repository::open(storage, &secret, identity, cache).unwrap()
 }
 
-/// A database that stands alone in the folder is backed up as one, and so is a collection's snapshot.
+/// A database that stands alone in the folder is backed up as one, and so are a collection's snapshot and a dump.
 fn exporter(home: &Path, source: &Path) -> Box<dyn Exporter> {
+    if source.join("dump.json").exists() {
+        let sort = SortOptions { temp_dir: Some(home.into()), ..SortOptions::default() };
+        let options = ArangodumpOptions { sort, identity: None };
+        return Box::new(ArangodumpExporter::new(source, options, &Cancel::new()).unwrap());
+    }
     let files = std::fs::read_dir(source).unwrap().map(|file| file.unwrap().path());
     let files: Vec<_> = files.collect();
     let find = |wanted: &str| {

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::Settings;
-use super::folder::{bytes_below, fingerprint};
+use super::folder::{self, bytes_below};
 use super::peers::{Peer, Restic};
 use super::repository::{Opened, Restored};
 use super::speed;
@@ -17,6 +17,11 @@ pub trait Series {
     /// How often it can change.
     fn nights_max(&self) -> u32 {
         u32::MAX
+    }
+
+    /// The same for a source and for what came back of it.
+    fn fingerprint(&self, folder: &Path) -> blake3::Hash {
+        folder::fingerprint(folder)
     }
 
     /// What else is worth comparing with.
@@ -68,7 +73,7 @@ pub fn run(plan: &Plan, series: &mut dyn Series, settings: &Settings) {
     let mut repository = Opened::start(home);
     let mut table = Table::new(plan.peer.program(), restic.is_some());
     series.begin(&source);
-    let first = fingerprint(&source);
+    let first = series.fingerprint(&source);
     for number in 0..=nights {
         let is_compared = settings.every_night || nights <= 5 || SAMPLE.contains(&number);
         let peer = peer.filter(|_| number > 0 && (is_compared || number == nights));
@@ -91,7 +96,8 @@ pub fn run(plan: &Plan, series: &mut dyn Series, settings: &Settings) {
         table.add(Night { number, taken, against_first, growth, patch, restic: by_restic });
     }
     drop(restic);
-    let restores = restores(&mut repository, home, [(0, first), (nights, fingerprint(&source))]);
+    let expected = [(0, first), (nights, series.fingerprint(&source))];
+    let restores = restores(&mut repository, series, home, expected);
     repository.end();
     if let Some(note) = series.note() {
         println!("  {note}");
@@ -102,6 +108,7 @@ pub fn run(plan: &Plan, series: &mut dyn Series, settings: &Settings) {
 /// The first and the last night, in turns; the best of each. What comes back is what was backed up.
 fn restores(
     repository: &mut Opened,
+    series: &dyn Series,
     home: &Path,
     nights: [(u32, blake3::Hash); 2],
 ) -> [Restored; 2] {
@@ -109,7 +116,7 @@ fn restores(
         nights.map(|(night, expected)| {
             let restored = repository.restore(night as usize, "restored");
             let folder = home.join("restored");
-            assert_eq!(fingerprint(&folder), expected, "night {night} came back otherwise");
+            assert_eq!(series.fingerprint(&folder), expected, "night {night} came back otherwise");
             std::fs::remove_dir_all(folder).unwrap();
             restored
         })

@@ -17,6 +17,8 @@ mod options;
 mod private;
 #[cfg(feature = "servers")]
 pub mod qdrant;
+#[cfg(feature = "servers")]
+mod renames;
 mod report;
 pub mod sqlite;
 mod temporary;

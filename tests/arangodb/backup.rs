@@ -1,7 +1,8 @@
 //! What a backup holds, what it asks of the server, what it leaves there.
 
-use restow::BackupOptions;
+use restow::source::Exporter;
 use restow::source::arangodb::{ArangoExporter, ArangoOptions, ArangoSelection, ArangoSource};
+use restow::{BackupOptions, Cancel, ErrorKind};
 use serde_json::Value;
 
 use super::{back_up, cat, documents, fails, manager, report};
@@ -129,6 +130,32 @@ fn a_night_costs_what_changed() {
         let stored = statistics.plain_stored + statistics.delta_stored;
         assert!(stored < 20_000, "{statistics:?}");
     }
+}
+
+/// What progress is measured by is near what it comes to.
+#[test]
+fn an_estimate_of_what_it_comes_to() {
+    let server = Arango::with("db", dumped("imdb_with_ratings"));
+    server.lock().databases.insert("shop".into(), shop());
+    let some = ArangoSelection { collections: names(&["people"]), ..ArangoSelection::default() };
+    let all = [("db,shop", ArangoSelection::default()), ("", ArangoSelection::default())];
+    for (databases, chosen) in all.into_iter().chain([("shop", some)]) {
+        let (manager, exporter) = (manager(), server.exporter_with(databases, selection(chosen)));
+        let estimate = exporter.estimate(&Cancel::new()).unwrap().unwrap();
+        let statistics = report(&manager, &exporter).manifest.statistics;
+        assert_eq!(estimate.entries, statistics.entries, "{databases}");
+        let share = estimate.bytes as f64 / statistics.logical_bytes as f64;
+        // Of little the structures are much.
+        let least = if databases.is_empty() || databases.contains("db") { 0.9 } else { 0.5 };
+        assert!((least..1.1).contains(&share), "{databases}: {share}");
+    }
+    // Nobody waits for a total that is not to be had.
+    server.instead("POST /_api/cursor", 1, 403, "", "");
+    assert!(server.exporter("shop").estimate(&Cancel::new()).is_err());
+    let stopped = Cancel::new();
+    stopped.cancel();
+    let error = server.exporter("shop").estimate(&stopped).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Interrupted);
 }
 
 #[test]

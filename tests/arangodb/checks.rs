@@ -4,7 +4,7 @@ use restow::ErrorKind;
 use serde_json::Value;
 
 use super::{back_up, cat, documents, fails, manager, report};
-use crate::support::arango::{Arango, document, shop};
+use crate::support::arango::{Arango, State, document, shop};
 
 const OLD: &str = "GET /_api/replication/dump";
 const NEW: &str = "POST /_api/dump/next";
@@ -53,17 +53,65 @@ fn documents_that_a_server_never_sends() {
         assert_eq!(error.kind(), ErrorKind::Unreachable);
         let words = "49 documents came, and the server counts 50, as it counted 50 before";
         assert!(error.to_string().contains(words), "{error}");
-        // Nothing at all came, though there was something all the time.
+        // Nothing at all came, though there was much all the time.
+        for number in 0..1500 {
+            server.lock().add("shop", "items", &document("items", &format!("m{number}"), number));
+        }
         let written = || vec![("shop".into(), "items".into(), document("items", "more", 1))];
         server.faults(|faults| {
-            faults.withheld = Some(("items".into(), 1000));
+            faults.withheld = Some(("items".into(), 5000));
             faults.written_meanwhile = written();
         });
         let error = fails(&server, &server.exporter("shop"));
         assert!(
-            error.to_string().contains("0 documents came, and the server counts 51"),
+            error.to_string().contains("0 documents came, and the server counts 1551"),
             "{error}"
         );
+    }
+}
+
+/// As many documents come as go: the server counts the same before and after, and held another number in between.
+#[test]
+fn a_queue_that_stays_as_long_as_it_is() {
+    const KEYS: [&str; 7] = ["k0", "k1", "k2", "k3", "k4", "k5", "k6"];
+    for server in [Arango::with_shop(), Arango::with_shop().modern()] {
+        let queue = |held: fn(&mut State), read: fn(&mut State)| {
+            server.faults(|faults| {
+                (faults.when_held, faults.when_read) = (Some(held), Some(read));
+            });
+        };
+        let longer = || {
+            queue(
+                |state| state.add("shop", "people", &document("people", "job", 1)),
+                |state| state.remove("shop", "people", "job"),
+            );
+        };
+        let emptied = || {
+            queue(
+                |state| KEYS.iter().for_each(|key| state.remove("shop", "people", key)),
+                |state| {
+                    KEYS.iter().for_each(|key| {
+                        state.add("shop", "people", &document("people", key, 1));
+                    });
+                },
+            );
+        };
+        for (change, came) in [(&longer as &dyn Fn(), 8), (&emptied, 0)] {
+            change();
+            let manager = manager();
+            let report = report(&manager, &server.exporter("shop"));
+            let found = documents(&manager, &report.id.unwrap(), "shop/collections/people");
+            assert_eq!(found.len(), came);
+            let properties = &report.manifest.sources[0].properties;
+            let counted = ("shop/people/counted_by_server".to_owned(), "7".to_owned());
+            assert!(properties.contains(&counted), "{properties:?}");
+        }
+        // Where a server does not tell whether anybody wrote, the count is all there is.
+        longer();
+        server.faults(|faults| faults.no_ids = true);
+        let error = fails(&server, &server.exporter("shop"));
+        let words = "8 documents came, and the server counts 7, as it counted 7 before";
+        assert!(error.to_string().contains(words), "{error}");
     }
 }
 

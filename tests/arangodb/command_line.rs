@@ -44,6 +44,16 @@ fn backed_up_and_restored_by_url_and_by_variables() {
     let refused = run(&bench, &server, "s3cret", &["restore", id, "--to", &copy]);
     assert_eq!(refused.status.code(), Some(8), "{}", stderr(&refused));
     assert!(stderr(&refused).contains("--create-database"), "{}", stderr(&refused));
+    let twice = ["--collection", "people:a", "--collection", "people:b"];
+    let twice = [["restore", id, "--to", copy.as_str()].as_slice(), &twice].concat();
+    for (args, words) in [
+        (twice, "--collection people:b: that name was given before"),
+        (vec!["restore", id, "--to", "arangodb:a,b"], "one new name there, or none"),
+    ] {
+        let refused = run(&bench, &server, "s3cret", &args);
+        assert_eq!(refused.status.code(), Some(2), "{}", stderr(&refused));
+        assert!(stderr(&refused).contains(words), "{}", stderr(&refused));
+    }
     say(&["restore", id, "--to", &copy, "--create-database"]);
     let values = |database: &str, name: &str| server.lock().collection(database, name).values();
     assert_eq!(values("copy", "items"), shop().collections["items"].values());

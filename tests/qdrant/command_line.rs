@@ -2,6 +2,7 @@
 
 use std::process::Output;
 
+use super::shards::partial_shard;
 use crate::support::binary::{Bench, stderr};
 use crate::support::qdrant::{Qdrant, night};
 use crate::support::tls;
@@ -25,7 +26,8 @@ fn backed_up_and_restored_by_url_and_by_variables() {
         assert!(!stderr(&output).contains("s3cret"));
         String::from_utf8(output.stdout).unwrap()
     };
-    say(&["backup", &url]);
+    let said = say(&["backup", &url]);
+    assert!(said.contains(" notes_") && said.contains("2.7 MiB in 3 entries"), "{said}");
     let again: serde_json::Value =
         serde_json::from_str(&say(&["backup", "qdrant:", "--json"])).unwrap();
     assert_eq!(again["manifest"]["sources"][0]["url"], url.as_str());
@@ -280,4 +282,51 @@ fn a_file_of_a_server_imported() {
     std::fs::write(bench.path("no.snapshot"), "no").unwrap();
     let refused = bench.fails(1, &["import", "no.snapshot"]);
     assert!(refused.contains("is no snapshot of a collection"), "{refused}");
+}
+
+/// What comes back whole is told from what does not, and what to do instead.
+#[test]
+fn partial_snapshots_and_those_of_a_whole_storage_are_not_imported() {
+    let bench = Bench::with_repository();
+    let partial = "notes-shard-0-2026-11-20-20-00-10.snapshot";
+    std::fs::write(bench.path(partial), partial_shard(1)).unwrap();
+    let refused = bench.fails(1, &["import", partial]);
+    assert!(refused.contains("only what changed since another"), "{refused}");
+    assert!(refused.contains("POST /collections/NAME/snapshots"), "{refused}");
+    // As a server makes it: its collections' snapshots, and last what they are of.
+    let mut builder = tar::Builder::new(Vec::new());
+    let config = br#"{"collections_mapping":{"notes":"notes.snapshot"},"collections_aliases":{}}"#;
+    for (path, bytes) in [("notes.snapshot", night(0)), ("config.json", config.to_vec())] {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(bytes.len() as u64);
+        builder.append_data(&mut header, path, bytes.as_slice()).unwrap();
+    }
+    let full = "full-snapshot-2026-11-20-20-00-10.snapshot";
+    std::fs::write(bench.path(full), builder.into_inner().unwrap()).unwrap();
+    let refused = bench.fails(1, &["import", full]);
+    assert!(refused.contains("a server's whole storage: unpack it"), "{refused}");
+    assert_eq!(bench.json(&["list"])["snapshots"].as_array().unwrap().len(), 0);
+    // That done, each goes in.
+    let mut tar = std::process::Command::new("tar");
+    let status = tar.args(["-xf", full, "notes.snapshot"]).current_dir(bench.path("")).status();
+    assert!(status.unwrap().success());
+    bench.ok(&["import", "notes.snapshot"]);
+}
+
+/// One thing goes to one place, and one place gets one thing.
+#[test]
+fn names_that_are_given_twice() {
+    let (bench, server) = (Bench::with_repository(), Qdrant::with_notes());
+    let url = format!("qdrant://{}", &server.url()[7..]);
+    bench.ok(&["backup", &format!("{url}/notes")]);
+    for pairs in [["notes:a", "notes:b"], ["notes:a", "users:a"]] {
+        let (one, other) = (pairs[0], pairs[1]);
+        let said = bench.fails(
+            2,
+            &["restore", "latest", "--to", &url, "--collection", one, "--collection", other],
+        );
+        assert!(said.contains(&format!("--collection {other}: that name was given")), "{said}");
+    }
+    let said = bench.fails(2, &["restore", "latest", "--to", &format!("{url}/a,b")]);
+    assert!(said.contains("one new name there, or say --collection A:B"), "{said}");
 }

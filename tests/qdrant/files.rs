@@ -8,7 +8,7 @@ use restow::source::{Description, Exporter, Session, SourceError};
 use restow::{BackupOptions, Cancel, ErrorKind};
 use serde_json::{Value, json};
 
-use super::shards::shard;
+use super::shards::{partial_shard, shard};
 use super::{back_up, cat, json, manager, property};
 use crate::support::binary::Bench;
 use crate::support::qdrant::{Qdrant, night, said, sha256};
@@ -102,6 +102,9 @@ fn what_is_no_snapshot() {
     let config = json!({"collections_mapping": {"notes": "x"}, "collections_aliases": {}});
     let full = archive(&[("x.snapshot", b""), ("config.json", config.to_string().as_bytes())]);
     assert!(fails(&lay("e.snapshot", &full)).contains("whole storage"));
+    // Whatever its name says.
+    let error = fails(&lay("x-shard-0-2026-11-20-20-00-10.snapshot", &partial_shard(1)));
+    assert!(error.contains("it is a partial one"), "{error}");
     let error = fails(&lay("f.snapshot", &shard(1)));
     assert!(error.contains("call it f.shard-0.snapshot"), "{error}");
 

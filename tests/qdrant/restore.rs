@@ -218,6 +218,35 @@ fn a_server_that_does_not_take_it() {
     }
 }
 
+/// Where the first answer was lost with its connection, the second is waited for before everything is sent again.
+#[test]
+fn a_refusal_that_was_not_heard_is_not_sent_everything_again() {
+    let (source, manager) = (Qdrant::start(), manager());
+    source.add("large", noise(40 << 20, 8));
+    let backup = (manager.clone(), back_up(&manager, &source.exporter(&["large"])));
+    for (status, words) in [
+        (413, "service.max_request_size_mb"),
+        (401, "set QDRANT_API_KEY"),
+        (400, "the server answers 400"),
+    ] {
+        let server = Qdrant::start();
+        server.faults(|faults| {
+            faults.upload_breaks = vec![0];
+            (faults.upload_ends, faults.lingers) = (Some((0, status)), true);
+            // Time enough to send it much.
+            faults.slow = Some(Duration::from_millis(100));
+        });
+        let error = restore(&backup, loader(&server, QdrantRestore::default()), Overwrite::Refuse)
+            .unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unreachable, "{error}");
+        assert!(error.to_string().contains(words), "{error}");
+        assert_eq!(server.count("POST"), 2, "{error}");
+        // The form's first lines, and nothing of the snapshot.
+        assert!(server.lock().came_after < 1000, "{} bytes", server.lock().came_after);
+        assert!(server.lock().restored.is_empty());
+    }
+}
+
 #[test]
 fn nobody_there_and_a_wrong_key() {
     let backup = backed_up();

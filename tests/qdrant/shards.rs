@@ -14,6 +14,20 @@ use crate::support::qdrant::{Qdrant, quick, said, sha256};
 
 /// A shard as a server streams it: segments as folders.
 pub fn shard(seed: u64) -> Vec<u8> {
+    shard_with(seed, Vec::new())
+}
+
+/// Of what changed since another.
+pub fn partial_shard(seed: u64) -> Vec<u8> {
+    let uuid = format!("8f8a574d-a279-425b-8210-{seed:012}");
+    let manifest = format!(
+        r#"{{"segment_id":"{uuid}","segment_version":7,"file_versions":{{"segment.json":null}}}}"#
+    );
+    let path = format!("segments/{uuid}/files/segment_manifest.json");
+    shard_with(seed, vec![(path, manifest.into_bytes())])
+}
+
+fn shard_with(seed: u64, more: Vec<(String, Vec<u8>)>) -> Vec<u8> {
     let mut builder = tar::Builder::new(Vec::new());
     let uuid = format!("8f8a574d-a279-425b-8210-{seed:012}");
     let members = [
@@ -21,7 +35,7 @@ pub fn shard(seed: u64) -> Vec<u8> {
         (format!("segments/{uuid}/files/vector_storage/matrix.dat"), noise(300_000, seed + 1)),
         ("shard_config.json".to_owned(), b"{\"type\":\"Local\"}".to_vec()),
     ];
-    for (path, bytes) in members {
+    for (path, bytes) in more.into_iter().chain(members) {
         let mut header = tar::Header::new_gnu();
         header.set_size(bytes.len() as u64);
         builder.append_data(&mut header, path, bytes.as_slice()).unwrap();

@@ -87,6 +87,11 @@ impl HttpError {
         matches!(self.trouble, Trouble::Status { .. } | Trouble::Unexpected(_))
     }
 
+    /// Whether the connection broke, and no answer was heard.
+    pub fn is_broken(&self) -> bool {
+        matches!(self.trouble, Trouble::Broken(_))
+    }
+
     /// Whether nobody knows what the server did, or still does, for a call that reached it whole.
     pub fn leaves_open(&self) -> bool {
         match &self.trouble {

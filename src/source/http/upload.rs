@@ -19,6 +19,8 @@ use crate::limits::MIB;
 
 /// Pieces on their way.
 const AHEAD: usize = 8;
+/// How often it is looked whether an answer came.
+const GLANCE: Duration = Duration::from_millis(10);
 
 /// A body under way. Dropped before its end, it reaches the server as a broken request.
 pub struct Upload {
@@ -67,15 +69,28 @@ impl Upload {
             Some(pieces) => pieces.blocking_send(Bytes::from(piece)).is_ok(),
             None => false,
         };
-        if sent {
-            return Ok(());
-        }
-        match self.end() {
-            Err(error) => Err(error),
-            Ok(_) => {
-                let what = "the server answered before it had everything";
-                Err(HttpError::new(&self.url, Trouble::Unexpected(what.into())))
+        if sent { Ok(()) } else { Err(self.ended()) }
+    }
+
+    /// Waits for so long, before more is written, whether the server has an answer already: one that refuses has. An
+    /// answer is heard while nothing is sent; where the server hangs up while much is, it is lost now and then.
+    pub fn listen(&mut self, patience: Duration) -> Result<(), HttpError> {
+        let started = Instant::now();
+        while started.elapsed() < patience {
+            if self.sending.as_ref().is_none_or(JoinHandle::is_finished) {
+                return Err(self.ended());
             }
+            self.client.sleep(&self.url, GLANCE)?;
+        }
+        Ok(())
+    }
+
+    /// What came of it before its time.
+    fn ended(&mut self) -> HttpError {
+        let what = "the server answered before it had everything";
+        match self.end() {
+            Err(error) => error,
+            Ok(_) => HttpError::new(&self.url, Trouble::Unexpected(what.into())),
         }
     }
 

@@ -8,6 +8,8 @@ use serde_json::{Value, json};
 const LISTED_MAX: usize = 10_000;
 /// Bytes of all paths that are listed.
 const PATHS_MAX: usize = 1024 * 1024;
+/// In each segment's folder of a partial snapshot, and in no other.
+const SEGMENT_MANIFEST: &str = "/segment_manifest.json";
 /// A UUID has 36.
 const SEGMENT_NAME_MAX: usize = 100;
 
@@ -46,6 +48,8 @@ pub(super) struct Contents {
     pub is_whole: bool,
     /// Why it was not watched to its end.
     pub odd: Option<String>,
+    /// It has only the files that changed since another, and says of each segment which.
+    pub is_partial: bool,
     paths: usize,
     kept: BTreeMap<String, Vec<u8>>,
 }
@@ -56,6 +60,7 @@ impl Contents {
         self.bytes = self.bytes.saturating_add(member.bytes);
         self.allocated = self.allocated.saturating_add(member.allocated);
         let (shard, name) = segment_of(&member.path);
+        self.is_partial |= name.is_some() && member.path.ends_with(SEGMENT_MANIFEST);
         if self.shards.len() < LISTED_MAX {
             self.shards.extend(shard);
         }

@@ -34,6 +34,9 @@ pub(super) fn plain(error: HttpError, has_key: bool) -> SourceError {
     refused(kind, &url, message)
 }
 
+const TOO_LARGE: &str = "it takes no request of this size: raise service.max_request_size_mb in Qdrant's \
+                         configuration, and the limit of a proxy before it (nginx: client_max_body_size)";
+
 fn status(code: u16, said: &str, has_key: bool) -> (ErrorKind, String) {
     let said = match said {
         "" => format!("the server answers {code}"),
@@ -46,6 +49,8 @@ fn status(code: u16, said: &str, has_key: bool) -> (ErrorKind, String) {
             "the API key in QDRANT_API_KEY may not do this: snapshots need a key that may \
                      write, restores one that may manage"
         }
+        (413, _) => TOO_LARGE,
+        (400, _) if said.contains("larger than allowed") => TOO_LARGE,
         (429, _) => "it has too much to do: try again later",
         (503, _) => "it, or a shard, is not ready: try again later",
         (507, _) => "its disk is full: a snapshot needs as much room as the collection",
@@ -80,6 +85,11 @@ mod tests {
              QDRANT_API_KEY is wrong"
         );
         assert!(of(401, "", false).to_string().contains("set QDRANT_API_KEY"));
+        for (code, text) in
+            [(413, ""), (400, "JSON payload (9 bytes) is larger than allowed (limit: 8 bytes).")]
+        {
+            assert!(of(code, text, true).to_string().contains("service.max_request_size_mb"));
+        }
         let envelope =
             r#"{"status":{"error":"Not found: Collection `x` doesn't exist!"},"time":0.1}"#;
         let missing = of(404, envelope, false);

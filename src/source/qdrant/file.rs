@@ -84,8 +84,14 @@ impl QdrantFileExporter {
         }
         let config = seen.config().unwrap_or_default();
         if config.get("collections_mapping").is_some() {
-            let what =
-                "it is one of a server's whole storage: unpack it, and back up the snapshots in it";
+            let what = "it is one of a server's whole storage: unpack it (tar -xf), and take in the \
+                        snapshots in it one by one; the aliases are in its config.json";
+            return Err(no(what.to_owned()));
+        }
+        if seen.is_partial {
+            let what = "it is a partial one, which has only what changed since another: have the server \
+                        make a whole one (POST /collections/NAME/snapshots), or let restow back up \
+                        qdrant://HOST:6333/NAME";
             return Err(no(what.to_owned()));
         }
         let Named { collection, shard, time } = &self.named;

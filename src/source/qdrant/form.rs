@@ -1,6 +1,7 @@
 //! The request that hands a snapshot to the server: a form with one file, written piece by piece.
 
 use std::fmt::Write;
+use std::time::Duration;
 
 use super::api::Api;
 use super::failure::refused;
@@ -64,6 +65,11 @@ impl Form {
         }?;
         upload.write(head.into_bytes())?;
         Ok(Self { upload, tail })
+    }
+
+    /// Hears out a server that may refuse it before any byte of the snapshot was sent.
+    pub fn listen(&mut self, patience: Duration) -> Result<(), HttpError> {
+        self.upload.listen(patience)
     }
 
     pub fn write(&mut self, piece: Vec<u8>) -> Result<(), HttpError> {

@@ -1,7 +1,5 @@
 //! The loader: collections back into a server, under their names or others.
 
-use std::collections::BTreeSet;
-
 use serde_json::Value;
 
 use super::api::Api;
@@ -14,6 +12,7 @@ use super::server::{QdrantServer, is_name};
 use crate::fault::ErrorKind;
 use crate::format::EntryPath;
 use crate::progress::{Cancel, Event, Observer};
+use crate::source::renames::check_renames;
 use crate::source::{Fate, LoadPlan, LoadReport, LoadStep, Loader, SourceError, Stored};
 
 /// Whose points win where a cluster has others.
@@ -77,13 +76,7 @@ impl QdrantLoader {
         restore: QdrantRestore,
         cancel: &Cancel,
     ) -> Result<Self, SourceError> {
-        let (mut from, mut to) = (BTreeSet::new(), BTreeSet::new());
-        for (old, new) in &restore.collections {
-            if !from.insert(old) || !to.insert(new) {
-                let message = format!("--collection {old}:{new}: that name was given before");
-                return Err(refused(ErrorKind::Usage, server.url(), message));
-            }
-        }
+        check_renames(&restore.collections, server.url())?;
         let servers = std::iter::once(server).chain(&restore.nodes);
         let apis = servers
             .map(|server| Api::new(server, options, cancel))

@@ -1,6 +1,7 @@
 //! One collection's snapshot on its way to the server, as often as it takes.
 
 use std::io::Read;
+use std::time::Duration;
 
 use super::api::{Api, envelope};
 use super::failure::refused;
@@ -11,6 +12,9 @@ use crate::limits::MIB;
 use crate::progress::{Event, Observer};
 use crate::source::http::{HttpError, Repeat, Unanswered};
 use crate::source::{SourceError, Stored};
+
+/// How long a server is listened to that hung up on the first attempt: it may have refused it without being heard.
+const LISTENED: Duration = Duration::from_secs(2);
 
 pub(super) struct Task<'t> {
     pub api: &'t Api,
@@ -44,9 +48,9 @@ impl Task<'_> {
     /// Uploads it, and again where that may help. What was uploaded is deleted from the server's folder.
     pub fn run(&self) -> Result<(), SourceError> {
         let file = file_name()?;
-        let (mut tries, mut reported) = (0, 0);
+        let (mut tries, mut reported, mut is_listening) = (0, 0, false);
         loop {
-            let failure = match self.attempt(&file, &mut reported) {
+            let failure = match self.attempt(&file, &mut reported, is_listening) {
                 Ok(()) => {
                     self.delete(&file);
                     return Ok(());
@@ -68,13 +72,17 @@ impl Task<'_> {
                 self.delete(&file);
                 return Err(self.api.plain(error));
             }
+            is_listening = tries == 0 && error.is_broken();
             self.api.pause(tries, error)?;
             tries += 1;
         }
     }
 
-    fn attempt(&self, file: &str, reported: &mut u64) -> Result<(), Failure> {
+    fn attempt(&self, file: &str, reported: &mut u64, is_listening: bool) -> Result<(), Failure> {
         let mut form = Form::begin(self.api, &self.delivery, file)?;
+        if is_listening {
+            form.listen(LISTENED).map_err(Failure::Before)?;
+        }
         let path = self.entry.path.display().to_string();
         let mut source = self.stored.open(self.entry).map_err(Failure::Ours)?;
         let mut sent = 0;

@@ -84,6 +84,13 @@ fn structure(
             }
             None => missing(),
         },
+        ("GET", ["collection", name, "revision"]) => match database.collections.get(*name) {
+            Some(_) if !tells_ids => error(501, 9, "not implemented"),
+            Some(found) => {
+                Reply::json(200, &json!({"name": name, "revision": format!("_w{}", found.writes)}))
+            }
+            None => missing(),
+        },
         ("PUT", ["collection", name, "rename"]) => {
             let body: Value = serde_json::from_slice(&request.body).unwrap();
             let new = body["name"].as_str().unwrap().to_owned();

@@ -22,16 +22,23 @@ pub struct Collection {
     pub indexes: Vec<Value>,
     /// By key, the text as it was sent.
     pub documents: Arc<BTreeMap<String, String>>,
+    /// How often it was written to.
+    pub writes: u64,
 }
 
 impl Collection {
+    /// Without documents.
+    pub fn new(parameters: Value, indexes: Vec<Value>) -> Self {
+        Self { parameters, indexes, documents: Arc::default(), writes: 0 }
+    }
+
     /// A collection with `count` documents.
     pub fn small(name: &str, kind: u64, count: usize) -> Self {
         let parameters = json!({
             "name": name, "type": kind, "isSystem": name.starts_with('_'), "id": format!("17{}", name.len()),
             "globallyUniqueId": format!("hABC/{name}"), "keyOptions": {"type": "traditional"},
         });
-        let mut made = Self { parameters, indexes: Vec::new(), documents: Arc::default() };
+        let mut made = Self::new(parameters, Vec::new());
         for number in 0..count {
             made.insert(&document(name, &format!("k{number}"), number));
         }
@@ -43,6 +50,12 @@ impl Collection {
         let parsed: Value = serde_json::from_str(text).unwrap();
         let key = parsed["_key"].as_str().unwrap().to_owned();
         Arc::make_mut(&mut self.documents).insert(key, text.to_owned());
+        self.writes += 1;
+    }
+
+    pub fn remove(&mut self, key: &str) {
+        Arc::make_mut(&mut self.documents).remove(key);
+        self.writes += 1;
     }
 
     pub fn name(&self) -> &str {
@@ -87,7 +100,7 @@ pub fn dumped(name: &str) -> Database {
         let parameters = structure["parameters"].clone();
         let name = parameters["name"].as_str().unwrap().to_owned();
         let indexes = structure["indexes"].as_array().unwrap().clone();
-        let mut made = Collection { parameters, indexes, documents: Arc::default() };
+        let mut made = Collection::new(parameters, indexes);
         for line in data(&folder, &name).lines() {
             let enveloped: BTreeMap<&str, &serde_json::value::RawValue> =
                 serde_json::from_str(line).unwrap();

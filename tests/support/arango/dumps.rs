@@ -65,6 +65,9 @@ fn begin(request: &Request, state: &mut State) -> Reply {
     if state.role == "COORDINATOR" && request.query("DBserver").is_none() {
         return error(400, 400, "DBserver missing");
     }
+    if let Some(change) = state.faults.when_held {
+        change(state);
+    }
     state.next_id += 1;
     let id = state.next_id.to_string();
     let batch = Batch {

@@ -73,9 +73,12 @@ pub struct Faults {
     pub chunk: Option<usize>,
     /// Written once the first documents are asked for: database, collection, document.
     pub written_meanwhile: Vec<(String, String, String)>,
+    /// Done whenever a state is taken hold of, before it is, and once when its first documents are asked for.
+    pub when_held: Option<fn(&mut State)>,
+    pub when_read: Option<fn(&mut State)>,
     /// Dropped and made again once the first documents are asked for: database, collection.
     pub made_again_meanwhile: Vec<(String, String)>,
-    /// Counts come without what tells a collection.
+    /// Counts come without what tells a collection, and nobody tells its revision.
     pub no_ids: bool,
     /// So many documents of this collection are never sent.
     pub withheld: Option<(String, usize)>,
@@ -90,6 +93,9 @@ pub struct Faults {
 
 impl State {
     fn write_meanwhile(&mut self) {
+        if let Some(change) = self.faults.when_read.take() {
+            change(self);
+        }
         for (database, collection, text) in std::mem::take(&mut self.faults.written_meanwhile) {
             self.add(&database, &collection, &text);
         }
@@ -107,6 +113,11 @@ impl State {
     pub fn add(&mut self, database: &str, collection: &str, text: &str) {
         let database = self.databases.get_mut(database).unwrap();
         database.collections.get_mut(collection).unwrap().insert(text);
+    }
+
+    pub fn remove(&mut self, database: &str, collection: &str, key: &str) {
+        let database = self.databases.get_mut(database).unwrap();
+        database.collections.get_mut(collection).unwrap().remove(key);
     }
 
     fn new_id(&mut self) -> u64 {

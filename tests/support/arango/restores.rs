@@ -109,7 +109,7 @@ fn collection(database: &mut Database, mut body: Value, overwrite: bool, id: u64
     body["parameters"]["id"] = id.to_string().into();
     body["parameters"]["globallyUniqueId"] = format!("hABC/{id}").into();
     let parameters = body["parameters"].take();
-    let made = Collection { parameters, indexes: Vec::new(), documents: Arc::default() };
+    let made = Collection::new(parameters, Vec::new());
     database.collections.insert(name, made);
     done()
 }

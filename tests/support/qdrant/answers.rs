@@ -76,6 +76,10 @@ pub fn answer(connection: &TcpStream, mut request: Request, state: &Mutex<State>
         Err((status, error)) => {
             let document = json!({"status": {"error": error}, "time": 0.001});
             reply(connection, status, "", document.to_string().as_bytes());
+            if request.method == "POST" && state.lock().unwrap().faults.lingers {
+                let came = std::io::copy(&mut request.reader, &mut std::io::sink());
+                state.lock().unwrap().came_after += came.unwrap_or_default();
+            }
         }
     }
 }
@@ -253,6 +257,7 @@ fn upload(request: &mut Request, state: &Mutex<State>, collection: &str) -> Answ
     };
     if let Some((after, status)) = ends {
         request.body(Some(after), None);
+        std::thread::sleep(slow.unwrap_or_default());
         return Err((status, "No space left on device: WAL buffer size exceeds".into()));
     }
     let (file, bytes) = uploaded_slowly(request, slow)?;

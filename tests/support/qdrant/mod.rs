@@ -42,6 +42,8 @@ pub struct State {
     pub batches: Vec<usize>,
     /// Where the shards are of collections that are made.
     pub new_layout: Value,
+    /// Bytes that came after an upload was refused.
+    pub came_after: u64,
     /// Of the names of snapshots.
     second: u64,
 }
@@ -56,7 +58,7 @@ pub struct Faults {
     pub no_etag: bool,
     /// The download ends here, and neither says how long it should be nor that it is not all.
     pub ends_at: Option<usize>,
-    /// A pause before each 64 KiB that is sent or received.
+    /// A pause before each 64 KiB that is sent or received, and before an upload is refused.
     pub slow: Option<Duration>,
     /// No byte of a download after this one comes, the connection stays.
     pub silent_after: Option<usize>,
@@ -81,6 +83,8 @@ pub struct Faults {
     pub loses_point: bool,
     /// An upload is answered with this status after so many bytes of it.
     pub upload_ends: Option<(usize, u16)>,
+    /// After such an answer it takes what still comes, and throws it away, until the client hangs up.
+    pub lingers: bool,
     /// The next uploads' connections break after so many bytes of each.
     pub upload_breaks: Vec<usize>,
     /// An upload is taken in, and the connection breaks before the answer.

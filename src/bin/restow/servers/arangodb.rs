@@ -8,7 +8,7 @@ use restow::source::arangodb::{
     ArangoSelection, ArangoServer, ArangoSource, SortOptions,
 };
 
-use super::{ServerSettings, renames};
+use super::{ServerSettings, new_name, renames};
 use crate::args::RestoreArgs;
 use crate::sources::SourceSettings;
 
@@ -88,15 +88,7 @@ pub fn loader(
     cancel: &Cancel,
 ) -> Result<Box<dyn Loader>, OpError> {
     let source = parse(url, settings)?;
-    let database = match (args.to.is_some(), source.databases.as_slice()) {
-        // Where it came from has its names already.
-        (false, _) | (true, []) => None,
-        (true, [one]) => Some(one.clone()),
-        (true, _) => {
-            let message = format!("{url}: a restore has one new database there, or none");
-            return Err(OpError::Usage(message));
-        }
-    };
+    let database = new_name(url, args, &source.databases, "none: each database keeps its own")?;
     let restore = ArangoRestore {
         database,
         collections: renames(&args.collections)?,

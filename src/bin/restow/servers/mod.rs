@@ -127,6 +127,24 @@ pub fn flag_for_none(args: &RestoreArgs, kinds: &[&str]) -> Option<&'static str>
     said.into_iter().find(|(_, is_said, of)| *is_said && !fits(of)).map(|(flag, ..)| flag)
 }
 
+/// The new name for the one thing that is restored, which `--to` may have behind its server. `otherwise`: what to say
+/// instead of several.
+pub fn new_name(
+    url: &str,
+    args: &RestoreArgs,
+    names: &[String],
+    otherwise: &str,
+) -> Result<Option<String>, OpError> {
+    match (args.to.is_some(), names) {
+        // Where it came from has its names already.
+        (false, _) | (true, []) => Ok(None),
+        (true, [one]) => Ok(Some(one.clone())),
+        (true, _) => {
+            Err(OpError::Usage(format!("{url}: a restore has one new name there, or {otherwise}")))
+        }
+    }
+}
+
 /// Some of what a server holds, and their names where they go: `a`, or `a:b`.
 pub fn renames(said: &[String]) -> Result<Vec<(String, String)>, OpError> {
     let one = |text: &String| match text.split_once(':') {

@@ -11,7 +11,7 @@ use restow::source::qdrant::{
     QdrantLoader, QdrantOptions, QdrantRestore, QdrantServer, QdrantSource,
 };
 
-use super::{ServerSettings, renames};
+use super::{ServerSettings, new_name, renames};
 use crate::args::{QdrantMode, RestoreArgs, SnapshotPriority};
 
 /// `qdrant://HOST…`, or `qdrant:` with or without collections for the server in `QDRANT_URL`.
@@ -109,16 +109,7 @@ pub fn loader(
     cancel: &Cancel,
 ) -> Result<Box<dyn Loader>, OpError> {
     let source = parse(url, settings)?;
-    let rename = match (args.to.is_some(), source.collections.as_slice()) {
-        // Where it came from has its names already.
-        (false, _) | (true, []) => None,
-        (true, [one]) => Some(one.clone()),
-        (true, _) => {
-            let message =
-                format!("{url}: a restore has one new name there, or say --collection A:B");
-            return Err(OpError::Usage(message));
-        }
-    };
+    let rename = new_name(url, args, &source.collections, "say --collection A:B")?;
     let restore = QdrantRestore {
         collections: renames(&args.collections)?,
         rename,

@@ -291,6 +291,23 @@ impl Api {
         self.optional(Call::get(self.url(database, &path)))
     }
 
+    /// What is another one after each write to the collection. `None` where the server does not tell.
+    pub fn revision(
+        &self,
+        database: &str,
+        collection: &str,
+    ) -> Result<Option<String>, SourceError> {
+        let path = format!("/_api/collection/{}/revision", escaped(collection));
+        match self.exchange(Call::get(self.url(database, &path)), MIB) {
+            Ok(answer) => {
+                let answer: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+                Ok(answer.get("revision").and_then(Value::as_str).map(str::to_owned))
+            }
+            Err(error) if matches!(error.status(), Some(403 | 404 | 405 | 501)) => Ok(None),
+            Err(error) => Err(self.plain(error)),
+        }
+    }
+
     /// `None`: there is no such collection.
     pub fn count(&self, database: &str, collection: &str) -> Result<Option<u64>, SourceError> {
         let Some(answer) = self.counted(database, collection)? else { return Ok(None) };

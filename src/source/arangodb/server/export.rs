@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::api::{Api, ArangoConnection, SYSTEM, Version};
+use super::estimate::estimate;
 use super::inventory::ArangoSelection;
 use super::name::ArangoSource;
 use super::section::ArangoSession;
@@ -12,7 +13,7 @@ use crate::progress::Cancel;
 use crate::source::arangodb::SortOptions;
 use crate::source::arangodb::failure::refused;
 use crate::source::http::HttpError;
-use crate::source::{Description, Exporter, Session, SourceError};
+use crate::source::{Description, Estimate, Exporter, Session, SourceError};
 
 /// How databases are read.
 #[derive(Debug, Clone)]
@@ -65,12 +66,16 @@ impl ArangoExporter {
         Self { source, options }
     }
 
+    fn databases(&self, api: &Api) -> Result<Vec<String>, SourceError> {
+        match self.source.databases.is_empty() {
+            false => Ok(self.source.databases.clone()),
+            true => api.databases(),
+        }
+    }
+
     /// The databases wanted, which all are there and may be read, and what answers.
     fn look(&self, api: &Api) -> Result<(Vec<String>, Version, Role), SourceError> {
-        let databases = match self.source.databases.is_empty() {
-            false => self.source.databases.clone(),
-            true => api.databases()?,
-        };
+        let databases = self.databases(api)?;
         let Some(first) = databases.first() else {
             let message = "shows this user no database: there is nothing to back up";
             return Err(refused(ErrorKind::Unreachable, &self.source.server.shown(), message));
@@ -119,6 +124,12 @@ impl Exporter for ArangoExporter {
             _ => server.label(),
         };
         Description { kind: super::KIND.to_owned(), url, label: label.replace(['/', '\0'], "_") }
+    }
+
+    fn estimate(&self, cancel: &Cancel) -> Result<Option<Estimate>, SourceError> {
+        let api = Api::new(&self.source.server, &self.options.connection, cancel)?;
+        let databases = self.databases(&api)?;
+        estimate(&api, &databases, &self.options.selection, cancel).map(Some)
     }
 
     /// Looks at all databases. Each is held at one state when its turn comes.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::api::SYSTEM;
+use super::counts::Counted;
 use crate::fault::ErrorKind;
 use crate::source::SourceError;
 use crate::source::arangodb::CollectionKind;
@@ -64,7 +65,7 @@ pub(super) struct Described {
     /// In a cluster: its shards and the server that leads each.
     pub shards: Vec<(String, String)>,
     /// What the server counted before its state was held. `None`: it was not there yet.
-    pub counted: Option<u64>,
+    pub counted: Option<Counted>,
 }
 
 /// A database as the server describes it.

@@ -15,6 +15,7 @@ use crate::limits::MIB;
 use crate::progress::{Cancel, Observer};
 use crate::source::arangodb::failure::refused;
 use crate::source::arangodb::{StoredDatabases, model};
+use crate::source::renames::check_renames;
 use crate::source::{Fate, LoadPlan, LoadReport, LoadStep, Loader, SourceError, Stored};
 
 /// What is restored, and how.
@@ -68,12 +69,8 @@ impl ArangoLoader {
         restore: ArangoRestore,
         cancel: &Cancel,
     ) -> Result<Self, SourceError> {
-        let (mut from, mut to) = (BTreeSet::new(), BTreeSet::new());
+        check_renames(&restore.collections, &server.shown())?;
         for (old, new) in &restore.collections {
-            if !from.insert(old) || !to.insert(new) {
-                let message = format!("--collection {old}:{new}: that name was given before");
-                return Err(refused(ErrorKind::Usage, &server.shown(), message));
-            }
             if old != new && (old.starts_with('_') || new.starts_with('_')) {
                 let message =
                     format!("--collection {old}:{new}: system collections keep their names");

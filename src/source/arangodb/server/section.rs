@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde_json::Value;
 
 use super::api::{Api, Version};
+use super::counts::{Counted, Verdict, judge};
 use super::export::{ArangoOptions, Role};
 use super::inventory::{Described, Inventory, is_another};
 use super::supply::{PARALLEL, Supply};
@@ -269,24 +270,31 @@ impl ArangoSection {
                     .into(),
             );
         };
-        let now = now.get("count").and_then(Value::as_u64);
         let mut shared = lock(&self.shared);
         shared.properties.push((format!("{database}/{name}/documents"), count.to_string()));
-        let Some(now) = now.filter(|now| *now != count) else { return Ok(()) };
-        let before = one.counted.unwrap_or_default();
-        let is_still = one.counted == Some(now);
-        if is_still || (count == 0 && before > 0 && now > 0) {
-            return wrong(format!(
-                "{count} documents came, and the server counts {now}, as it counted {before} before"
-            ));
-        }
-        shared.properties.push((format!("{database}/{name}/counted_by_server"), now.to_string()));
-        if now > count.saturating_mul(2).saturating_add(1000) {
-            tracing::warn!(
+        drop(shared);
+        let Some(now) = now.get("count").and_then(Value::as_u64).filter(|now| *now != count) else {
+            return Ok(());
+        };
+        // Asked for after the count: where it is what it was, nobody wrote in between.
+        let revision = self.api.revision(database, name)?;
+        let before = one.counted.as_ref();
+        match judge(before, count, &Counted { count: now, revision }) {
+            Verdict::Equal => return Ok(()),
+            Verdict::Differs { is_odd: false } => {}
+            Verdict::Differs { is_odd: true } => tracing::warn!(
                 "{database}/{name}: {count} documents came, and the server counts {now}: if nobody wrote them just \
                  now, look at this snapshot before it is relied on"
-            );
+            ),
+            Verdict::Lost => {
+                let before = before.map_or(0, |before| before.count);
+                return wrong(format!(
+                    "{count} documents came, and the server counts {now}, as it counted {before} before"
+                ));
+            }
         }
+        let noted = (format!("{database}/{name}/counted_by_server"), now.to_string());
+        lock(&self.shared).properties.push(noted);
         Ok(())
     }
 

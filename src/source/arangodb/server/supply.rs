@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::api::{Api, Version};
 use super::batch::Batch;
 use super::cluster::Shards;
+use super::counts::Counted;
 use super::export::{ArangoOptions, Role};
 use super::inventory::{Described, Inventory};
 use super::parallel::{Context, Spool};
@@ -40,10 +41,10 @@ impl Supply {
         options: &ArangoOptions,
     ) -> Result<(Self, Inventory), SourceError> {
         let look = Look { api, database, version, options };
-        let counts = look.counts()?;
+        let mut counts = look.counts()?;
         let (supply, mut inventory) = look.open(role)?;
         for one in &mut inventory.collections {
-            one.counted = counts.get(&one.name).copied();
+            one.counted = counts.remove(&one.name);
         }
         Ok((supply, inventory))
     }
@@ -106,13 +107,15 @@ impl Look<'_> {
     }
 
     /// What each collection has before anything is held: what comes is weighed against it.
-    fn counts(&self) -> Result<BTreeMap<String, u64>, SourceError> {
+    fn counts(&self) -> Result<BTreeMap<String, Counted>, SourceError> {
         let mut counts = BTreeMap::new();
         for name in self.api.collections(self.database)? {
-            if self.options.selection.takes(self.database, &name, name.starts_with('_'))
-                && let Some(count) = self.api.count(self.database, &name)?
-            {
-                counts.insert(name, count);
+            if !self.options.selection.takes(self.database, &name, name.starts_with('_')) {
+                continue;
+            }
+            let revision = self.api.revision(self.database, &name)?;
+            if let Some(count) = self.api.count(self.database, &name)? {
+                counts.insert(name, Counted { count, revision });
             }
         }
         Ok(counts)

@@ -106,6 +106,11 @@ fn status(code: u16, said: &Said, login: &ArangoLogin) -> (ErrorKind, String) {
         (412, _) if said.number == Some(QUEUE_TIME) => {
             "it has too much to do: try again later".to_owned()
         }
+        (413, _) => {
+            "it, or a proxy before it, takes no request of this size: raise that limit (nginx: \
+             client_max_body_size)"
+                .to_owned()
+        }
         (429, _) => "it has too much to do: try again later".to_owned(),
         (503, _) => "it is starting, stopping or in maintenance: try again later".to_owned(),
         (507, _) => "its disk is full".to_owned(),
