@@ -25,10 +25,11 @@ fn what_is_needed_alone_is_what_a_deletion_frees() {
     }
     let repository = open(storage.clone());
     let found = costs(&repository, &Silent, &Cancel::new()).unwrap();
-    assert!((1_500_000..1_560_000).contains(&found.shared), "{found:?}");
+    assert!((1_500_000..1_640_000).contains(&found.shared), "{found:?}");
     for (night, own) in nights.iter().zip([400_000u64, 600_000, 800_000]) {
         let alone = found.alone[night];
-        assert!((own..own + 170_000).contains(&alone), "{alone} of {own}");
+        // A block of several small chunks may be everybody's.
+        assert!((own - 130_000..own + 170_000).contains(&alone), "{alone} of {own}");
         let freed = plan_prune(&repository, &[*night], &Silent, &Cancel::new()).unwrap().freed();
         assert!(freed.abs_diff(alone) * 20 < alone, "{freed} would be freed, {alone} alone");
         let entries = entry_costs(&repository, night, &Cancel::new()).unwrap();

@@ -15,7 +15,7 @@ const ROW: usize = 120;
 /// Every night one row in a hundred is another, anywhere.
 fn nights() -> (Memory, Vec<(SnapshotId, Files)>) {
     let storage = memory_repository(&default_chunks());
-    let mut rows = noise(4 << 20, 1);
+    let mut rows = noise(8 << 20, 1);
     let count = rows.len() / ROW;
     let mut taken = Vec::new();
     for night in 0..NIGHTS {

@@ -3,8 +3,9 @@
 use std::collections::HashSet;
 use std::time::SystemTime;
 
-use crate::format::PackKind;
+use crate::format::{PackKind, padding_len};
 use crate::id::PackId;
+use crate::limits::PACK_TARGET_MIN;
 use crate::progress::{Cancel, Observer};
 use crate::repo::{Repository, Root, Sight};
 
@@ -44,7 +45,7 @@ pub struct PrunePlan {
     pub emptied: PackTotals,
     /// Packs that a compaction codes anew, waste or not.
     pub compacted: PackTotals,
-    /// About how many bytes of these are copied; of those compacted, before they are coded anew.
+    /// About how many bytes are copied out of them, before a compaction codes them anew.
     pub rewritten: u64,
     /// Bytes that nobody needs in packs that stay: too few beside what is needed to be worth the copying.
     pub waste: u64,
@@ -109,9 +110,10 @@ pub(super) fn work(
     let listed: HashSet<PackId> = sight.index.packs().into_iter().map(|pack| pack.id).collect();
 
     let mut work = Work { plan: PrunePlan::default(), emptied: Vec::new(), condemned: Vec::new() };
-    let plan = &mut work.plan;
+    let (plan, mut copied) = (&mut work.plan, (0, 0));
     plan.snapshots = roots.len() as u64;
-    for (((_, pack), facts), fate) in keeper.packs.iter().zip(&facts).zip(fates) {
+    let facts = facts.iter().zip(&weights);
+    for (((_, pack), (facts, weight)), fate) in keeper.packs.iter().zip(facts).zip(fates) {
         if !sight.packs.contains_key(&pack.id) {
             continue;
         }
@@ -133,7 +135,11 @@ pub(super) fn work(
             Fate::Emptied => {
                 let totals = if facts.is_wanted { &mut plan.compacted } else { &mut plan.emptied };
                 totals.add(pack.len);
-                plan.rewritten += facts.live;
+                let bytes = weight.live + weight.listing;
+                match pack.kind {
+                    PackKind::Data => copied.0 += bytes,
+                    PackKind::Metadata => copied.1 += bytes,
+                }
                 let live = pack.live.clone();
                 debug_assert_eq!(pack.place, Place::Here);
                 work.emptied.push(Emptied { id: pack.id, kind: pack.kind, len: pack.len, live });
@@ -141,5 +147,17 @@ pub(super) fn work(
         }
         work.condemned.push(pack.id);
     }
+    let target = u64::from(repository.config().pack_target);
+    work.plan.rewritten = packed(copied.0, target) + packed(copied.1, PACK_TARGET_MIN.into());
     Ok(work)
+}
+
+/// What blocks of so many bytes take in packs of this size, padded.
+fn packed(bytes: u64, target: u64) -> u64 {
+    let full = bytes / target.max(1);
+    let of_one = |bytes: u64| match bytes {
+        0 => 0,
+        bytes => bytes + padding_len(bytes),
+    };
+    full * of_one(target) + of_one(bytes % target.max(1))
 }

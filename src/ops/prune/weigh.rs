@@ -6,7 +6,7 @@ use std::collections::{BTreeSet, HashMap};
 use rayon::prelude::*;
 
 use crate::format::{BlockRecord, IndexRecord, IndexedPack, PackContents};
-use crate::id::{BaseId, ObjectId};
+use crate::id::{BaseId, ChunkId, ObjectId};
 use crate::index::{IndexError, Location};
 use crate::progress::Cancel;
 use crate::repo::Repository;
@@ -22,6 +22,8 @@ pub(super) struct Weight {
     /// Bytes of its blocks, and of those that are needed.
     pub sealed: u64,
     pub live: u64,
+    /// About what a trailer takes to list those that are needed.
+    pub listing: u64,
     /// Packs that hold bases of blocks in here that nobody needs: such a block may be hit as long as it is there.
     pub leans_on: BTreeSet<u32>,
     /// The level it was compacted at.
@@ -97,6 +99,7 @@ fn add(
         weight.sealed += u64::from(block.sealed_len);
         if pack.live.has(ordinal) {
             weight.live += u64::from(block.sealed_len);
+            weight.listing += listed_in(block);
             weight.live_blocks += 1;
         } else if pack.place == Place::Here {
             for base in named(contents, block) {
@@ -112,6 +115,14 @@ fn add(
         .collect();
     weight.leans_on.extend(found?.into_iter().flatten());
     Ok(())
+}
+
+/// Ids do not shrink, and what stands beside them hardly: so many bytes of a trailer.
+fn listed_in(block: &BlockRecord) -> u64 {
+    const BLOCK: usize = 6;
+    const CHUNK: usize = ChunkId::LEN + 3;
+    const BASE: usize = BaseId::LEN + 5;
+    (BLOCK + CHUNK * block.chunks.len() + BASE * block.bases.len()) as u64
 }
 
 /// The names of what a block is coded against.
