@@ -108,6 +108,33 @@ fn old_packs_are_compacted() {
     }
 }
 
+/// Snapshots lie on a disk that is not mounted: nothing is taken for waste.
+#[test]
+fn what_is_out_of_sight_is_not_gone() {
+    let (bench, [first, _]) = two_nights();
+    let (snapshots, away) = (bench.repository().join("snapshots"), bench.path("away"));
+    fs::rename(&snapshots, &away).unwrap();
+    std::os::unix::fs::symlink(bench.path("unmounted"), &snapshots).unwrap();
+    let said = bench.fails(1, &["prune"]);
+    assert!(said.contains("snapshots"), "{said}");
+    fs::remove_file(&snapshots).unwrap();
+    fs::create_dir(&snapshots).unwrap();
+    let said = bench.fails(2, &["prune"]);
+    assert!(said.contains("--empty"), "{said}");
+    fs::remove_dir(&snapshots).unwrap();
+    fs::rename(&away, &snapshots).unwrap();
+    assert!(bench.run(&["check", "--read-data"]).status.success());
+    // That there really are none has to be said, or is known from the deletion.
+    bench.ok(&["delete", &first, "--yes"]);
+    let text = bench.ok(&["delete", "latest", "--yes", "--prune"]);
+    assert!(text.contains("freed"), "{text}");
+    assert_eq!(packs(&bench), 0);
+    bench.back_up(&["site"]);
+    bench.ok(&["delete", "latest", "--yes"]);
+    bench.ok(&["prune", "--empty"]);
+    assert_eq!(packs(&bench), 0);
+}
+
 #[test]
 fn a_prune_at_work_is_named() {
     let (bench, _) = two_nights();

@@ -113,7 +113,8 @@ fn worker() {
             Err(error) => format!("failed {error}"),
         },
         "prune" => {
-            let options = PruneOptions { expire_after: EXPIRY, ..PruneOptions::default() };
+            let options =
+                PruneOptions { expire_after: EXPIRY, empty: true, ..PruneOptions::default() };
             match prune(&repository, &options, &Silent, &Cancel::new()) {
                 Ok(report) if report.waits_for.is_empty() => {
                     format!("pruned {} {}", report.deleted.count, report.copied.blocks)

@@ -44,6 +44,20 @@ pub enum OpError {
     #[error("another prune is at work: {other}; when it has ended, prune again")]
     PruneAtWork { other: String },
     #[error(
+        "there is no snapshot, but {packs} packs: nothing is freed, for it may be that snapshots are only out of sight (a disk \
+         that is not mounted?); if there really is none any more, `restow prune --empty` frees everything"
+    )]
+    NoSnapshots { packs: usize },
+    #[error(
+        "pack {pack} is damaged, and what snapshots need of it is nowhere else ({source}): nothing more is freed. `restow check \
+         --read-data` names the snapshots; delete them, or back up what they hold again, then prune again"
+    )]
+    DamagedPack {
+        pack: PackId,
+        #[source]
+        source: StoreError,
+    },
+    #[error(
         "snapshot {snapshot} is not whole, so that it cannot be told what else it needs: nothing is freed ({source}). \
          `restow check` says more; back up again, which stores what is missing if it is still the same, or delete the \
          snapshot"
@@ -54,7 +68,8 @@ pub enum OpError {
         source: StoreError,
     },
     #[error(
-        "index object {object} cannot be read, so that it cannot be told what its packs hold: nothing is freed ({source})"
+        "index object {object} cannot be read, so that it cannot be told what its packs hold: nothing is freed ({source}). If it \
+         cannot be had back: back up again, which stores what is missing, then delete that object"
     )]
     UnreadableIndex {
         object: ObjectId,
@@ -63,7 +78,7 @@ pub enum OpError {
     },
     #[error(
         "the index cache does not agree with the repository (pack {pack}: {expected} blocks needed, {found} of them \
-         listed): nothing is freed; remove the cache folder of this repository and try again"
+         listed): nothing is freed; try again with `--no-cache`, and remove the cache"
     )]
     StaleCache { pack: PackId, expected: u64, found: u64 },
     #[error("{place} {what}")]
@@ -77,6 +92,14 @@ pub enum OpError {
 }
 
 impl OpError {
+    /// What it means for a snapshot that this went wrong with it: damage is its own, all else is not.
+    pub(super) fn not_whole(snapshot: SnapshotId, source: StoreError) -> Self {
+        match source.kind() == ErrorKind::Damage && !source.is_general() {
+            true => Self::NotWhole { snapshot, source },
+            false => source.into(),
+        }
+    }
+
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Repo(error) => error.kind(),
@@ -89,7 +112,8 @@ impl OpError {
             },
             Self::NoEntry { .. } => ErrorKind::NotFound,
             Self::UnreadableNotes { .. } | Self::StaleCache { .. } => ErrorKind::Damage,
-            Self::NotWhole { source, .. } => source.kind(),
+            Self::NoSnapshots { .. } => ErrorKind::Usage,
+            Self::NotWhole { source, .. } | Self::DamagedPack { source, .. } => source.kind(),
             Self::UnreadableIndex { source, .. } => source.kind(),
             Self::TargetExists { .. } => ErrorKind::Exists,
             Self::NoBytes { .. } | Self::Protected { .. } | Self::Usage(_) => ErrorKind::Usage,

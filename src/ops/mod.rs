@@ -12,6 +12,7 @@ mod prune;
 mod restore;
 mod retention;
 mod stats;
+mod steady;
 mod stored;
 mod stream;
 

@@ -39,6 +39,11 @@ impl Notes {
         self.unreadable.values().flatten()
     }
 
+    /// Whether a snapshot whose writer was taken for dead was found whole.
+    pub(super) fn say_verified(&self, snapshot: &SnapshotId, manifest: &Manifest) -> bool {
+        Merged::new(manifest, self.on(snapshot)).verified
+    }
+
     pub(super) fn unreadable_on(&self, snapshot: &SnapshotId) -> usize {
         self.unreadable.get(snapshot).map_or(0, Vec::len)
     }

@@ -1,7 +1,7 @@
 //! Opening a repository.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::chunk::{ChunkSizes, Cutter};
 use crate::codec::{Keys, Secret};
@@ -10,7 +10,7 @@ use crate::id::{ObjectId, RepositoryId};
 use crate::index::{ChunkIndex, MemoryIndex};
 use crate::limits::PLAIN_RECORD_MAX;
 use crate::storage::{Key, Storage, StorageError};
-use crate::store::{StoreError, StoreReader, Vault};
+use crate::store::{Refresh, StoreError, StoreReader, Vault};
 
 use super::keys::{KeyListing, list_keys, unlock};
 use super::objects::read_fixed;
@@ -158,8 +158,10 @@ impl Repository {
         let reader = StoreReader::new(storage, vault, Arc::clone(&index.index));
         let (storage, vault) = (Arc::clone(&self.storage), Arc::clone(&self.vault));
         let index = Arc::clone(&index.index);
+        let last = Mutex::new(BTreeSet::new());
         let refresh = move || {
-            take_in_news(&*storage, &vault, &*index).map_err(|error| match error {
+            let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
+            take_in_news(&*storage, &vault, &*index, &mut last).map_err(|error| match error {
                 RepoError::Store(error) => error,
                 RepoError::Storage(error) => error.into(),
                 RepoError::Index(error) => error.into(),
@@ -167,7 +169,7 @@ impl Repository {
                 _ => StoreError::Poisoned,
             })
         };
-        Arc::new(reader.refreshed_by(Box::new(refresh)))
+        Arc::new(reader.refreshed_by(Refresh::new(Box::new(refresh))))
     }
 
     /// A snapshot opened for reading, with the index as it is now.

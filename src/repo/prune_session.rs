@@ -11,7 +11,7 @@ use crate::format::{
     ActorRole, Condemnation, CondemnedRecord, Manifest, ObjectKind, TreeRoot, name,
 };
 use crate::id::{ActorId, ObjectId, PackId, SnapshotId};
-use crate::index::ChunkIndex;
+use crate::index::{ChunkIndex, IngestedObject, PackEntry};
 use crate::storage::{Key, Listed};
 use crate::store::{BlockCopier, StoreError, put_index};
 
@@ -34,21 +34,29 @@ pub struct Root {
 pub struct Sight {
     pub index: IndexState,
     pub objects: BTreeSet<ObjectId>,
+    /// What those list. The index itself may know of later ones: readers take them in.
+    pub listed: Vec<IngestedObject>,
     pub packs: HashMap<PackId, PackObject>,
     pub roots: Vec<Root>,
+    /// Snapshots whose manifests cannot be read: what they need is unknown.
+    pub unreadable: Vec<(SnapshotId, RepoError)>,
 }
 
 impl Sight {
     /// Whether some index object lists a pack that is not there.
     pub fn lists_what_is_gone(&self) -> bool {
-        self.index.packs().iter().any(|pack| !self.packs.contains_key(&pack.id))
+        self.entries().iter().any(|pack| !self.packs.contains_key(&pack.id))
+    }
+
+    /// Every pack that was listed, as it was: one id may come more than once.
+    pub fn entries(&self) -> BTreeSet<PackEntry> {
+        self.listed.iter().flat_map(|object| object.packs.iter().copied()).collect()
     }
 
     /// Whether nothing was taken away since `before`, no snapshot came, and what index objects came are this actor's.
     pub fn adds_only(&self, before: &Self, actor: ActorId) -> bool {
         let is_own = |id: &ObjectId| {
-            let objects = self.index.index.objects();
-            objects.iter().any(|object| object.id == *id && object.writer == actor)
+            self.listed.iter().any(|object| object.id == *id && object.writer == actor)
         };
         let added: Vec<_> = self.objects.difference(&before.objects).collect();
         self.roots == before.roots
@@ -126,8 +134,10 @@ impl Repository {
             }
         };
         let packs = listed_packs(&**storage)?;
-        let roots = self.roots()?;
-        Ok(Sight { index, objects, packs, roots })
+        let (roots, unreadable) = self.roots()?;
+        let mut listed = index.index.objects();
+        listed.retain(|object| objects.contains(&object.id));
+        Ok(Sight { index, objects, listed, packs, roots, unreadable })
     }
 
     /// What changes when anybody commits, deletes, prunes or is taken for dead: names of index objects, snapshots and void
@@ -158,26 +168,44 @@ impl Repository {
         Ok(found_condemned(&**self.storage(), self.vault())?.packs)
     }
 
-    /// Every manifest there is. One that cannot be read is an error: what it needs is unknown.
-    fn roots(&self) -> Result<Vec<Root>, RepoError> {
+    /// Every manifest there is, and those that cannot be read.
+    fn roots(&self) -> Result<Roots, RepoError> {
         let storage = &**self.storage();
-        let mut ids: Vec<SnapshotId> =
-            list_ids(storage, name::SNAPSHOTS)?.into_iter().map(|(id, _)| id).collect();
-        ids.sort_unstable();
-        let void = void_actors(storage)?;
-        let read = |id: &SnapshotId| match self.manifest(id) {
-            Ok(Manifest { catalog, writer, .. }) => {
-                Some(Ok(Root { id: *id, catalog, is_void: void.contains(&writer) }))
-            }
-            // Deleted between list and read.
-            Err(error) if error.is_missing_object() => None,
-            Err(error) => {
-                Some(Err(RepoError::UnreadableManifest { id: *id, source: error.into() }))
-            }
+        // One in another place than its own is none: nobody will look for it there.
+        let in_place =
+            |(id, listed): &(SnapshotId, Listed)| listed.key.as_str() == name::snapshot(id);
+        let listed = || -> Result<Vec<SnapshotId>, RepoError> {
+            let mut all = list_ids::<SnapshotId>(storage, name::SNAPSHOTS)?;
+            all.retain(in_place);
+            Ok(all.into_iter().map(|(id, _)| id).collect())
         };
-        ids.par_iter().filter_map(read).collect()
+        let mut ids = listed()?;
+        ids.sort_unstable();
+        let (void, notes) = (void_actors(storage)?, self.notes()?);
+        let root = |id: &SnapshotId, manifest: &Manifest| Root {
+            id: *id,
+            catalog: manifest.catalog,
+            is_void: void.contains(&manifest.writer) && !notes.say_verified(id, manifest),
+        };
+        let read: Vec<_> = ids.par_iter().map(|id| (*id, self.manifest(id))).collect();
+        let (mut roots, mut unreadable, mut missing) = (Vec::new(), Vec::new(), Vec::new());
+        for (id, manifest) in read {
+            match manifest {
+                Ok(manifest) => roots.push(root(&id, &manifest)),
+                Err(error) if error.is_missing_object() => missing.push((id, error)),
+                Err(error) => unreadable.push((id, error)),
+            }
+        }
+        if !missing.is_empty() {
+            // Deleted between list and read: then no listing shows it any more.
+            let there: HashSet<SnapshotId> = listed()?.into_iter().collect();
+            unreadable.extend(missing.into_iter().filter(|(id, _)| there.contains(id)));
+        }
+        Ok((roots, unreadable))
     }
 }
+
+type Roots = (Vec<Root>, Vec<(SnapshotId, RepoError)>);
 
 impl PruneSession<'_> {
     /// `Some`: another prune, which has to be made way for.
@@ -320,7 +348,7 @@ impl PruneSession<'_> {
     fn replace_index(&self, sight: &Sight) -> Result<(), RepoError> {
         let goes =
             |pack: &PackId| self.condemned.packs.contains(pack) || !sight.packs.contains_key(pack);
-        let objects = sight.index.index.objects().into_iter();
+        let objects = sight.listed.iter();
         let stale: Vec<_> =
             objects.filter(|object| object.packs.iter().any(|pack| goes(&pack.id))).collect();
         for object in &stale {

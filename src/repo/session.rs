@@ -113,8 +113,13 @@ impl<'r> WriteSession<'r> {
             tracing::warn!("the index cache was not brought up to date: {error}");
         }
         if let Err(error) = actor.retire() {
-            // The snapshot stands; what is left behind is an actor that will expire.
+            // What is left behind is an actor that will expire. That it was done then is said beside its snapshot.
             tracing::warn!("the finished writer could not be taken off the list: {error}");
+            if let Err(error) = self.repository.note_verified(&id) {
+                tracing::warn!(
+                    "should this writer be taken for dead, its snapshot {id} has to be checked: {error}"
+                );
+            }
         }
         Ok(Some(id))
     }

@@ -65,9 +65,6 @@ impl IndexState {
     ) -> Result<Self, RepoError> {
         let ingested = index.ingested();
         let gone: Vec<_> = ingested.difference(&listed).copied().collect();
-        if !gone.is_empty() {
-            index.forget(&gone)?;
-        }
         let fresh: Vec<_> = match reading {
             Reading::Fresh => listed.difference(&ingested).copied().collect(),
             Reading::All => listed.into_iter().collect(),
@@ -99,6 +96,10 @@ impl IndexState {
                     }
                 }
             }
+        }
+        // Afterwards: packs that what is new lists, too, keep their rows.
+        if !gone.is_empty() {
+            index.forget(&gone)?;
         }
         if !fresh.is_empty() {
             index.flush()?;
@@ -154,14 +155,20 @@ pub(super) fn listed_objects(storage: &dyn Storage) -> Result<BTreeSet<ObjectId>
 }
 
 /// Takes in what is new, for a reader that misses something; forgets nothing, since others may be at it. Whether there
-/// was anything.
+/// was anything. `last` keeps the names of the time before.
 pub(super) fn take_in_news(
     storage: &dyn Storage,
     vault: &Vault,
     index: &dyn ChunkIndex,
+    last: &mut BTreeSet<ObjectId>,
 ) -> Result<bool, RepoError> {
+    let listed = listed_objects(storage)?;
+    // Names are used once: what cannot be read was tried.
+    if listed == *last {
+        return Ok(false);
+    }
     let (ingested, mut news) = (index.ingested(), false);
-    for id in listed_objects(storage)?.difference(&ingested) {
+    for id in listed.difference(&ingested) {
         match read_named::<IndexRecord>(storage, vault, ObjectKind::Index, &name::index(id)) {
             Ok(record) => {
                 index.ingest(*id, &record)?;
@@ -173,6 +180,7 @@ pub(super) fn take_in_news(
             Err(error) => return Err(error),
         }
     }
+    *last = listed;
     Ok(news)
 }
 

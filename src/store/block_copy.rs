@@ -78,18 +78,17 @@ impl BlockCopier {
         Self { recode: level, ..self }
     }
 
-    /// Copies the wanted blocks of a pack, by their numbers.
+    /// Copies the wanted blocks of a pack, by their numbers among these contents.
     pub fn copy(
         &mut self,
-        kind: PackKind,
-        id: &PackId,
-        len: u64,
+        (id, kind, len): (&PackId, PackKind, u64),
+        contents: &[u8; 16],
         wanted: &dyn Fn(u32) -> bool,
     ) -> Result<(), StoreError> {
         if self.poisoned {
             return Err(StoreError::Poisoned);
         }
-        let copied = self.try_copy(kind, id, len, wanted);
+        let copied = self.try_copy((id, kind, len), contents, wanted);
         self.poisoned = copied.is_err();
         copied
     }
@@ -111,13 +110,16 @@ impl BlockCopier {
 
     fn try_copy(
         &mut self,
-        kind: PackKind,
-        id: &PackId,
-        len: u64,
+        (id, kind, len): (&PackId, PackKind, u64),
+        contents: &[u8; 16],
         wanted: &dyn Fn(u32) -> bool,
     ) -> Result<(), StoreError> {
         let key = Key::new(name::pack(id))?;
         let view = self.frame(kind, &key, len)?;
+        if view.contents.fingerprint() != *contents {
+            let expected = "the blocks that an index object lists";
+            return Err(StoreError::damaged(id, "pack trailer", expected, "others"));
+        }
         let mut end = HEADER_LEN as u64;
         let blocks = (0u32..).zip(&view.contents.blocks).map(|(ordinal, record)| {
             let offset = end;

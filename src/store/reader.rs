@@ -23,6 +23,7 @@ use super::contents::Contents;
 use super::decoded::Decoded;
 use super::lost::Lost;
 use super::recent::Recent;
+use super::refresh::Refresh;
 use super::window::Windows;
 use super::{StoreError, Vault};
 
@@ -45,11 +46,8 @@ pub struct StoreReader {
     keys: Mutex<LruCache<PackId, Arc<SealKey>>>,
     contents: Contents,
     lost: Lost,
-    refresh: Option<Box<Refresh>>,
+    refresh: Option<Refresh>,
 }
-
-/// Takes in what is new in the repository's index. Whether that was anything.
-pub type Refresh = dyn Fn() -> Result<bool, StoreError> + Send + Sync;
 
 /// What was decoded last.
 pub(super) struct Near {
@@ -76,7 +74,7 @@ impl StoreReader {
 
     /// Asks for what is new in the index before it says that a chunk is nowhere: a prune may have moved it.
     #[must_use]
-    pub fn refreshed_by(self, refresh: Box<Refresh>) -> Self {
+    pub fn refreshed_by(self, refresh: Refresh) -> Self {
         Self { refresh: Some(refresh), ..self }
     }
 
@@ -185,12 +183,13 @@ impl StoreReader {
     /// Again and again while the index has news: what was moved once may be moved twice.
     fn first_whole(&self, id: &ChunkId) -> Result<(Decoded, Location), StoreError> {
         loop {
+            let seen = self.refresh.as_ref().map_or(0, Refresh::times);
             let error = match self.first_known(id) {
                 Err(error) if !error.is_general() => error,
                 done => return done,
             };
             let has_news = match &self.refresh {
-                Some(refresh) if error.is_absence() => refresh()?,
+                Some(refresh) if error.is_absence() => refresh.since(seen)?,
                 _ => false,
             };
             if !has_news {

@@ -7,6 +7,7 @@ mod frees;
 mod nights;
 mod property;
 mod refuses;
+mod rot;
 mod waits;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,7 +25,8 @@ use crate::support::model::Files;
 use crate::support::{back_up, open, restore_to_memory};
 
 pub fn try_prune(repository: &Repository) -> Result<PruneReport, OpError> {
-    prune(repository, &PruneOptions::default(), &Silent, &Cancel::new())
+    let options = PruneOptions { empty: true, ..PruneOptions::default() };
+    prune(repository, &options, &Silent, &Cancel::new())
 }
 
 /// One that meets nobody.

@@ -231,7 +231,7 @@ fn a_process_that_is_gone_is_dead_at_once() {
     assert_eq!(keys(&storage, name::VOID).len(), 1);
 }
 
-/// What a reader was about to read is moved elsewhere, twice.
+/// What a reader was about to read is moved elsewhere.
 #[test]
 fn a_reader_finds_what_was_moved() {
     let storage = memory_repository(&small_chunks());

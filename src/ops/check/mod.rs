@@ -16,6 +16,7 @@ use crate::repo::{Filter, RepoError, Repository, Selector, Snapshot, Standing};
 
 use self::chunks::ChunkStates;
 use super::OpError;
+use super::steady::steadily;
 
 pub use self::names::check_names;
 
@@ -74,9 +75,6 @@ impl CheckReport {
     }
 }
 
-/// How often it is looked again where packs went while they were looked at.
-const TRIES: usize = 3;
-
 /// Checks that what the snapshots refer to is there; with `read_data`, that it is what was written.
 ///
 /// A snapshot whose writer was taken for dead is looked at only by itself. If all of it is there then, with
@@ -87,16 +85,8 @@ pub fn check(
     observer: &dyn Observer,
     cancel: &Cancel,
 ) -> Result<CheckReport, OpError> {
-    let mut tries = 0;
-    loop {
-        let before = repository.names()?;
-        let report = check_once(repository, options, observer, cancel)?;
-        tries += 1;
-        // What a prune moved, or somebody deleted, while it was looked at is no damage.
-        if report.is_clean() || tries == TRIES || repository.names()? == before {
-            return Ok(report);
-        }
-    }
+    let look = || check_once(repository, options, observer, cancel);
+    steadily(repository, look, |found| found.as_ref().is_ok_and(CheckReport::is_clean))
 }
 
 fn check_once(

@@ -1,6 +1,9 @@
 //! Which packs go, and which of them are copied from before: a function of their weights and nothing else.
 
+use std::collections::HashSet;
 use std::time::SystemTime;
+
+use crate::id::PackId;
 
 use super::packs::{Pack, Packs, Place};
 use super::weigh::Weight;
@@ -25,8 +28,9 @@ pub(super) struct Facts {
     /// Its share of blocks that are needed; what is copied if it goes.
     pub live: u64,
     pub is_needed: bool,
-    /// It may not be copied from: it is young, or index objects do not agree on it.
+    /// It may not be copied from.
     pub is_fixed: bool,
+    /// It may not go.
     pub is_young: bool,
     /// It is to be compacted.
     pub is_wanted: bool,
@@ -40,8 +44,10 @@ pub(super) struct Compaction {
     pub level: i32,
 }
 
+/// Packs in `fixed` are not copied from: something in them cannot be read.
 pub(super) fn facts(
     packs: &Packs,
+    fixed: &HashSet<PackId>,
     weights: &[Weight],
     compaction: Option<Compaction>,
 ) -> Vec<Facts> {
@@ -59,8 +65,9 @@ pub(super) fn facts(
             len: pack.len,
             live: share(pack.len, weight),
             is_needed: !pack.live.is_empty(),
-            is_fixed: pack.is_young || weight.is_disputed || pack.place != Place::Here,
-            is_young: pack.is_young,
+            is_fixed: pack.place != Place::Here || fixed.contains(&pack.id),
+            // What two index objects tell in two ways is not touched.
+            is_young: pack.is_young || pack.is_disputed,
             leans_on: weight.leans_on.iter().copied().collect(),
         })
         .collect()

@@ -12,6 +12,8 @@ use crate::store::{StoreError, StoreReader};
 
 use super::super::OpError;
 use super::super::needs::{Tree, Visitor, Walk};
+use super::super::steady::steadily;
+use super::mark::is_lost;
 use super::plan::refuse_unreadable;
 use super::recent::Recent;
 
@@ -30,8 +32,16 @@ pub fn costs(
     observer: &dyn Observer,
     cancel: &Cancel,
 ) -> Result<Costs, OpError> {
+    steadily(repository, || costs_now(repository, observer, cancel), Result::is_ok)
+}
+
+fn costs_now(
+    repository: &Repository,
+    observer: &dyn Observer,
+    cancel: &Cancel,
+) -> Result<Costs, OpError> {
     let mut sight = repository.look(None)?;
-    refuse_unreadable(&mut sight)?;
+    refuse_unreadable(&mut sight, &[])?;
     observer.on(Event::Started(Phase::Mark));
     observer.on(Event::Total { bytes: None, items: Some(sight.roots.len() as u64) });
     let mut claims = Claims::new(repository.reader(&sight.index));
@@ -52,8 +62,16 @@ pub fn entry_costs(
     id: &SnapshotId,
     cancel: &Cancel,
 ) -> Result<Vec<(EntryPath, u64)>, OpError> {
+    steadily(repository, || entry_costs_now(repository, id, cancel), Result::is_ok)
+}
+
+fn entry_costs_now(
+    repository: &Repository,
+    id: &SnapshotId,
+    cancel: &Cancel,
+) -> Result<Vec<(EntryPath, u64)>, OpError> {
     let mut sight = repository.look(None)?;
-    refuse_unreadable(&mut sight)?;
+    refuse_unreadable(&mut sight, &[])?;
     let mut claims = Claims::new(repository.reader(&sight.index));
     for root in sight.roots.iter().filter(|root| root.id != *id) {
         claims.snapshot(root, SEVERAL, cancel)?;
@@ -167,8 +185,7 @@ impl Claims {
         match walk.snapshot(root.catalog) {
             Ok(_) => Ok(()),
             Err(StoreError::Interrupted) => Err(OpError::Interrupted),
-            Err(error) if error.is_general() => Err(error.into()),
-            Err(source) => Err(OpError::NotWhole { snapshot: root.id, source }),
+            Err(error) => Err(OpError::not_whole(root.id, error)),
         }
     }
 
@@ -226,6 +243,6 @@ impl Visitor for Claims {
     }
 
     fn bears(&self, error: &StoreError) -> bool {
-        self.lenient && !error.is_general()
+        self.lenient && is_lost(error)
     }
 }

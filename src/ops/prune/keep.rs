@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
+use crate::fault::ErrorKind;
 use crate::id::{BaseId, ChunkId};
 use crate::index::{IndexError, Location};
 use crate::store::{StoreError, StoreReader};
@@ -77,7 +78,7 @@ impl Keeper {
         copies: &[Location],
     ) -> Result<Option<Location>, StoreError> {
         self.trail.clear();
-        let kept = self.need(copies, u8::MAX)?;
+        let kept = self.need(id, copies, u8::MAX)?;
         if kept.is_some() {
             self.recent.add(id);
         }
@@ -91,11 +92,16 @@ impl Keeper {
     }
 
     /// Some copy of fewer decodes than `below`, kept.
-    fn need(&mut self, copies: &[Location], below: u8) -> Result<Option<Location>, StoreError> {
-        if let Some(kept) = self.first(copies, below, From::Here)? {
+    fn need(
+        &mut self,
+        chunk: &ChunkId,
+        copies: &[Location],
+        below: u8,
+    ) -> Result<Option<Location>, StoreError> {
+        if let Some(kept) = self.first(chunk, copies, below, From::Here)? {
             return Ok(Some(kept));
         }
-        if !self.some_go { Ok(None) } else { self.first(copies, below, From::Anywhere) }
+        if !self.some_go { Ok(None) } else { self.first(chunk, copies, below, From::Anywhere) }
     }
 
     fn need_base(
@@ -104,35 +110,56 @@ impl Keeper {
         below: u8,
         from: Option<From>,
     ) -> Result<Option<Location>, StoreError> {
-        let copies = match self.reader.locate_base(base) {
-            Ok((_, copies)) => copies,
+        let (chunk, copies) = match self.reader.locate_base(base) {
+            Ok(found) => found,
             Err(StoreError::MissingBase { .. }) => return Ok(None),
             Err(StoreError::Index(IndexError::AmbiguousBase { .. })) => return Ok(None),
             Err(error) => return Err(error),
         };
         match from {
-            Some(From::Here) => self.first(&copies, below, From::Here),
-            Some(From::Anywhere) | None => self.need(&copies, below),
+            Some(From::Here) => self.first(&chunk, &copies, below, From::Here),
+            Some(From::Anywhere) | None => self.need(&chunk, &copies, below),
         }
     }
 
     fn first(
         &mut self,
+        chunk: &ChunkId,
         copies: &[Location],
         below: u8,
         from: From,
     ) -> Result<Option<Location>, StoreError> {
+        // Of several, those that are not kept go: the one that is must be what it says. Of one there is no choice.
+        let there = copies.iter().filter(|copy| self.place(copy) != Place::Nowhere);
+        let is_one_of_several = there.take(2).count() > 1;
         let mut copies: Vec<&Location> = copies.iter().filter(|copy| copy.depth < below).collect();
         if from == From::Anywhere {
             // What others let go is a source only where there is no other: they may count on ours.
             copies.sort_by_key(|copy| (self.place(copy) == Place::Theirs, copy.depth));
         }
         for copy in copies {
-            if self.take(copy, from)? {
+            let start = self.trail.len();
+            if !self.take(copy, from)? {
+                continue;
+            }
+            if !is_one_of_several || self.is_whole(chunk, copy)? {
                 return Ok(Some(*copy));
             }
+            self.take_back(start);
         }
         Ok(None)
+    }
+
+    /// Whether this very copy was read and is the chunk. What cannot be read at the moment is an error.
+    fn is_whole(&self, chunk: &ChunkId, copy: &Location) -> Result<bool, StoreError> {
+        match self.reader.try_copy(chunk, copy) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == ErrorKind::Damage && !error.is_general() => {
+                tracing::warn!("of several copies of chunk {chunk} one is left: {error}");
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     fn place(&self, copy: &Location) -> Place {

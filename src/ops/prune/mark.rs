@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use crate::fault::ErrorKind;
 use crate::format::NodeRef;
 use crate::id::ChunkId;
 use crate::index::Location;
@@ -36,13 +37,17 @@ pub(super) fn mark(
                 tracing::warn!("snapshot {}, of a writer taken for dead, is not whole", root.id);
             }
             Err(StoreError::Interrupted) => return Err(OpError::Interrupted),
-            Err(error) if error.is_general() => return Err(error.into()),
-            Err(source) => return Err(OpError::NotWhole { snapshot: root.id, source }),
+            Err(error) => return Err(OpError::not_whole(root.id, error)),
         }
         observer.on(Event::Items(1));
     }
     observer.on(Event::Finished(Phase::Mark));
     Ok(())
+}
+
+/// Whether it is gone for good, and not only out of reach.
+pub(super) fn is_lost(error: &StoreError) -> bool {
+    error.kind() == ErrorKind::Damage && !error.is_general()
 }
 
 struct Marker<'m> {
@@ -97,6 +102,6 @@ impl Visitor for Marker<'_> {
     }
 
     fn bears(&self, error: &StoreError) -> bool {
-        self.lenient && !error.is_general()
+        self.lenient && is_lost(error)
     }
 }

@@ -11,6 +11,7 @@ mod recent;
 mod rescue;
 mod weigh;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
@@ -18,11 +19,13 @@ use std::time::{Duration, SystemTime};
 use crate::id::{PackId, SnapshotId};
 use crate::progress::{Cancel, Event, Observer, Phase};
 use crate::repo::{Begun, Peer, PruneSession, RepoError, Repository, Sight};
-use crate::store::Copied;
+use crate::store::{Copied, StoreError};
 
 use self::choose::Compaction;
+use self::mark::is_lost;
 use self::plan::{Emptied, Work, refuse_unreadable, work};
 use super::OpError;
+use super::steady::steadily;
 
 pub use self::costs::{Costs, costs, entry_costs};
 pub use self::plan::{PackTotals, PrunePlan};
@@ -35,6 +38,8 @@ pub struct PruneOptions {
     pub expire_after: Duration,
     /// Codes old packs more tightly by the way.
     pub compact: Option<CompactOptions>,
+    /// Frees everything where there is no snapshot at all. Without this, that is an error: they may be out of sight.
+    pub empty: bool,
 }
 
 /// Packs stored so long ago are written anew, their plain blocks compressed at this zstd level, unless that was done.
@@ -53,7 +58,12 @@ impl CompactOptions {
 
 impl Default for PruneOptions {
     fn default() -> Self {
-        Self { dry_run: false, expire_after: Duration::from_secs(24 * 3600), compact: None }
+        Self {
+            dry_run: false,
+            expire_after: Duration::from_secs(24 * 3600),
+            compact: None,
+            empty: false,
+        }
     }
 }
 
@@ -123,20 +133,9 @@ fn plan_settled(
     observer: &dyn Observer,
     cancel: &Cancel,
 ) -> Result<PrunePlan, OpError> {
-    let mut tries = 0;
-    loop {
-        let before = repository.names()?;
-        let plan = plan_once(repository, without, compaction, observer, cancel);
-        tries += 1;
-        // Others may be at work meanwhile.
-        if plan.is_ok() || tries == TRIES || repository.names()? == before {
-            return plan;
-        }
-    }
+    let look = || plan_once(repository, without, compaction, observer, cancel);
+    steadily(repository, look, Result::is_ok)
 }
-
-/// How often it is looked again where packs went while they were looked at.
-const TRIES: usize = 5;
 
 fn plan_once(
     repository: &Repository,
@@ -146,11 +145,12 @@ fn plan_once(
     cancel: &Cancel,
 ) -> Result<PrunePlan, OpError> {
     let mut sight = repository.look(None)?;
-    refuse_unreadable(&mut sight)?;
+    refuse_unreadable(&mut sight, without)?;
     let oldest = repository.oldest_work()?;
     let mut roots = sight.roots.clone();
     roots.retain(|root| !without.contains(&root.id));
-    let when = (oldest, compaction);
+    let none = HashSet::new();
+    let when = (oldest, compaction, &none);
     let mut plan = work(repository, &sight, &roots, when, observer, cancel)?.plan;
     for id in repository.condemned()? {
         if let Some(object) = sight.packs.get(&id) {
@@ -161,6 +161,9 @@ fn plan_once(
     Ok(plan)
 }
 
+/// How often all is looked at anew.
+const TRIES: usize = 5;
+
 /// A backup that ends between the listings of index and snapshots has a manifest, and its chunks seem to be nowhere:
 /// then all is looked at anew.
 fn settled_round(
@@ -170,10 +173,10 @@ fn settled_round(
     cancel: &Cancel,
     report: &mut PruneReport,
 ) -> Result<(), OpError> {
-    let mut tries = 0;
+    let (mut tries, mut fixed) = (0, HashSet::new());
     loop {
         let before = repository.names()?;
-        let done = round(repository, options, observer, cancel, report);
+        let done = round(repository, (options, &fixed), observer, cancel, report);
         tries += 1;
         let changed = || Ok::<_, OpError>(repository.names()? != before);
         match done {
@@ -181,6 +184,12 @@ fn settled_round(
                 return Err(error);
             }
             Err(OpError::NotWhole { .. }) => {}
+            // It is left as it is, and the rest goes on. What is condemned cannot be left.
+            Err(OpError::DamagedPack { pack, source }) if !fixed.contains(&pack) => {
+                tracing::warn!("pack {pack} is left as it is: {source}");
+                fixed.insert(pack);
+                tries = 0;
+            }
             done => return done,
         }
     }
@@ -188,7 +197,7 @@ fn settled_round(
 
 fn round(
     repository: &Repository,
-    options: &PruneOptions,
+    (options, fixed): (&PruneOptions, &HashSet<PackId>),
     observer: &dyn Observer,
     cancel: &Cancel,
     report: &mut PruneReport,
@@ -199,8 +208,7 @@ fn round(
     };
     report.expired.append(&mut session.expired);
     report.went_on |= session.goes_on;
-    let compact = options.compact;
-    let mut round = Round { repository, compact, observer, cancel, report };
+    let mut round = Round { repository, options, fixed, observer, cancel, report };
     match round.run(&mut session) {
         Ok(Some(sight)) => round.delete(*session, &sight),
         Ok(None) => Ok(session.retire()?),
@@ -215,9 +223,18 @@ fn round(
     }
 }
 
+fn damaged(pack: &Emptied, source: StoreError) -> OpError {
+    match is_lost(&source) {
+        true => OpError::DamagedPack { pack: pack.id, source },
+        false => source.into(),
+    }
+}
+
 struct Round<'r> {
     repository: &'r Repository,
-    compact: Option<CompactOptions>,
+    options: &'r PruneOptions,
+    /// Packs in which something cannot be read.
+    fixed: &'r HashSet<PackId>,
     observer: &'r dyn Observer,
     cancel: &'r Cancel,
     report: &'r mut PruneReport,
@@ -229,8 +246,11 @@ impl Round<'_> {
         let mut before = None;
         if !session.goes_on {
             let sight = self.look(None)?;
-            let compaction = self.compact.map(|compact| compact.at(session.now));
-            let when = (session.oldest, compaction);
+            if sight.roots.is_empty() && !sight.packs.is_empty() && !self.options.empty {
+                return Err(OpError::NoSnapshots { packs: sight.packs.len() });
+            }
+            let compaction = self.options.compact.map(|compact| compact.at(session.now));
+            let when = (session.oldest, compaction, self.fixed);
             let (repository, roots) = (self.repository, &sight.roots);
             let work = work(repository, &sight, roots, when, self.observer, self.cancel)?;
             self.report.plan = Some(work.plan);
@@ -288,7 +308,7 @@ impl Round<'_> {
 
     fn look(&self, index: Option<Arc<dyn crate::index::ChunkIndex>>) -> Result<Sight, OpError> {
         let mut sight = self.repository.look(index)?;
-        refuse_unreadable(&mut sight)?;
+        refuse_unreadable(&mut sight, &[])?;
         Ok(sight)
     }
 
@@ -303,11 +323,13 @@ impl Round<'_> {
         self.observer.on(Event::Started(Phase::Copy));
         let total = Some(packs.len() as u64);
         self.observer.on(Event::Total { bytes: None, items: total });
-        let level = self.compact.map(|compact| compact.level);
+        let level = self.options.compact.map(|compact| compact.level);
         let mut copier = session.copier().compressing(level);
         for pack in packs {
             self.stop_if_cancelled()?;
-            copier.copy(pack.kind, &pack.id, pack.len, &|ordinal| pack.live.has(ordinal))?;
+            let what = (&pack.id, pack.kind, pack.len);
+            let copied = copier.copy(what, &pack.contents, &|ordinal| pack.live.has(ordinal));
+            copied.map_err(|source| damaged(pack, source))?;
             if copier.is_due() {
                 copier.flush()?;
                 session.still_counts()?;

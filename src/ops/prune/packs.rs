@@ -28,8 +28,13 @@ pub(super) struct Pack {
     /// As it is stored.
     pub len: u64,
     pub place: Place,
+    /// What index objects say is in it: [`crate::format::PackContents::fingerprint`].
+    pub contents: [u8; 16],
+    /// They do not agree on that: it stays as it is.
+    pub is_disputed: bool,
     /// By the storage's time.
     pub stored: SystemTime,
+    pub is_listed: bool,
     /// Somebody may be about to refer to it.
     pub is_young: bool,
     /// Blocks that are needed where they are.
@@ -59,7 +64,7 @@ impl Packs {
         theirs: &HashSet<PackId>,
     ) -> Self {
         let mut packs = Self::default();
-        for entry in sight.index.packs() {
+        for entry in sight.entries() {
             let there = sight.packs.get(&entry.id);
             let is_there = there.is_some_and(|object| object.len == entry.len);
             let place = match is_there {
@@ -70,9 +75,11 @@ impl Packs {
             };
             let number = packs.number(entry.id, entry.kind);
             if let Some(pack) = packs.all.get_mut(number as usize) {
+                pack.is_disputed |= pack.is_listed && pack.contents != entry.contents;
+                pack.is_listed = true;
                 // Listed twice, at two lengths: one of them is the one it has.
                 if pack.place == Place::Nowhere {
-                    (pack.place, pack.kind) = (place, entry.kind);
+                    (pack.place, pack.kind, pack.contents) = (place, entry.kind, entry.contents);
                 }
             }
         }
@@ -94,6 +101,9 @@ impl Packs {
                 kind,
                 len: 0,
                 place: Place::Nowhere,
+                contents: [0; 16],
+                is_disputed: false,
+                is_listed: false,
                 stored: SystemTime::UNIX_EPOCH,
                 is_young: false,
                 live: Bits::default(),

@@ -4,16 +4,16 @@ use std::collections::HashSet;
 use std::time::SystemTime;
 
 use crate::format::{PackKind, padding_len};
-use crate::id::PackId;
+use crate::id::{PackId, SnapshotId};
 use crate::limits::PACK_TARGET_MIN;
 use crate::progress::{Cancel, Observer};
-use crate::repo::{Repository, Root, Sight};
+use crate::repo::{RepoError, Repository, Root, Sight};
 
 use super::super::OpError;
 use super::choose::{Compaction, Fate, choose, facts};
 use super::keep::Keeper;
 use super::mark::mark;
-use super::packs::{Bits, Packs, Place};
+use super::packs::{Bits, Pack, Packs, Place};
 use super::weigh::weigh;
 
 /// Packs and their bytes.
@@ -70,9 +70,17 @@ impl PrunePlan {
 /// A pack that is copied from.
 pub(super) struct Emptied {
     pub id: PackId,
+    /// What index objects say is in it, by whose word its blocks are numbered.
+    pub contents: [u8; 16],
     pub kind: PackKind,
     pub len: u64,
     pub live: Bits,
+}
+
+impl Emptied {
+    pub fn of(pack: &Pack, live: Bits) -> Self {
+        Self { id: pack.id, contents: pack.contents, kind: pack.kind, len: pack.len, live }
+    }
 }
 
 /// A plan with what it takes to execute it.
@@ -84,7 +92,11 @@ pub(super) struct Work {
 }
 
 /// Refuses where something cannot be read that may say what is needed.
-pub(super) fn refuse_unreadable(sight: &mut Sight) -> Result<(), OpError> {
+pub(super) fn refuse_unreadable(sight: &mut Sight, without: &[SnapshotId]) -> Result<(), OpError> {
+    sight.unreadable.retain(|(id, _)| !without.contains(id));
+    if let Some((id, source)) = sight.unreadable.drain(..).next() {
+        return Err(RepoError::UnreadableManifest { id, source: Box::new(source) }.into());
+    }
     match sight.index.unreadable.drain(..).next() {
         None => Ok(()),
         Some((object, source)) => Err(OpError::UnreadableIndex { object, source }),
@@ -96,7 +108,7 @@ pub(super) fn work(
     repository: &Repository,
     sight: &Sight,
     roots: &[Root],
-    (oldest, compaction): (SystemTime, Option<Compaction>),
+    (oldest, compaction, fixed): (SystemTime, Option<Compaction>, &HashSet<PackId>),
     observer: &dyn Observer,
     cancel: &Cancel,
 ) -> Result<Work, OpError> {
@@ -105,9 +117,8 @@ pub(super) fn work(
     let mut keeper = Keeper::new(repository.reader(&sight.index), packs);
     mark(&mut keeper, roots, observer, cancel)?;
     let weights = weigh(repository, &sight.objects, &keeper, cancel)?;
-    let facts = facts(&keeper.packs, &weights, compaction);
+    let facts = facts(&keeper.packs, fixed, &weights, compaction);
     let fates = choose(&facts);
-    let listed: HashSet<PackId> = sight.index.packs().into_iter().map(|pack| pack.id).collect();
 
     let mut work = Work { plan: PrunePlan::default(), emptied: Vec::new(), condemned: Vec::new() };
     let (plan, mut copied) = (&mut work.plan, (0, 0));
@@ -120,15 +131,15 @@ pub(super) fn work(
         plan.packs.add(pack.len);
         match fate {
             Fate::Stays => {
-                plan.waste += pack.len - facts.live;
-                if pack.is_young && pack.live.is_empty() {
-                    plan.young.add(pack.len);
+                match pack.is_young && pack.live.is_empty() {
+                    true => plan.young.add(pack.len),
+                    false => plan.waste += pack.len - facts.live,
                 }
                 continue;
             }
             Fate::Goes => {
                 plan.dead.add(pack.len);
-                if !listed.contains(&pack.id) {
+                if !pack.is_listed {
                     plan.unindexed.add(pack.len);
                 }
             }
@@ -142,7 +153,7 @@ pub(super) fn work(
                 }
                 let live = pack.live.clone();
                 debug_assert_eq!(pack.place, Place::Here);
-                work.emptied.push(Emptied { id: pack.id, kind: pack.kind, len: pack.len, live });
+                work.emptied.push(Emptied::of(pack, live));
             }
         }
         work.condemned.push(pack.id);

@@ -32,10 +32,7 @@ pub(super) fn rescue(
         .packs
         .iter()
         .filter(|(_, pack)| pack.place == Place::Going && !pack.rescued.is_empty())
-        .map(|(_, pack)| {
-            let live = pack.rescued.clone();
-            Emptied { id: pack.id, kind: pack.kind, len: pack.len, live }
-        });
+        .map(|(_, pack)| Emptied::of(pack, pack.rescued.clone()));
     Ok(copied.collect())
 }
 

@@ -28,9 +28,7 @@ pub(super) struct Weight {
     pub leans_on: BTreeSet<u32>,
     /// The level it was compacted at.
     pub compacted: Option<i32>,
-    /// Index objects do not agree on what is in it.
-    pub is_disputed: bool,
-    /// As they tell: to see whether two of them agree.
+    /// Set once it was weighed.
     fingerprint: Option<[u8; 16]>,
     live_blocks: u64,
 }
@@ -73,13 +71,8 @@ pub(super) fn weigh(
         let Some(weight) = weights.get_mut(number as usize) else { return Ok(()) };
         weight.compacted = weight.compacted.max(compacted);
         let fingerprint = listed.contents.fingerprint();
-        match weight.fingerprint {
-            Some(known) if known == fingerprint => return Ok(()),
-            Some(_) => {
-                weight.is_disputed = true;
-                return Ok(());
-            }
-            None => weight.fingerprint = Some(fingerprint),
+        if weight.fingerprint.replace(fingerprint).is_some() {
+            return Ok(());
         }
         add(keeper, number, &listed.contents, weight)
     })?;
@@ -160,7 +153,7 @@ fn holder(keeper: &Keeper, own: u32, base: &BaseId, below: u8) -> Result<Option<
 fn confirm(packs: &Packs, weights: &[Weight]) -> Result<(), OpError> {
     for ((_, pack), weight) in packs.iter().zip(weights) {
         let (expected, found) = (pack.live.count(), weight.live_blocks);
-        if !weight.is_disputed && expected != found {
+        if !pack.is_disputed && expected != found {
             let pack = pack.id;
             return Err(OpError::StaleCache { pack, expected, found });
         }

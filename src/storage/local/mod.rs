@@ -177,7 +177,8 @@ impl Local {
         // where its path is too long for a key.
         let path = entry.path();
         let metadata = match fs::metadata(&path) {
-            Err(error) if is_absent(&error) => return Ok(()),
+            // Gone since it was listed; a link that is still there leads to a disk that is not.
+            Err(error) if is_absent(&error) && !is_link(&path) => return Ok(()),
             metadata => metadata.map_err(|error| failed(Operation::List, &path, error))?,
         };
         let stored = metadata.modified().map_err(|error| failed(Operation::List, &path, error))?;
@@ -239,7 +240,7 @@ impl Storage for Local {
                     each(listed);
                 }
             }),
-            Err(error) if is_absent(&error) => self.still_there(),
+            Err(error) if is_absent(&error) && !is_link(&path) => self.still_there(),
             Err(error) => Err(failed(Operation::List, &path, error)),
         }
     }
@@ -253,6 +254,10 @@ impl Storage for Local {
     fn describe(&self) -> String {
         self.tree.root().display().to_string()
     }
+}
+
+fn is_link(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink())
 }
 
 fn failed(operation: Operation, path: &Path, source: io::Error) -> StorageError {

@@ -44,6 +44,9 @@ pub struct PruneArgs {
     /// live. Signs come every ten minutes
     #[arg(long, default_value_t = 86_400, value_parser = clap::value_parser!(u64).range(1200..), value_name = "SECONDS")]
     pub expire_after: u64,
+    /// Free everything though there is no snapshot at all, which is refused otherwise: they may only be out of sight
+    #[arg(long)]
+    pub empty: bool,
 }
 
 #[derive(Debug, clap::Args)]

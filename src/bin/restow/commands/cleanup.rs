@@ -32,28 +32,31 @@ pub fn run(context: &Context, args: &CleanupArgs) -> Result<Outcome> {
         let _gently = context.signals.gently();
         report = Some(apply_retention(&repository, &plan, &Silent, context.cancel())?);
     }
-    let pruned = pruned(context, args, &repository, &plan)?;
+    let deleted = report.as_ref().map_or(0, |report| report.deleted.len());
+    let pruned = pruned(context, args, &repository, (&plan, deleted));
     if as_json {
         let freed = match &pruned {
-            Pruned::Not => Value::Null,
-            Pruned::Done(report) => prune::to_json(report, false),
-            Pruned::Planned(plan) => prune::planned_to_json(plan),
+            // An error is told when what was deleted has been.
+            Ok(Pruned::Not) | Err(_) => Value::Null,
+            Ok(Pruned::Done(report)) => prune::to_json(report, false),
+            Ok(Pruned::Planned(plan)) => prune::planned_to_json(plan),
         };
         let deleted = retention::to_json(&plan, report.as_ref());
         output::json(&prune::beside(deleted, freed))?;
     } else {
         if let Some(report) = report.as_ref().filter(|_| !context.options.quiet) {
-            said(report, matches!(pruned, Pruned::Done(_)));
+            said(report, matches!(pruned, Ok(Pruned::Done(_))));
         }
         match &pruned {
-            Pruned::Done(report) if !context.options.quiet => prune::print(report, false),
-            Pruned::Planned(plan) => prune::print_plan(plan, true),
+            Ok(Pruned::Done(report)) if !context.options.quiet => prune::print(report, false),
+            Ok(Pruned::Planned(plan)) => prune::print_plan(plan, true),
             _ => {}
         }
         for (id, error) in &plan.unreadable {
             eprintln!("restow: snapshot {id} cannot be read, and is left alone: {error}");
         }
     }
+    pruned?;
     Ok(if plan.unreadable.is_empty() { Outcome::Done } else { Outcome::Damaged })
 }
 
@@ -68,13 +71,13 @@ fn pruned(
     context: &Context,
     args: &CleanupArgs,
     repository: &Repository,
-    plan: &RetentionPlan,
+    (plan, deleted): (&RetentionPlan, usize),
 ) -> Result<Pruned> {
     if !args.prune {
         return Ok(Pruned::Not);
     }
     if !args.dry_run {
-        return Ok(Pruned::Done(prune::after(context, repository)?));
+        return Ok(Pruned::Done(prune::after(context, repository, deleted)?));
     }
     let dropped: Vec<_> = plan.dropped().map(|verdict| verdict.snapshot.id).collect();
     Ok(Pruned::Planned(prune::without(context, repository, &dropped)?))

@@ -33,7 +33,7 @@ pub fn run(context: &Context, args: &DeleteArgs) -> Result<Outcome> {
         report = execute(false)?;
     }
     let freed = match (args.prune, args.dry_run) {
-        (true, false) => Some(prune::after(context, &repository)?),
+        (true, false) => Some(prune::after(context, &repository, report.deleted.len())),
         _ => None,
     };
     let would_free = match (args.prune, args.dry_run) {
@@ -42,7 +42,9 @@ pub fn run(context: &Context, args: &DeleteArgs) -> Result<Outcome> {
     };
     if as_json {
         let pruned = match (&freed, &would_free) {
-            (Some(report), _) => prune::to_json(report, false),
+            (Some(Ok(report)), _) => prune::to_json(report, false),
+            // Told when what was deleted has been.
+            (Some(Err(_)), _) => Value::Null,
             (None, Some(plan)) => prune::planned_to_json(plan),
             (None, None) => Value::Null,
         };
@@ -60,10 +62,11 @@ pub fn run(context: &Context, args: &DeleteArgs) -> Result<Outcome> {
         if gone > 0 {
             println!("{gone} were deleted by somebody else meanwhile");
         }
-        if let Some(freed) = &freed {
+        if let Some(Ok(freed)) = &freed {
             prune::print(freed, false);
         }
     }
+    freed.transpose()?;
     Ok(Outcome::Done)
 }
 

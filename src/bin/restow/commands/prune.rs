@@ -17,7 +17,8 @@ use crate::{location, output};
 pub fn run(context: &Context, args: &PruneArgs) -> Result<Outcome> {
     let repository = location::open(context)?;
     let expire_after = Duration::from_secs(args.expire_after);
-    let options = PruneOptions { dry_run: args.dry_run, expire_after, compact: None };
+    let (dry_run, empty) = (args.dry_run, args.empty);
+    let options = PruneOptions { dry_run, expire_after, compact: None, empty };
     told(context, &repository, &options)
 }
 
@@ -40,9 +41,11 @@ fn told(context: &Context, repository: &Repository, options: &PruneOptions) -> R
     Ok(Outcome::Done)
 }
 
-/// What a deletion does when it is asked to give the space back at once.
-pub fn after(context: &Context, repository: &Repository) -> Result<PruneReport> {
-    pruned(context, repository, &PruneOptions::default())
+/// What a deletion does when it is asked to give the space back at once. Who has deleted the last snapshots has seen
+/// that there were some.
+pub fn after(context: &Context, repository: &Repository, deleted: usize) -> Result<PruneReport> {
+    let options = PruneOptions { empty: deleted > 0, ..PruneOptions::default() };
+    pruned(context, repository, &options)
 }
 
 /// What a prune would do if these snapshots were gone.
@@ -97,7 +100,7 @@ pub fn print(report: &PruneReport, dry_run: bool) {
 pub fn print_plan(plan: &PrunePlan, dry_run: bool) {
     let of =
         |totals: &PackTotals| format!("{} packs, {}", totals.count, output::bytes(totals.bytes));
-    println!("{} snapshots need {}", plan.snapshots, of(&plan.packs));
+    println!("{} snapshots; there are {}", plan.snapshots, of(&plan.packs));
     if plan.is_nothing() {
         println!("  nothing to free");
     } else {
