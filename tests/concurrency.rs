@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Read;
+use std::os::unix::process::ExitStatusExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -278,8 +279,12 @@ impl Run {
             Order::Prune => "prune",
         };
         *self.tally.entry(format!("{order}: {what}")).or_default() += 1;
-        let was_killed = what == "killed";
-        assert!(!was_killed || running.killed.is_some(), "{order} ended without a word: {text}");
+        let signal = running.child.wait().unwrap().signal();
+        let was_killed = signal == Some(9) && running.killed.is_some();
+        assert!(
+            what != "killed" || was_killed,
+            "{order} ended without a word ({signal:?}): {text}"
+        );
         match running.order {
             Order::BackUp { source, night } => match what {
                 "done" => drop(self.there.insert(rest.parse().unwrap(), (source, night))),

@@ -56,11 +56,28 @@ fn other_files_are_no_objects() {
     }
     fs::create_dir(packs.join("lost+found")).unwrap();
     fs::write(packs.join("lost+found/aa"), b"other").unwrap();
-    symlink("nowhere", packs.join("dangling")).unwrap();
     symlink(".", packs.join("circle")).unwrap();
     let listed = names(&storage, "packs");
     assert!(listed.iter().all(|name| name.ends_with("00/aa")), "{listed:?}");
     assert_eq!(names(&storage, "packs/00"), ["packs/00/aa"]);
+}
+
+/// It may lead to a disk that is not mounted: what is there is not gone.
+#[test]
+fn a_link_that_leads_nowhere_is_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let storage = Local::open(folder.path()).unwrap();
+    storage.put(&key("packs/00/aa"), b"pack").unwrap();
+    let list = |prefix: &str| storage.list(&key(prefix), &mut |_| {});
+    assert!(list("snapshots").is_ok(), "there never was any");
+    for link in ["snapshots", "packs/01", "packs/00/bb"] {
+        symlink("nowhere", folder.path().join(link)).unwrap();
+        let prefix = link.split('/').next().unwrap();
+        let error = list(prefix).unwrap_err().to_string();
+        assert!(error.contains(link), "{error}");
+        fs::remove_file(folder.path().join(link)).unwrap();
+        assert!(list(prefix).is_ok());
+    }
 }
 
 #[test]

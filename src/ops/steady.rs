@@ -1,5 +1,6 @@
 //! Looking at a repository while others work on it.
 
+use crate::progress::Cancel;
 use crate::repo::Repository;
 
 use super::OpError;
@@ -10,15 +11,20 @@ const TRIES: usize = 5;
 /// what was only moved is no damage.
 pub(super) fn steadily<T>(
     repository: &Repository,
+    cancel: &Cancel,
     mut look: impl FnMut() -> Result<T, OpError>,
     is_good: impl Fn(&Result<T, OpError>) -> bool,
 ) -> Result<T, OpError> {
     let mut tries = 0;
     loop {
         let before = repository.names()?;
+        if cancel.is_cancelled() {
+            return Err(OpError::Interrupted);
+        }
         let found = look();
         tries += 1;
-        if is_good(&found) || tries == TRIES || repository.names()? == before {
+        let is_over = tries == TRIES || cancel.is_cancelled() || is_good(&found);
+        if is_over || repository.names()? == before {
             return found;
         }
     }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
+use crate::fault::ErrorKind;
 use crate::format::{Condemnation, CondemnedRecord, ObjectKind, name};
 use crate::id::{ActorId, ObjectId, PackId};
 use crate::storage::Storage;
@@ -40,6 +41,9 @@ pub(super) fn found_condemned(
             }
             // A prune that finished between list and read took it away.
             Err(error) if error.is_missing_object() => {}
+            Err(error) if error.kind() == ErrorKind::Damage => {
+                return Err(RepoError::UnreadableCondemned { object, source: Box::new(error) });
+            }
             Err(error) => return Err(error),
         }
     }

@@ -61,6 +61,15 @@ pub enum RepoError {
         #[source]
         source: Box<RepoError>,
     },
+    #[error(
+        "{object} cannot be read ({source}): it names packs that a prune means to delete. If no prune is at work on any host, \
+         remove it from the repository, then prune again"
+    )]
+    UnreadableCondemned {
+        object: String,
+        #[source]
+        source: Box<RepoError>,
+    },
     #[error("{object} is a note on another snapshot, {snapshot}: somebody put it there")]
     MisplacedNote { object: String, snapshot: SnapshotId },
     #[error("no key {wanted:?} in {place}")]
@@ -115,9 +124,9 @@ impl RepoError {
             Self::Ambiguous { .. } | Self::Usage(_) => ErrorKind::Usage,
             Self::Expired { .. } | Self::PruneExpired { .. } | Self::Key(_) => ErrorKind::Failed,
             Self::Snapshot { source, .. } => source.kind(),
-            Self::LatestUnreadable { source, .. } | Self::UnreadableManifest { source, .. } => {
-                source.kind()
-            }
+            Self::LatestUnreadable { source, .. }
+            | Self::UnreadableManifest { source, .. }
+            | Self::UnreadableCondemned { source, .. } => source.kind(),
             Self::Store(error) => error.kind(),
             Self::Storage(error) => error.kind(),
             Self::Index(error) => error.kind(),

@@ -1,5 +1,6 @@
 //! A writer's steps, from its announcement to the commit (design section 8).
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::format::{ActorRole, Manifest, ObjectKind, name};
@@ -33,11 +34,22 @@ impl<'r> WriteSession<'r> {
                 Some(Actor::announce(storage, vault, ActorRole::Writer, repository.identity())?)
             }
         };
-        let condemned = found_condemned(&**storage, vault)?.packs;
+        let condemned = match found_condemned(&**storage, vault) {
+            Ok(found) => Some(found.packs),
+            Err(error @ RepoError::UnreadableCondemned { .. }) => {
+                tracing::warn!("nothing is taken for stored: {error}");
+                None
+            }
+            Err(error) => return Err(error),
+        };
         let listed = listed_packs(&**storage)?;
         let index = repository.load_index()?;
         let void = void_actors(&**storage)?;
-        let (usable, all_usable) = index.usable(&listed, &condemned, &void);
+        let (usable, all_usable) = match &condemned {
+            Some(condemned) => index.usable(&listed, condemned, &void),
+            // It may be any pack that is about to go.
+            None => (HashSet::new(), false),
+        };
         let reader = repository.reader(&index);
         let usable = (usable, all_usable);
         let known = Arc::new(Known::new(Arc::clone(&index.index), usable, Arc::clone(&reader)));

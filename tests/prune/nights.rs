@@ -55,7 +55,9 @@ fn dropping_most_nights_frees_what_was_said() {
         let report = prune_alone(&repository);
         let freed = before - pack_bytes(&storage);
         println!("{what}: {before} before, {freed} freed, {said} said, {:?}", report.copied);
-        assert!(said.abs_diff(freed) * 50 <= freed, "{what}: {said} said, {freed} freed");
+        // Two in a hundred, and a step of the new packs' padding.
+        let bound = freed / 50 + report.copied.pack_bytes / 32;
+        assert!(said.abs_diff(freed) <= bound, "{what}: {said} said, {freed} freed");
         assert_whole(&storage, &there, what);
         assert_tidy(&storage, what);
         // What is needed was written at most once more, and stands in one place.

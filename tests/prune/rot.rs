@@ -140,6 +140,33 @@ fn what_was_found_whole_is_needed_like_any_other() {
     assert_whole(&storage, &[(kept_id, kept)], "the other");
 }
 
+/// What is condemned cannot be read: nothing is taken for stored, and a prune says what to do.
+#[test]
+fn a_backup_goes_on_where_what_is_condemned_cannot_be_read() {
+    let storage = memory_repository(&small_chunks());
+    let more: Files = [(path("more"), noise(9_000, 400))].into();
+    let (old, kept) = (take(&storage, &files()), take(&storage, &more));
+    let repository = open(storage.clone());
+    delete(&repository, [old]);
+    let session = restow::repo::WriteSession::begin(&repository, false).unwrap();
+    assert_eq!(try_prune(&open(storage.clone())).unwrap().waits_for.len(), 1);
+    session.abandon();
+    for key in keys(&storage, name::CONDEMNED) {
+        let mut bytes = storage.get(&key, 1 << 20).unwrap();
+        bytes[40] ^= 1;
+        storage.put(&key, &bytes).unwrap();
+    }
+    let report = back_up(&open(storage.clone()), &[&MemorySource::new(files())]).unwrap();
+    assert_eq!(report.written.new_bytes, 360_000, "nothing was taken for stored");
+    let whole = [(kept, more), (report.id.unwrap(), files())];
+    assert_whole(&storage, &whole, "beside what cannot be read");
+    let error = try_prune(&open(storage.clone())).unwrap_err();
+    assert!(error.to_string().contains("remove it"), "{error}");
+    keys(&storage, name::CONDEMNED).iter().for_each(|key| storage.delete(key).unwrap());
+    prune_alone(&open(storage.clone()));
+    assert_whole(&storage, &whole, "removed");
+}
+
 /// While something is condemned it may be that what is read now goes in a moment.
 #[test]
 fn nothing_is_found_whole_while_a_prune_is_unfinished() {

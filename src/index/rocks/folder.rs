@@ -12,6 +12,7 @@ use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use tempfile::TempDir;
 
@@ -33,6 +34,9 @@ impl PrivateFolder {
     }
 }
 
+/// How often the lock is tried.
+const PATIENCE: u32 = 10;
+
 impl Folder {
     pub(super) fn make(path: &Path) -> io::Result<Self> {
         DirBuilder::new().recursive(true).mode(0o700).create(path)?;
@@ -47,11 +51,15 @@ impl Folder {
     /// that dies loses it.
     pub(super) fn become_primary(&self) -> io::Result<Option<File>> {
         let lock = open_lock(&self.path.join("lock"))?;
-        match lock.try_lock() {
-            Ok(()) => Ok(Some(lock)),
-            Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(error)) => Err(error),
+        // Whoever starts a program holds a second copy of every open file for a moment: also of a lock just let go.
+        for _ in 0..PATIENCE {
+            match lock.try_lock() {
+                Ok(()) => return Ok(Some(lock)),
+                Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(2)),
+                Err(TryLockError::Error(error)) => return Err(error),
+            }
         }
+        Ok(None)
     }
 
     pub(super) fn is_marked_damaged(&self) -> bool {

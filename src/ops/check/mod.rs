@@ -86,7 +86,7 @@ pub fn check(
     cancel: &Cancel,
 ) -> Result<CheckReport, OpError> {
     let look = || check_once(repository, options, observer, cancel);
-    steadily(repository, look, |found| found.as_ref().is_ok_and(CheckReport::is_clean))
+    steadily(repository, cancel, look, |found| found.as_ref().is_ok_and(CheckReport::is_clean))
 }
 
 fn check_once(

@@ -32,7 +32,7 @@ pub fn costs(
     observer: &dyn Observer,
     cancel: &Cancel,
 ) -> Result<Costs, OpError> {
-    steadily(repository, || costs_now(repository, observer, cancel), Result::is_ok)
+    steadily(repository, cancel, || costs_now(repository, observer, cancel), Result::is_ok)
 }
 
 fn costs_now(
@@ -62,7 +62,7 @@ pub fn entry_costs(
     id: &SnapshotId,
     cancel: &Cancel,
 ) -> Result<Vec<(EntryPath, u64)>, OpError> {
-    steadily(repository, || entry_costs_now(repository, id, cancel), Result::is_ok)
+    steadily(repository, cancel, || entry_costs_now(repository, id, cancel), Result::is_ok)
 }
 
 fn entry_costs_now(

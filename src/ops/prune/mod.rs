@@ -134,7 +134,7 @@ fn plan_settled(
     cancel: &Cancel,
 ) -> Result<PrunePlan, OpError> {
     let look = || plan_once(repository, without, compaction, observer, cancel);
-    steadily(repository, look, Result::is_ok)
+    steadily(repository, cancel, look, Result::is_ok)
 }
 
 fn plan_once(
@@ -213,12 +213,12 @@ fn round(
         Ok(Some(sight)) => round.delete(*session, &sight),
         Ok(None) => Ok(session.retire()?),
         Err(error) => {
-            let is_void = matches!(error, OpError::Repo(RepoError::PruneExpired { .. }));
+            let is_void = |error: &RepoError| matches!(error, RepoError::PruneExpired { .. });
+            let is_known = matches!(&error, OpError::Repo(error) if is_void(error));
             // Whoever took it for dead moved things under its eyes: that is why, whatever it looked like.
-            let cause = if is_void { Ok(()) } else { session.still_counts() };
+            let cause = if is_known { None } else { session.still_counts().err().filter(is_void) };
             session.give_up();
-            cause?;
-            Err(error)
+            Err(cause.map_or(error, OpError::from))
         }
     }
 }
