@@ -27,10 +27,17 @@ const PEAK_MAX: u64 = 300 << 20;
 /// From a quarter of the chunks to all of them.
 const GROWTH_MAX: u64 = 32 << 20;
 
-/// Seconds, how many, and the most memory the process ever had.
 struct Measured {
     done: Done,
+    /// Seconds of all processors, of the whole process.
+    cpu: f64,
+    /// The most memory the process ever had.
     peak: u64,
+}
+
+fn cpu_seconds() -> f64 {
+    let used = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    used.tv_sec as f64 + used.tv_nsec as f64 / 1e9
 }
 
 /// The most memory this process ever had, in bytes (`VmHWM` of proc(5)).
@@ -50,7 +57,7 @@ fn child(step: &str, home: &Home, shape: &Shape) {
         let mut steps = STEPS.iter().chain([&CHECK]);
         (steps.find(|known| known.name == step).unwrap().run)(home, shape)
     };
-    println!("{} {} {}", done.seconds, done.count, peak());
+    println!("{} {} {} {}", done.seconds, done.count, cpu_seconds(), peak());
 }
 
 fn in_a_child(step: &str, home: &Home, chunks: u64) -> Measured {
@@ -61,11 +68,11 @@ fn in_a_child(step: &str, home: &Home, chunks: u64) -> Measured {
         .unwrap();
     assert!(output.status.success(), "{step}: {}", String::from_utf8_lossy(&output.stderr));
     let text = String::from_utf8(output.stdout).unwrap();
-    let [seconds, count, peak] = *text.split_whitespace().collect::<Vec<_>>() else {
+    let [seconds, count, cpu, peak] = *text.split_whitespace().collect::<Vec<_>>() else {
         panic!("{text}")
     };
     let done = Done { seconds: seconds.parse().unwrap(), count: count.parse().unwrap() };
-    Measured { done, peak: peak.parse().unwrap() }
+    Measured { done, cpu: cpu.parse().unwrap(), peak: peak.parse().unwrap() }
 }
 
 fn measure(step: &Step, home: &Home, chunks: u64) -> Measured {
@@ -81,10 +88,13 @@ fn measure(step: &Step, home: &Home, chunks: u64) -> Measured {
     in_a_child(step.name, home, chunks)
 }
 
-fn show(name: &str, unit: &str, Measured { done, peak }: &Measured) {
-    let Done { seconds, count } = done;
-    let rate = *count as f64 / seconds;
-    println!("  {name:<32} {seconds:>8.3} s {rate:>10.0} {unit}/s {:>5} MiB", peak >> 20);
+fn show(name: &str, unit: &str, measured: &Measured) {
+    let Measured { done: Done { seconds, count }, cpu, peak } = measured;
+    let (rate, unit) = (*count as f64 / seconds, format!("{unit}/s"));
+    let peak = peak >> 20;
+    println!(
+        "  {name:<32} {seconds:>8.2} s {rate:>11.0} {unit:<12} {cpu:>7.1} s CPU {peak:>4} MiB"
+    );
 }
 
 /// Where a repository of that many chunks is made, or lies.
