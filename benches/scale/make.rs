@@ -186,7 +186,7 @@ impl Maker<'_> {
         let manifest = self.manifest(night, parent);
         let key = |id| name::snapshot(&SnapshotId::new(id));
         let snapshot = SnapshotId::new(self.put(ObjectKind::Manifest, &manifest, key));
-        if night.number % TAGGED == 0 {
+        if night.number.is_multiple_of(TAGGED) {
             let note = Note {
                 snapshot,
                 fact: NoteFact::Tag("release".into()),

@@ -8,7 +8,8 @@ use restow::chunk::chunk_id;
 use restow::id::ChunkId;
 use restow::index::ChunkIndex;
 use restow::ops::{
-    CheckOptions, Period, Reach, RetentionOptions, RetentionPolicy, check, plan_retention,
+    CheckOptions, Period, Reach, RetentionOptions, RetentionPolicy, check, plan_prune,
+    plan_retention,
 };
 use restow::progress::{Cancel, Silent};
 use restow::repo::{IndexState, Repository, WriteSession};
@@ -64,6 +65,7 @@ pub const STEPS: &[Step] = &[
     Step { name: "look-ups that miss", unit: "chunks", before: Before::IndexCache, run: misses, bound: Bound::None, chunks_max: ALWAYS },
     Step { name: "hits followed to their bases", unit: "chunks", before: Before::IndexCache, run: known, bound: Bound::None, chunks_max: ALWAYS },
     Step { name: "cleanup, planned", unit: "snapshots", before: Before::IndexCache, run: plan, bound: Bound::None, chunks_max: ALWAYS },
+    Step { name: "prune, planned", unit: "chunks", before: Before::IndexCache, run: mark, bound: Bound::Within(600.0), chunks_max: ALWAYS },
     Step { name: "cleanup with a budget, planned", unit: "chunks", before: Before::IndexCache, run: plan_budget, bound: Bound::None, chunks_max: 2_000_000 },
 ];
 
@@ -91,7 +93,7 @@ fn open(home: &Home, shape: &Shape) -> Done {
     let started = Instant::now();
     let state = loaded(&home.open());
     let done = done(started, shape.chunks());
-    assert!(state.packs().len() as u64 > shape.versions());
+    assert!(state.index.ingested().len() as u64 >= shape.snapshots);
     done
 }
 
@@ -192,6 +194,16 @@ fn planned(home: &Home, policy: RetentionPolicy, count: u64) -> Done {
     let plan = plan_retention(&home.open(), &options, &Cancel::new()).unwrap();
     let done = done(started, count);
     assert!(plan.dropped().count() > 0);
+    done
+}
+
+/// The mark, and what follows from it: that nothing goes.
+fn mark(home: &Home, shape: &Shape) -> Done {
+    let started = Instant::now();
+    let plan = plan_prune(&home.open(), &[], &Silent, &Cancel::new()).unwrap();
+    let done = done(started, shape.chunks());
+    assert!(plan.is_nothing() && plan.waste == 0, "{plan:?}");
+    assert_eq!(plan.snapshots, shape.snapshots);
     done
 }
 
