@@ -29,7 +29,7 @@ docs: setup
 bench: setup
 	$(CARGO) bench --locked --bench speed --bench memory --bench nights --no-fail-fast
 
-# 20 million chunks, 5,000 snapshots: half an hour, 7 GB of disk. A quick trial: RESTOW_SCALE_CHUNKS=400000.
+# 20 million chunks, 5,000 snapshots (docs/SCALE.md): half an hour, 6 GB of disk. A quick trial: RESTOW_SCALE_CHUNKS=400000.
 bench-scale: setup
 	RESTOW_SCALE_CHUNKS=$${RESTOW_SCALE_CHUNKS:-20000000} $(CARGO) bench --locked --bench scale
 

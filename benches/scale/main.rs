@@ -3,7 +3,7 @@
 //! of it. Fails where a bound is broken, or where memory grows with the chunks.
 //!
 //! `RESTOW_SCALE_CHUNKS` says how many at most: 400,000 without it. Arguments choose among the steps;
-//! `RESTOW_BENCH_DIR` is where it all lies, 4 GB for 20 million; `RESTOW_SCALE_KEEP` leaves it there for the next run.
+//! `RESTOW_BENCH_DIR` is where it all lies, 6 GB for 20 million; `RESTOW_SCALE_KEEP` leaves it there for the next run.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 mod home;
