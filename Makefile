@@ -1,5 +1,5 @@
 # Two commands do everything on a fresh machine: `make demo` and `make test`.
-.PHONY: demo test lint docs bench fuzz fuzz-smoke licences setup model
+.PHONY: demo test lint docs bench bench-scale fuzz fuzz-smoke licences setup model
 
 CARGO ?= cargo
 
@@ -28,6 +28,10 @@ docs: setup
 
 bench: setup
 	$(CARGO) bench --locked --bench speed --bench memory --bench nights --no-fail-fast
+
+# 20 million chunks, 5,000 snapshots (docs/SCALE.md): half an hour, 6 GB of disk. A quick trial: RESTOW_SCALE_CHUNKS=400000.
+bench-scale: setup
+	RESTOW_SCALE_CHUNKS=$${RESTOW_SCALE_CHUNKS:-20000000} $(CARGO) bench --locked --bench scale
 
 licences:
 	@sh scripts/licences.sh

@@ -25,12 +25,14 @@ const GENERATION: &[u8] = b"generation";
 /// Small: what it does not hold lies in the system's page cache.
 const BLOCK_CACHE: usize = 8 * MIB;
 const WRITE_BUFFER: usize = 8 * MIB;
-/// Smaller than usual: building one takes memory in proportion.
-const TABLE_FILE: u64 = 8 * MIB as u64;
+/// A third of those that an index of 20 million chunks would have at 8 MiB: the cache of open files is divided by the
+/// hash of their numbers, and where a part of it is too small, nearly every look-up opens one.
+const TABLE_FILE: u64 = 32 * MIB as u64;
 const ALL_WRITE_BUFFERS: usize = 16 * MIB;
 /// Of each file a compaction reads: with the 2 MiB of the library it would take more memory than all else.
 const COMPACTION_READAHEAD: usize = 128 * KIB;
-const OPEN_FILES: i32 = 256;
+/// What a process usually may have open is twice that.
+const OPEN_FILES: i32 = 512;
 /// Of a Bloom filter of this many bits a key, the ribbon filter has the false hits (1 %), in fewer bits.
 const FILTER_BITS: f64 = 10.0;
 
