@@ -40,5 +40,6 @@ pub use retention::{
     plan_retention,
 };
 pub use stats::{
-    ChunkTotals, ObjectTotals, RepositoryStats, SnapshotStats, StatsOptions, StatsReport, stats,
+    ChunkTotals, Growth, ObjectTotals, RepositoryStats, SnapshotStats, StatsOptions, StatsReport,
+    stats,
 };

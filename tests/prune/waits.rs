@@ -126,6 +126,35 @@ fn what_comes_between_plan_and_deletion_is_seen() {
     assert_tidy(&storage, "seen at step 6");
 }
 
+/// Backups end, again and again, between the listings of the index and of snapshots: what they refer to seems to be
+/// nowhere, and it is looked again until it is found.
+#[test]
+fn snapshots_that_come_while_it_looks_are_no_damage() {
+    let storage = memory_repository(&small_chunks());
+    let old = take(&storage, &one(60_000, 1));
+    let kept = take(&storage, &one(30_000, 2));
+    open(storage.clone()).delete_snapshot(&old).unwrap();
+    let taken = Arc::new(Mutex::new(vec![(kept, one(30_000, 2))]));
+    let (there, told) = (storage.clone(), Arc::clone(&taken));
+    let hooked = Hooked::before(storage.clone(), move |call, key| {
+        let mut taken = told.lock().unwrap();
+        if call == Call::List && key.as_str() == name::PACKS && taken.len() < 12 {
+            let files = one(5_000, 100 + taken.len() as u64);
+            taken.push((take(&there, &files), files));
+        }
+        Ok(())
+    });
+    let options = OpenOptions::default();
+    let repository =
+        Repository::open(Arc::new(hooked), &passphrase(), identity(), options).unwrap();
+    assert!(prune_alone(&repository).deleted.count > 0);
+    let taken = taken.lock().unwrap().clone();
+    assert_eq!(taken.len(), 12);
+    assert_whole(&storage, &taken, "all of them");
+    prune_alone(&open(storage.clone()));
+    assert_tidy(&storage, "all of them");
+}
+
 #[test]
 fn two_prunes_do_not_work_at_once() {
     let storage = memory_repository(&small_chunks());

@@ -25,7 +25,7 @@ use self::choose::Compaction;
 use self::mark::is_lost;
 use self::plan::{Emptied, Work, refuse_unreadable, work};
 use super::OpError;
-use super::steady::steadily;
+use super::steady::{Steady, steadily};
 
 pub use self::costs::{Costs, costs, entry_costs};
 pub use self::plan::{PackTotals, PrunePlan};
@@ -161,9 +161,6 @@ fn plan_once(
     Ok(plan)
 }
 
-/// How often all is looked at anew.
-const TRIES: usize = 5;
-
 /// A backup that ends between the listings of index and snapshots has a manifest, and its chunks seem to be nowhere:
 /// then all is looked at anew.
 fn settled_round(
@@ -173,22 +170,18 @@ fn settled_round(
     cancel: &Cancel,
     report: &mut PruneReport,
 ) -> Result<(), OpError> {
-    let (mut tries, mut fixed) = (0, HashSet::new());
+    let (mut steady, mut fixed) = (Steady::new(repository)?, HashSet::new());
     loop {
-        let before = repository.names()?;
-        let done = round(repository, (options, &fixed), observer, cancel, report);
-        tries += 1;
-        let changed = || Ok::<_, OpError>(repository.names()? != before);
-        match done {
-            Err(error @ OpError::NotWhole { .. }) if tries == TRIES || !changed()? => {
-                return Err(error);
-            }
-            Err(OpError::NotWhole { .. }) => {}
+        match round(repository, (options, &fixed), observer, cancel, report) {
             // It is left as it is, and the rest goes on. What is condemned cannot be left.
             Err(OpError::DamagedPack { pack, source }) if !fixed.contains(&pack) => {
                 tracing::warn!("pack {pack} is left as it is: {source}");
                 fixed.insert(pack);
-                tries = 0;
+            }
+            done @ Err(OpError::NotWhole { .. }) => {
+                if cancel.is_cancelled() || !steady.again(&done)? {
+                    return done;
+                }
             }
             done => return done,
         }

@@ -1,5 +1,6 @@
 //! What snapshots and the repository come to.
 
+mod growth;
 mod unique;
 
 use std::collections::BTreeMap;
@@ -10,6 +11,8 @@ use crate::progress::Cancel;
 use crate::repo::{RepoError, Repository, Snapshot};
 use crate::storage::Key;
 
+pub use self::growth::Growth;
+use self::growth::growth;
 pub use self::unique::ChunkTotals;
 use super::OpError;
 
@@ -37,6 +40,9 @@ pub struct StatsOptions {
 pub struct SnapshotStats {
     pub id: SnapshotId,
     pub name: String,
+    /// URLs of what it is of, sorted.
+    pub sources: Vec<String>,
+    pub host: String,
     pub time: Time,
     pub counts: Statistics,
 }
@@ -105,6 +111,8 @@ impl RepositoryStats {
 pub struct StatsReport {
     /// Oldest first.
     pub snapshots: Vec<SnapshotStats>,
+    /// What they added, by source and host.
+    pub growth: Vec<Growth>,
     /// `None` where only certain snapshots were asked for.
     pub repository: Option<RepositoryStats>,
     pub unreadable: Vec<(SnapshotId, RepoError)>,
@@ -125,7 +133,8 @@ pub fn stats(
     };
     snapshots.sort_by_key(|snapshot| (snapshot.manifest.time, snapshot.id));
     let snapshots: Vec<SnapshotStats> = snapshots.into_iter().map(of_snapshot).collect();
-    let mut report = StatsReport { snapshots, unreadable, repository: None };
+    let growth = growth(&snapshots);
+    let mut report = StatsReport { snapshots, growth, unreadable, repository: None };
     if options.snapshots.is_none() {
         let mut whole = RepositoryStats { objects: objects(repository)?, ..Default::default() };
         let logical = report.snapshots.iter().map(|snapshot| snapshot.counts.logical_bytes);
@@ -139,7 +148,10 @@ pub fn stats(
 fn of_snapshot(snapshot: Snapshot) -> SnapshotStats {
     let manifest = snapshot.manifest;
     let (time, counts) = (manifest.time, manifest.statistics);
-    SnapshotStats { id: snapshot.id, name: manifest.name, time, counts }
+    let mut sources: Vec<String> = manifest.sources.into_iter().map(|source| source.url).collect();
+    sources.sort();
+    let (id, name, host) = (snapshot.id, manifest.name, manifest.host);
+    SnapshotStats { id, name, sources, host, time, counts }
 }
 
 fn objects(repository: &Repository) -> Result<BTreeMap<&'static str, ObjectTotals>, OpError> {

@@ -22,6 +22,18 @@ pub struct ChunkTotals {
     /// Likewise, of the copies coded against others.
     pub delta_bytes: u64,
     pub delta_stored: u64,
+    /// Blocks coded so, the decodes it takes to read each of them before its own, and the most it takes for one.
+    pub delta_blocks: u64,
+    pub delta_links: u64,
+    pub deepest: u8,
+}
+
+impl ChunkTotals {
+    /// Decodes before its own that reading a delta block takes, on average.
+    pub fn mean_depth(&self) -> Option<f64> {
+        // Only for people to read.
+        (self.delta_blocks > 0).then(|| self.delta_links as f64 / self.delta_blocks as f64)
+    }
 }
 
 /// Chunks remembered at a time, 16 bytes each.
@@ -153,6 +165,9 @@ fn add(totals: &mut ChunkTotals, pack: &IndexedPack) {
         if block.depth > 0 {
             totals.delta_bytes += raw;
             totals.delta_stored += stored;
+            totals.delta_blocks += 1;
+            totals.delta_links += u64::from(block.depth);
+            totals.deepest = totals.deepest.max(block.depth);
         }
     }
 }

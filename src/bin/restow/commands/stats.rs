@@ -1,6 +1,8 @@
 use anyhow::Result;
 use restow::id::SnapshotId;
-use restow::ops::{ChunkTotals, RepositoryStats, SnapshotStats, StatsOptions, StatsReport, stats};
+use restow::ops::{
+    ChunkTotals, Growth, RepositoryStats, SnapshotStats, StatsOptions, StatsReport, stats,
+};
 use restow::repo::{Filter, Repository, Selector};
 use serde_json::{Map, Value, json};
 
@@ -107,9 +109,24 @@ fn print(report: &StatsReport) {
     for (id, error) in &report.unreadable {
         eprintln!("restow: snapshot {id} cannot be read: {error}");
     }
+    if report.growth.iter().any(|growth| growth.snapshots > 1) {
+        report.growth.iter().for_each(print_growth);
+    }
     if let Some(whole) = &report.repository {
         print_repository(whole);
     }
+}
+
+fn print_growth(growth: &Growth) {
+    let a_night = growth.a_night().map_or_else(|| "-".into(), output::bytes);
+    println!(
+        "{} on {}: {} snapshots since {} added {}, {a_night} each after the first",
+        output::lossy(growth.sources.join(", ").as_bytes()),
+        output::lossy(growth.host.as_bytes()),
+        growth.snapshots,
+        output::rfc3339(growth.first),
+        output::bytes(growth.added),
+    );
 }
 
 fn print_repository(whole: &RepositoryStats) {
@@ -130,6 +147,12 @@ fn print_repository(whole: &RepositoryStats) {
             output::bytes(chunks.delta_stored),
             output::bytes(chunks.delta_bytes),
         );
+        if let Some(mean) = chunks.mean_depth() {
+            let deepest = chunks.deepest;
+            println!(
+                "            a delta takes {mean:.1} decodes before its own, {deepest} at most"
+            );
+        }
     }
     for (name, objects) in &whole.objects {
         println!("  {name:<9} {} objects, {}", objects.count, output::bytes(objects.bytes));
@@ -147,8 +170,21 @@ fn to_json(report: &StatsReport) -> Value {
         .collect();
     json!({
         "snapshots": report.snapshots.iter().map(snapshot).collect::<Vec<_>>(),
+        "growth": report.growth.iter().map(growth).collect::<Vec<_>>(),
         "unreadable": unreadable,
         "repository": report.repository.as_ref().map(repository),
+    })
+}
+
+fn growth(of: &Growth) -> Value {
+    json!({
+        "sources": of.sources,
+        "host": of.host,
+        "snapshots": of.snapshots,
+        "first": output::rfc3339(of.first),
+        "last": output::rfc3339(of.last),
+        "added_bytes": of.added,
+        "added_bytes_each_later": of.a_night(),
     })
 }
 
@@ -199,5 +235,7 @@ fn chunks(totals: &ChunkTotals) -> Value {
         "stored_bytes": totals.stored_bytes,
         "delta_bytes": totals.delta_bytes,
         "delta_stored_bytes": totals.delta_stored,
+        "mean_delta_depth": totals.mean_depth(),
+        "deepest_delta": totals.deepest,
     })
 }
