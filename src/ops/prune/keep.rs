@@ -1,5 +1,6 @@
 //! Which copy of a chunk is kept: the shallowest that can be decoded, with all that it is coded against.
 
+use std::cmp::Reverse;
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -133,10 +134,17 @@ impl Keeper {
         let there = copies.iter().filter(|copy| self.place(copy) != Place::Nowhere);
         let is_one_of_several = there.take(2).count() > 1;
         let mut copies: Vec<&Location> = copies.iter().filter(|copy| copy.depth < below).collect();
-        if from == From::Anywhere {
-            // What others let go is a source only where there is no other: they may count on ours.
-            copies.sort_by_key(|copy| (self.place(copy) == Place::Theirs, copy.depth));
-        }
+        // What others let go is a source only where there is no other: they may count on ours. Of copies as shallow as each
+        // other the one stored last stays: an earlier prune made it, out of a pack that is mostly waste.
+        copies.sort_by_key(|copy| {
+            let pack = self.packs.block(copy).map(|(_, pack)| (pack.place, pack.stored));
+            let is_theirs = pack.is_some_and(|(place, _)| place == Place::Theirs);
+            (
+                from == From::Anywhere && is_theirs,
+                copy.depth,
+                Reverse(pack.map(|(_, stored)| stored)),
+            )
+        });
         for copy in copies {
             let start = self.trail.len();
             if !self.take(copy, from)? {

@@ -92,8 +92,10 @@ pub fn print(report: &PruneReport, dry_run: bool) {
     }
     if report.deleted.count > 0 {
         let (count, bytes) = (report.deleted.count, output::bytes(report.deleted.bytes));
-        let freed = u64::try_from(report.freed()).unwrap_or(0);
-        println!("{count} packs of {bytes} deleted: {} freed", output::bytes(freed));
+        let difference = output::bytes(report.freed().unsigned_abs());
+        // What is coded anew and gains nothing is padded anew.
+        let verb = if report.freed() < 0 { "more are taken" } else { "freed" };
+        println!("{count} packs of {bytes} deleted: {difference} {verb}");
     }
 }
 
