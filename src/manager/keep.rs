@@ -95,7 +95,9 @@ impl SnapshotManager {
     /// # let id = manager.create(&[&exporter], &BackupOptions::default())?.id.expect("no dry run");
     /// let would_free = manager.plan_prune(&[id])?.freed();
     /// manager.delete(&[id], Deletion::Confirmed)?;
-    /// let report = manager.prune(&PruneOptions::default())?;
+    /// // There is no snapshot any more, and that is meant.
+    /// let options = PruneOptions { empty: true, ..PruneOptions::default() };
+    /// let report = manager.prune(&options)?;
     /// assert_eq!(report.deleted.bytes, would_free);
     /// # Ok(())
     /// # }
