@@ -22,23 +22,31 @@ fn patch(old: &[u8], new: &[u8]) -> usize {
     context.compress2(&mut out[..], new).unwrap()
 }
 
-#[test]
-fn a_night_costs_about_what_a_patch_does() {
+/// Coded bytes of the second night, and what the repository grew by, in a new repository.
+fn second_night() -> (f64, f64) {
     let (server, manager) = (Qdrant::with_notes(), manager());
     let exporter = server.exporter(&["notes"]);
     let first = back_up(&manager, &exporter);
     server.lock().collections.get_mut("notes").unwrap().bytes = night(1).into();
     let second = manager.create(&[&exporter], &BackupOptions::default()).unwrap();
-    let patch = patch(&night(0), &night(1)) as f64;
-    let again = zstd::bulk::compress(&night(1), 3).unwrap().len() as f64;
-    let statistics = &second.manifest.statistics;
-    let coded = (statistics.plain_stored + statistics.delta_stored) as f64;
-    let growth = (second.written.pack_bytes + second.written.index_bytes) as f64;
-    println!("again {again}, patch {patch}, coded {coded}, growth {growth}");
-    assert!(patch < again / 3.0, "the patch is one: {patch} of {again}");
-    assert!(coded <= 1.5 * patch, "coded {coded}, the patch has {patch}");
-    assert!(growth <= 4.0 * patch, "growth {growth}, the patch has {patch}");
     for (id, number) in [(first, 0), (second.id.unwrap(), 1)] {
         assert!(cat(&manager, &id, "notes.snapshot") == night(number));
     }
+    let statistics = &second.manifest.statistics;
+    let coded = (statistics.plain_stored + statistics.delta_stored) as f64;
+    (coded, (second.written.pack_bytes + second.written.index_bytes) as f64)
+}
+
+/// Where a repository cuts depends on its random key: of nine the one in the middle counts.
+#[test]
+fn a_night_costs_about_what_a_patch_does() {
+    let patch = patch(&night(0), &night(1)) as f64;
+    let again = zstd::bulk::compress(&night(1), 3).unwrap().len() as f64;
+    let (mut coded, mut growth): (Vec<f64>, Vec<f64>) = (0..9).map(|_| second_night()).unzip();
+    coded.sort_by(f64::total_cmp);
+    growth.sort_by(f64::total_cmp);
+    println!("again {again}, patch {patch}, coded {coded:?}, growth {growth:?}");
+    assert!(patch < again / 3.0, "the patch is one: {patch} of {again}");
+    assert!(coded[4] <= 1.5 * patch, "coded {coded:?}, the patch has {patch}");
+    assert!(growth[8] <= 4.0 * patch, "growth {growth:?}, the patch has {patch}");
 }
