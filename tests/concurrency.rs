@@ -374,5 +374,6 @@ fn many_processes_at_once() {
         assert!(known(&*state.index, &plain) == expected, "the cache of worker {slot}");
     }
     let done = |what: &str| run.tally.get(what).copied().unwrap_or_default();
-    assert!(done("backup: done") > seconds / 4 && done("prune: pruned") > 3, "{:?}", run.tally);
+    // However slow the machine: some were done beside the three at the end.
+    assert!(done("backup: done") > 3 && done("prune: pruned") > 3, "{:?}", run.tally);
 }

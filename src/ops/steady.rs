@@ -12,6 +12,17 @@ use super::OpError;
 const TRIES: usize = 5;
 const RACES: usize = 200;
 
+/// What to do about something that is not good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Next {
+    /// Look again: it may only have been moved.
+    Again,
+    /// Nobody moved anything: that is how it is.
+    Unmoved,
+    /// Others never rest.
+    Enough,
+}
+
 /// Counts how often it was looked, and says whether once more is worth it.
 pub(super) struct Steady<'r> {
     repository: &'r Repository,
@@ -26,7 +37,7 @@ impl<'r> Steady<'r> {
     }
 
     /// Whether somebody committed, deleted, pruned or was taken for dead meanwhile: what was only moved is no damage.
-    pub fn again<T>(&mut self, found: &Result<T, OpError>) -> Result<bool, OpError> {
+    pub fn next<T>(&mut self, found: &Result<T, OpError>) -> Result<Next, OpError> {
         let [_, snapshots, _] = &self.before;
         let is_race = match found {
             Err(OpError::NotWhole { snapshot, .. }) => !snapshots.contains(&snapshot.to_hex()),
@@ -37,10 +48,14 @@ impl<'r> Steady<'r> {
         self.before = now;
         if is_race && self.races < RACES {
             self.races += 1;
-            return Ok(true);
+            return Ok(Next::Again);
         }
         self.tries += 1;
-        Ok(has_changed && self.tries < TRIES)
+        Ok(match has_changed {
+            true if self.tries < TRIES => Next::Again,
+            true => Next::Enough,
+            false => Next::Unmoved,
+        })
     }
 }
 
@@ -57,7 +72,7 @@ pub(super) fn steadily<T>(
             return Err(OpError::Interrupted);
         }
         let found = look();
-        if cancel.is_cancelled() || is_good(&found) || !steady.again(&found)? {
+        if cancel.is_cancelled() || is_good(&found) || steady.next(&found)? != Next::Again {
             return found;
         }
     }

@@ -112,6 +112,14 @@ impl IndexState {
         self.index.objects().into_iter().flat_map(|object| object.packs).collect()
     }
 
+    /// Packs that somebody lists whose word counts. A writer that was taken for dead before it listed its packs may list
+    /// them when they are gone.
+    pub fn vouched_packs(&self, void: &HashSet<ActorId>) -> HashSet<PackId> {
+        let objects = self.index.objects().into_iter();
+        let vouching = objects.filter(|object| !void.contains(&object.writer));
+        vouching.flat_map(|object| object.packs).map(|pack| pack.id).collect()
+    }
+
     /// Packs a writer may take chunks in for stored: listed at the length the index says, not condemned, of
     /// no void writer (steps 2, 3, 4); and whether that is all of them.
     pub(super) fn usable(
@@ -143,7 +151,12 @@ impl Repository {
         Ok(listed_objects(&**self.storage())?.into_iter().collect())
     }
 
-    /// One of them, verified and opened.
+    /// Writers and prunes that were taken for dead.
+    pub fn void_actors(&self) -> Result<HashSet<ActorId>, RepoError> {
+        void_actors(&**self.storage())
+    }
+
+    /// An index object, verified and opened.
     pub fn index_object(&self, id: &ObjectId) -> Result<IndexRecord, RepoError> {
         read_named(&**self.storage(), self.vault(), ObjectKind::Index, &name::index(id))
     }

@@ -1,5 +1,6 @@
 //! Prune: what it frees, what it leaves, and what becomes of it when it is disturbed.
 
+mod checks;
 mod compacts;
 mod costs;
 mod faults;

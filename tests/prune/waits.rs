@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use restow::format::name;
 use restow::ops::{OpError, PruneReport};
 use restow::repo::{Identity, OpenOptions, RepoError, Repository};
-use restow::storage::{Key, Memory};
+use restow::storage::{Key, Memory, Storage};
+use restow::store::put_index;
 
 use super::{LONG, assert_tidy, assert_whole, keys, pack_bytes, prune_alone, take, try_prune};
 use crate::support::faulty::Call;
@@ -19,7 +20,7 @@ use crate::support::{
 };
 
 /// Opens over a storage where `what` happens once, before the first operation that `when` is true of.
-fn interrupted(
+pub(super) fn interrupted(
     storage: &Memory,
     when: impl Fn(Call, &Key) -> bool + Send + Sync + 'static,
     what: impl FnOnce() + Send + 'static,
@@ -38,11 +39,11 @@ fn interrupted(
     Repository::open(Arc::new(hooked), &passphrase(), identity(), options).unwrap()
 }
 
-fn puts(folder: &'static str) -> impl Fn(Call, &Key) -> bool {
+pub(super) fn puts(folder: &'static str) -> impl Fn(Call, &Key) -> bool {
     move |call, key| call == Call::Put && key.as_str().starts_with(folder)
 }
 
-fn one(len: usize, seed: u64) -> Files {
+pub(super) fn one(len: usize, seed: u64) -> Files {
     [(path("a"), noise(len, seed))].into()
 }
 
@@ -153,6 +154,36 @@ fn snapshots_that_come_while_it_looks_are_no_damage() {
     assert_whole(&storage, &taken, "all of them");
     prune_alone(&open(storage.clone()));
     assert_tidy(&storage, "all of them");
+}
+
+/// A prune that was taken for dead long ago wakes up between its last look at `void/` and what it deletes: index objects
+/// that another one has listed are gone when it reads them.
+#[test]
+fn index_objects_that_go_while_it_plans_are_no_error() {
+    let storage = memory_repository(&small_chunks());
+    let old = take(&storage, &one(60_000, 1));
+    let kept = take(&storage, &one(30_000, 2));
+    open(storage.clone()).delete_snapshot(&old).unwrap();
+    let (there, has_looked) = (storage.clone(), AtomicBool::new(false));
+    let weighs = move |call: Call, key: &Key| {
+        if call == Call::List && key.as_str() == name::NOTES {
+            has_looked.store(true, Ordering::Relaxed);
+        }
+        let reads = call == Call::Get && key.as_str().starts_with(name::INDEX);
+        reads && has_looked.load(Ordering::Relaxed)
+    };
+    let repository = interrupted(&storage, weighs, move || {
+        let repository = open(there.clone());
+        for id in repository.index_objects().unwrap() {
+            let mut record = repository.index_object(&id).unwrap();
+            record.replaces = vec![id];
+            put_index(&there, repository.vault(), &record).unwrap();
+            there.delete(&Key::new(name::index(&id)).unwrap()).unwrap();
+        }
+    });
+    assert!(prune_alone(&repository).deleted.count > 0);
+    assert_whole(&storage, &[(kept, one(30_000, 2))], "moved");
+    assert_tidy(&storage, "moved");
 }
 
 #[test]

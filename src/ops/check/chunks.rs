@@ -9,7 +9,7 @@ use crate::id::{BaseId, ChunkId, PackId};
 use crate::index::{Base, Location, PackEntry};
 use crate::limits::PACK_LEN_MAX;
 use crate::progress::{Cancel, Event, Observer, Phase};
-use crate::repo::Repository;
+use crate::repo::{IndexState, Repository};
 use crate::storage::Key;
 use crate::store::{StoreError, StoreReader, scan_pack};
 
@@ -36,6 +36,7 @@ impl ChunkStates {
     pub fn compare_packs(
         &mut self,
         repository: &Repository,
+        index: &IndexState,
         packs: &Listed,
         report: &mut CheckReport,
     ) -> Result<(), OpError> {
@@ -50,12 +51,16 @@ impl ChunkStates {
             }
         })?;
         report.packs = packs.len() as u64;
-        for (id, entries) in packs {
-            let Some(len) = listed.remove(id) else {
+        self.missing = packs.keys().filter(|id| !listed.contains_key(id)).copied().collect();
+        if !self.missing.is_empty() {
+            // Looked at last: whoever deleted a writer's packs had taken it for dead before.
+            let vouched = index.vouched_packs(&repository.void_actors()?);
+            for id in packs.keys().filter(|id| self.missing.contains(id) && vouched.contains(id)) {
                 report.object(&name::pack(id), "the pack is missing");
-                self.missing.insert(*id);
-                continue;
-            };
+            }
+        }
+        for (id, entries) in packs {
+            let Some(len) = listed.remove(id) else { continue };
             for other in entries.iter().filter(|entry| entry.len != len) {
                 let message = format!("the pack has {len} bytes, expected {}", other.len);
                 report.object(&name::pack(id), message);

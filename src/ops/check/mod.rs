@@ -5,7 +5,7 @@ mod names;
 mod verdicts;
 mod walk;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::fault::ErrorKind;
 use crate::format::{Bytes, Problem, name};
@@ -16,7 +16,7 @@ use crate::repo::{Filter, RepoError, Repository, Selector, Snapshot, Standing};
 
 use self::chunks::ChunkStates;
 use super::OpError;
-use super::steady::steadily;
+use super::steady::{Next, Steady};
 
 pub use self::names::check_names;
 
@@ -64,9 +64,26 @@ pub struct CheckReport {
     pub unindexed_packs: u64,
 }
 
+fn snapshot_name(id: &SnapshotId) -> Bytes {
+    Bytes::from(name::snapshot(id).as_bytes())
+}
+
 impl CheckReport {
     pub fn is_clean(&self) -> bool {
         self.objects_damaged.is_empty() && self.snapshots_damaged.is_empty()
+    }
+
+    /// The names of what is damaged.
+    fn damaged(&self) -> BTreeSet<Bytes> {
+        let objects = self.objects_damaged.iter().map(|problem| problem.path.clone());
+        let snapshots = self.snapshots_damaged.iter();
+        objects.chain(snapshots.map(|damage| snapshot_name(&damage.id))).collect()
+    }
+
+    /// Drops what is not among these.
+    fn keep_only(&mut self, names: &BTreeSet<Bytes>) {
+        self.objects_damaged.retain(|problem| names.contains(&problem.path));
+        self.snapshots_damaged.retain(|damage| names.contains(&snapshot_name(&damage.id)));
     }
 
     fn object(&mut self, object: &str, message: impl ToString) {
@@ -85,8 +102,24 @@ pub fn check(
     observer: &dyn Observer,
     cancel: &Cancel,
 ) -> Result<CheckReport, OpError> {
-    let look = || check_once(repository, options, observer, cancel);
-    steadily(repository, cancel, look, |found| found.as_ref().is_ok_and(CheckReport::is_clean))
+    let (mut steady, mut before) = (Steady::new(repository)?, None);
+    loop {
+        let mut found = check_once(repository, options, observer, cancel);
+        if cancel.is_cancelled() || found.as_ref().is_ok_and(CheckReport::is_clean) {
+            return found;
+        }
+        let next = steady.next(&found)?;
+        // What is damaged stays so. What was only moved is found in its new place, while something else is moved.
+        let now = found.as_ref().ok().map(CheckReport::damaged);
+        match (next, &mut found, &before) {
+            (Next::Again, ..) if now.is_none() || now != before => before = now,
+            (Next::Enough, Ok(report), Some(before)) => {
+                report.keep_only(before);
+                return found;
+            }
+            _ => return found,
+        }
+    }
 }
 
 fn check_once(
@@ -110,11 +143,11 @@ fn check_once(
     for entry in index.packs() {
         packs.entry(entry.id).or_default().push(entry);
     }
+    let mut states = ChunkStates::new(reader);
+    states.compare_packs(repository, &index, &packs, &mut report)?;
     for (id, error) in index.unreadable {
         report.object(&name::index(&id), known(error)?);
     }
-    let mut states = ChunkStates::new(reader);
-    states.compare_packs(repository, &packs, &mut report)?;
     if options.read_data {
         states.read_packs(repository, &packs, observer, cancel, &mut report)?;
     }

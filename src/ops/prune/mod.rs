@@ -25,7 +25,7 @@ use self::choose::Compaction;
 use self::mark::is_lost;
 use self::plan::{Emptied, Work, refuse_unreadable, work};
 use super::OpError;
-use super::steady::{Steady, steadily};
+use super::steady::{Next, Steady, steadily};
 
 pub use self::costs::{Costs, costs, entry_costs};
 pub use self::plan::{PackTotals, PrunePlan};
@@ -161,8 +161,9 @@ fn plan_once(
     Ok(plan)
 }
 
-/// A backup that ends between the listings of index and snapshots has a manifest, and its chunks seem to be nowhere:
-/// then all is looked at anew.
+/// A backup that ends between the listings of index and snapshots has a manifest, and its chunks seem to be nowhere. A
+/// prune that was taken for dead may wake up in its step 7, and index objects go under our eyes. Then all is looked at
+/// anew.
 fn settled_round(
     repository: &Repository,
     options: &PruneOptions,
@@ -178,13 +179,22 @@ fn settled_round(
                 tracing::warn!("pack {pack} is left as it is: {source}");
                 fixed.insert(pack);
             }
-            done @ Err(OpError::NotWhole { .. }) => {
-                if cancel.is_cancelled() || !steady.again(&done)? {
+            Err(error) if may_be_moved(&error) => {
+                let done = Err(error);
+                if cancel.is_cancelled() || steady.next(&done)? != Next::Again {
                     return done;
                 }
             }
             done => return done,
         }
+    }
+}
+
+fn may_be_moved(error: &OpError) -> bool {
+    match error {
+        OpError::NotWhole { .. } => true,
+        OpError::Repo(error) => error.is_missing_object(),
+        _ => false,
     }
 }
 
