@@ -179,15 +179,16 @@ impl Repository {
             all.retain(in_place);
             Ok(all.into_iter().map(|(id, _)| id).collect())
         };
-        let mut ids = listed()?;
-        ids.sort_unstable();
+        let ids = listed()?;
         let (void, notes) = (void_actors(storage)?, self.notes()?);
         let root = |id: &SnapshotId, manifest: &Manifest| Root {
             id: *id,
             catalog: manifest.catalog,
             is_void: void.contains(&manifest.writer) && !notes.say_verified(id, manifest),
         };
-        let read: Vec<_> = ids.par_iter().map(|id| (*id, self.manifest(id))).collect();
+        let mut read: Vec<_> = ids.par_iter().map(|id| (*id, self.manifest(id))).collect();
+        // The oldest first: what a night is coded against was looked at just before.
+        read.sort_by_key(|(id, manifest)| (manifest.as_ref().ok().map(|read| read.time), *id));
         let (mut roots, mut unreadable, mut missing) = (Vec::new(), Vec::new(), Vec::new());
         for (id, manifest) in read {
             match manifest {

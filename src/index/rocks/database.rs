@@ -185,6 +185,7 @@ fn families(cache: &Cache) -> Vec<ColumnFamilyDescriptor> {
         options.set_target_file_size_base(TABLE_FILE);
         options.set_compression_type(DBCompressionType::None);
         options.set_level_compaction_dynamic_level_bytes(true);
+        options.set_optimize_filters_for_hits(true);
         options.set_block_based_table_factory(&table(cache));
         if name == CHUNKS {
             options.set_merge_operator_associative("copies", |_, row, more| {

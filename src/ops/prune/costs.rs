@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::format::{EntryPath, NodeRef};
-use crate::id::{ChunkId, PackId, SnapshotId};
+use crate::id::{BaseId, ChunkId, PackId, SnapshotId};
 use crate::progress::{Cancel, Event, Observer, Phase};
 use crate::repo::{Repository, Root, SnapshotView};
 use crate::store::{StoreError, StoreReader};
@@ -192,7 +192,7 @@ impl Claims {
     /// Claims the block of a chunk, and all that it is coded against. Of several copies the shallowest counts: the
     /// one that a prune keeps.
     fn chunk(&mut self, id: &ChunkId) -> Result<(), StoreError> {
-        if self.settled.has(id) {
+        if self.settled.has(&BaseId::of(id)) {
             return Ok(());
         }
         let mut todo = vec![*id];
@@ -205,7 +205,7 @@ impl Claims {
                 Claimed::Second(before) => {
                     self.count(before, bytes, false);
                     self.count(SEVERAL, bytes, true);
-                    self.settled.add(&id);
+                    self.settled.add(&BaseId::of(&id), copy.depth);
                 }
             }
             for base in self.reader.bases(&copy)? {

@@ -1,14 +1,14 @@
 //! Which copy of a chunk is kept: the shallowest that can be decoded, with all that it is coded against.
 
 use std::cmp::Reverse;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use rayon::prelude::*;
 
 use crate::fault::ErrorKind;
 use crate::id::{BaseId, ChunkId};
-use crate::index::{IndexError, Location};
+use crate::index::{Base, IndexError, Location};
 use crate::store::{StoreError, StoreReader};
 
 use super::packs::{Block, Packs, Place};
@@ -26,6 +26,24 @@ pub(super) struct Keeper {
     trail: Vec<(Block, Mark)>,
     /// Chunks kept lately.
     recent: Recent,
+    /// Bases kept for the chunk in hand; whether something was taken back, so that some of them may not be.
+    bases: Vec<(BaseId, u8)>,
+    went_back: bool,
+    ahead: Ahead,
+}
+
+/// What was looked up on all cores for chunks that come next.
+#[derive(Default)]
+struct Ahead {
+    bases: HashMap<Block, Vec<Base>>,
+    located: HashMap<BaseId, (ChunkId, Vec<Location>)>,
+}
+
+/// What was looked up for one chunk.
+struct Found {
+    copies: Vec<Location>,
+    bases: Option<(Block, Vec<Base>)>,
+    located: Vec<(BaseId, (ChunkId, Vec<Location>))>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,24 +65,63 @@ impl Keeper {
     pub fn new(reader: Arc<StoreReader>, packs: Packs) -> Self {
         let goes = |place| matches!(place, Place::Going | Place::Theirs);
         let some_go = packs.iter().any(|(_, pack)| goes(pack.place));
-        let (broken, trail) = (HashSet::new(), Vec::new());
-        Self { reader, packs, some_go, broken, trail, recent: Recent::new() }
+        Self {
+            reader,
+            packs,
+            some_go,
+            broken: HashSet::new(),
+            trail: Vec::new(),
+            recent: Recent::new(),
+            bases: Vec::new(),
+            went_back: false,
+            ahead: Ahead::default(),
+        }
     }
 
     /// Keeps each of these chunks that can be had; gives the first that cannot.
     pub fn keep_all(&mut self, ids: &[ChunkId]) -> Result<Option<ChunkId>, StoreError> {
+        let is_new = |id: &&ChunkId| !self.recent.has(&BaseId::of(id));
         // What was kept a moment ago is asked for again by the next night's recipe.
-        let new: Vec<ChunkId> = ids.iter().filter(|id| !self.recent.has(id)).copied().collect();
-        let reader = Arc::clone(&self.reader);
-        let copies: Result<Vec<_>, StoreError> =
-            new.par_iter().map(|id| copies_of(&reader, id)).collect();
+        let new: Vec<ChunkId> = ids.iter().filter(is_new).copied().collect();
+        let found: Result<Vec<Found>, StoreError> =
+            new.par_iter().map(|id| self.look_ahead(id)).collect();
         let mut missing = None;
-        for (id, copies) in new.iter().zip(copies?) {
+        let mut all = Vec::with_capacity(new.len());
+        for one in found? {
+            self.ahead.bases.extend(one.bases);
+            self.ahead.located.extend(one.located);
+            all.push(one.copies);
+        }
+        for (id, copies) in new.iter().zip(all) {
             if self.keep_copies(id, &copies)?.is_none() {
                 missing.get_or_insert(*id);
             }
         }
+        self.ahead = Ahead::default();
         Ok(missing)
+    }
+
+    /// A chunk's copies, and what the one that will be kept, most likely, is coded against. Look-ups are what takes the
+    /// time: here they are on all cores.
+    fn look_ahead(&self, id: &ChunkId) -> Result<Found, StoreError> {
+        let copies = copies_of(&self.reader, id)?;
+        let mut found = Found { copies, bases: None, located: Vec::new() };
+        let Some(first) = found.copies.first().filter(|copy| copy.depth > 0) else {
+            return Ok(found);
+        };
+        let Some((block, pack)) = self.packs.block(first) else { return Ok(found) };
+        if pack.live.has(block.1) {
+            return Ok(found);
+        }
+        let bases = self.reader.bases(first)?;
+        for base in bases.iter().filter(|base| !self.recent.has(&base.name)) {
+            // What cannot be had is met again where it matters.
+            if let Ok(located) = self.reader.locate_base(&base.name) {
+                found.located.push((base.name, located));
+            }
+        }
+        found.bases = Some((block, bases));
+        Ok(found)
     }
 
     /// Keeps a chunk. Gives the copy; `None`: there is none that decodes.
@@ -78,18 +135,35 @@ impl Keeper {
         id: &ChunkId,
         copies: &[Location],
     ) -> Result<Option<Location>, StoreError> {
-        self.trail.clear();
+        self.begin();
         let kept = self.need(id, copies, u8::MAX)?;
-        if kept.is_some() {
-            self.recent.add(id);
+        if let Some(kept) = &kept {
+            self.recent.add(&BaseId::of(id), kept.depth);
+            self.remember_bases();
         }
         Ok(kept)
     }
 
+    fn begin(&mut self) {
+        self.trail.clear();
+        self.bases.clear();
+        self.went_back = false;
+    }
+
+    fn remember_bases(&mut self) {
+        if !self.went_back {
+            self.bases.drain(..).for_each(|(base, depth)| self.recent.add(&base, depth));
+        }
+    }
+
     /// Keeps the chunk named so for a block of this depth, if it can be had.
     pub fn keep_base(&mut self, base: &BaseId, below: u8) -> Result<bool, StoreError> {
-        self.trail.clear();
-        Ok(self.need_base(base, below, None)?.is_some())
+        self.begin();
+        let is_kept = self.need_base(base, below, None)?;
+        if is_kept {
+            self.remember_bases();
+        }
+        Ok(is_kept)
     }
 
     /// Some copy of fewer decodes than `below`, kept.
@@ -105,22 +179,32 @@ impl Keeper {
         if !self.some_go { Ok(None) } else { self.first(chunk, copies, below, From::Anywhere) }
     }
 
+    /// The chunk named so, kept at fewer decodes than `below`.
     fn need_base(
         &mut self,
         base: &BaseId,
         below: u8,
         from: Option<From>,
-    ) -> Result<Option<Location>, StoreError> {
-        let (chunk, copies) = match self.reader.locate_base(base) {
+    ) -> Result<bool, StoreError> {
+        if self.recent.depth(base).is_some_and(|depth| depth < below) {
+            return Ok(true);
+        }
+        let located = match self.ahead.located.remove(base) {
+            Some(located) => Ok(located),
+            None => self.reader.locate_base(base),
+        };
+        let (chunk, copies) = match located {
             Ok(found) => found,
-            Err(StoreError::MissingBase { .. }) => return Ok(None),
-            Err(StoreError::Index(IndexError::AmbiguousBase { .. })) => return Ok(None),
+            Err(StoreError::MissingBase { .. }) => return Ok(false),
+            Err(StoreError::Index(IndexError::AmbiguousBase { .. })) => return Ok(false),
             Err(error) => return Err(error),
         };
-        match from {
+        let kept = match from {
             Some(From::Here) => self.first(&chunk, &copies, below, From::Here),
             Some(From::Anywhere) | None => self.need(&chunk, &copies, below),
-        }
+        }?;
+        self.bases.extend(kept.as_ref().map(|kept| (*base, kept.depth)));
+        Ok(kept.is_some())
     }
 
     fn first(
@@ -193,8 +277,12 @@ impl Keeper {
         }
         let start = self.trail.len();
         if copy.depth > 0 {
-            for base in self.reader.bases(copy)? {
-                if self.need_base(&base.name, copy.depth, Some(from))?.is_none() {
+            let bases = match self.ahead.bases.remove(&block) {
+                Some(bases) => bases,
+                None => self.reader.bases(copy)?,
+            };
+            for base in bases {
+                if !self.need_base(&base.name, copy.depth, Some(from))? {
                     self.take_back(start);
                     if from == From::Here {
                         self.broken.insert(block);
@@ -218,6 +306,7 @@ impl Keeper {
     }
 
     fn take_back(&mut self, start: usize) {
+        self.went_back = true;
         for ((pack, ordinal), mark) in self.trail.split_off(start) {
             if let Some(pack) = self.packs.get_mut(pack) {
                 match mark {

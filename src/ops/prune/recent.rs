@@ -1,41 +1,42 @@
 //! Chunks of which something was settled lately.
 
-use crate::id::ChunkId;
+use crate::id::BaseId;
 
 /// One slot for each chunk that shares its start with others.
 pub(super) struct Recent {
-    slots: Vec<[u8; 16]>,
+    names: Vec<[u8; 16]>,
+    depths: Vec<u8>,
 }
 
-/// 4 MiB.
-const SLOTS: usize = 1 << 18;
+/// 34 MiB, which a system gives as it is used.
+const SLOTS: usize = 1 << 21;
 
 impl Recent {
     pub fn new() -> Self {
-        Self { slots: vec![[0; 16]; SLOTS] }
+        Self { names: vec![[0; 16]; SLOTS], depths: vec![0; SLOTS] }
     }
 
-    /// Ids are hashes: no two chunks a repository could hold share the part that is compared.
-    fn split(id: &ChunkId) -> (usize, [u8; 16]) {
-        let (mut at, mut kept) = (0usize, [0; 16]);
-        for (slot, byte) in kept.iter_mut().zip(id.as_bytes()) {
-            *slot = *byte;
-        }
-        for byte in id.as_bytes().iter().skip(28) {
-            at = at << 8 | usize::from(*byte);
-        }
-        (at % SLOTS, kept)
+    /// Names are parts of hashes: their own bytes say where to look.
+    fn slot(name: &BaseId) -> usize {
+        let [a, b, c, d, ..] = *name.as_bytes();
+        u32::from_le_bytes([a, b, c, d]) as usize % SLOTS
     }
 
-    pub fn has(&self, id: &ChunkId) -> bool {
-        let (at, part) = Self::split(id);
-        self.slots.get(at) == Some(&part)
+    /// The depth it was settled at.
+    pub fn depth(&self, name: &BaseId) -> Option<u8> {
+        let at = Self::slot(name);
+        let is_there = self.names.get(at) == Some(name.as_bytes());
+        if is_there { self.depths.get(at).copied() } else { None }
     }
 
-    pub fn add(&mut self, id: &ChunkId) {
-        let (at, part) = Self::split(id);
-        if let Some(slot) = self.slots.get_mut(at) {
-            *slot = part;
+    pub fn has(&self, name: &BaseId) -> bool {
+        self.depth(name).is_some()
+    }
+
+    pub fn add(&mut self, name: &BaseId, depth: u8) {
+        let at = Self::slot(name);
+        if let (Some(there), Some(its_depth)) = (self.names.get_mut(at), self.depths.get_mut(at)) {
+            (*there, *its_depth) = (*name.as_bytes(), depth);
         }
     }
 }
@@ -46,14 +47,19 @@ mod tests {
 
     #[test]
     fn what_was_added_last_is_there_and_nothing_else() {
-        let id = |number: u32| ChunkId::new(*blake3::hash(&number.to_le_bytes()).as_bytes());
+        let name = |number: u32| {
+            let mut bytes = [0; 16];
+            bytes.copy_from_slice(&blake3::hash(&number.to_le_bytes()).as_bytes()[..16]);
+            BaseId::new(bytes)
+        };
         let mut recent = Recent::new();
-        for number in 0..2_000_000 {
-            recent.add(&id(number));
-            assert!(recent.has(&id(number)) && !recent.has(&id(number + 1)));
+        for number in 0..4_000_000 {
+            recent.add(&name(number), number as u8);
+            assert_eq!(recent.depth(&name(number)), Some(number as u8));
+            assert!(!recent.has(&name(number + 1)));
         }
-        // Bounded: most are forgotten.
-        let kept = (0..2_000_000).filter(|number| recent.has(&id(*number))).count();
-        assert!((100_000..=SLOTS).contains(&kept), "{kept}");
+        // Bounded: most of the first half is forgotten.
+        let kept = (0..4_000_000).filter(|number| recent.has(&name(*number))).count();
+        assert!((1_000_000..=SLOTS).contains(&kept), "{kept}");
     }
 }
