@@ -69,6 +69,7 @@ fn documents_and_their_documentation_agree() {
     run(&bench, doc, "restow export", 0, &export);
     run(&bench, doc, "restow backup --all", 8, &["backup", "--all", "--keep-going"]);
     run(&bench, doc, "restow list", 0, &["list"]);
+    run(&bench, doc, "restow list", 0, &["list", "--verbose"]);
     run(&bench, doc, "restow show", 0, &["show", &first]);
     let shown = run(&bench, doc, "restow show", 0, &["show", &first, "--entries"]);
     assert_eq!(shown["manifest"]["git"]["branch"], "main");

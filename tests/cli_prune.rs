@@ -47,6 +47,28 @@ fn what_is_said_to_be_freed_is_freed() {
 }
 
 #[test]
+fn a_list_says_what_only_one_needs() {
+    let (bench, [first, second]) = two_nights();
+    let costs = bench.json(&["stats", "--costs"]);
+    let listed = bench.json(&["list", "--verbose"]);
+    for (at, id) in [&first, &second].into_iter().enumerate() {
+        assert_eq!(costs["snapshots"][at]["id"], **id);
+        assert_eq!(listed["alone_bytes"][id], costs["snapshots"][at]["alone_bytes"]);
+    }
+    let first_alone = listed["alone_bytes"][&first].as_u64().unwrap();
+    // A block may hold the end of one file and the start of the next.
+    assert!(first_alone > 2 << 20, "{costs}");
+    assert_eq!(bench.json(&["list"])["alone_bytes"], Value::Null);
+    assert_eq!(bench.ok(&["list", "-v"]).matches("only it needs").count(), 2);
+    // What is damaged is listed all the same.
+    fs::remove_dir_all(bench.path("repository/packs")).unwrap();
+    let output = bench.run(&["list", "--verbose"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(stderr(&output).contains("cannot be told"), "{}", stderr(&output));
+    assert!(String::from_utf8_lossy(&output.stdout).contains(&second));
+}
+
+#[test]
 fn people_are_told_what_goes_and_why_not_yet() {
     let (bench, [first, _]) = two_nights();
     let here = Identity::of_this_process();
@@ -56,7 +78,9 @@ fn people_are_told_what_goes_and_why_not_yet() {
     let id = live.find(&Selector::new(&first), &restow::Filter::default()).unwrap().id;
     live.delete_snapshot(&id).unwrap();
     let text = bench.ok(&["prune"]);
-    for words in ["was taken for dead", "nobody needs", "prune again when it has ended"] {
+    let words =
+        ["was taken for dead", "nobody needs", "will free", "prune again when it has ended"];
+    for words in words {
         assert!(text.contains(words), "{words}: {text}");
     }
     session.abandon();

@@ -1,6 +1,6 @@
 //! A prune's steps, as a machine that reads its operations.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::events::{Act, ActorName, Kind, ObjectEvent, Role};
 
@@ -15,10 +15,16 @@ pub struct PruneSteps {
     checked: bool,
     /// What the last two listings of the index found.
     index: [Option<Vec<String>>; 2],
-    /// Packs that may be deleted, and the objects that name them.
+    /// The packs that each index object lists, and the packs that are there, as far as it knows.
+    lists: BTreeMap<String, BTreeSet<String>>,
+    there: BTreeSet<String>,
+    /// Packs that may be deleted, the objects that name them, and all in `condemned/` that may go with them.
     condemned: BTreeSet<String>,
+    condemning: BTreeSet<String>,
     owned: BTreeSet<String>,
-    resumed: bool,
+    /// Who is noted beside each; who was at work at step 5.
+    noted: BTreeMap<String, BTreeSet<String>>,
+    writers: BTreeSet<String>,
     unindexed: BTreeSet<String>,
 }
 
@@ -36,7 +42,6 @@ enum At {
     Condemned,
     /// Writers are at work: they are noted, or were by somebody else.
     Waiting,
-    Noted,
     /// Nobody is waited for: step 6.
     Relisting,
     OthersListed,
@@ -77,13 +82,13 @@ impl PruneSteps {
             (Act::Put, Kind::Pack) => self.put_pack(event),
             (Act::Put, Kind::Index) => self.put_index(event),
             (Act::Put, Kind::Condemned) => self.condemn(event),
-            (Act::Delete, Kind::Index) => self.delete(event, At::IndexDeleted),
+            (Act::Delete, Kind::Index) => self.delete_index(event),
             (Act::Delete, Kind::Pack) => match self.condemned.contains(&event.name) {
-                true => self.delete(event, At::PacksDeleted),
+                true => self.reach(At::PacksDeleted),
                 false => Err("only what is condemned is deleted"),
             },
             (Act::Delete, Kind::Condemned) => match self.owned.remove(&event.name) {
-                true => self.delete(event, At::CondemnedDeleted),
+                true => self.reach(At::CondemnedDeleted),
                 false => Err("a condemned object that it neither put nor found"),
             },
             _ => Err("no operation of a prune"),
@@ -101,26 +106,31 @@ impl PruneSteps {
                 self.goes_on_alone()?;
                 self.condemned.extend(event.packs.iter().cloned());
                 self.owned.extend(event.found.iter().cloned());
+                self.condemning.extend(event.lists.iter().map(|(name, _)| name.clone()));
+                self.read_notes(event);
                 // Notes beside nothing are nobody's.
-                self.resumed = !event.packs.is_empty();
-                if self.resumed { At::Condemned } else { At::CondemnedListed }
+                let resumes = !event.packs.is_empty();
+                if resumes { At::Condemned } else { At::CondemnedListed }
             }
             (Kind::Index, At::CondemnedListed | At::IndexListed) => {
                 self.index(event, At::IndexListed)
             }
-            (Kind::Pack, At::IndexListed) => self.settled(At::PacksListed)?,
+            (Kind::Pack, At::IndexListed) => self.packs(event, At::PacksListed)?,
             (Kind::Manifest, At::PacksListed) => At::Planned,
             (Kind::Active, At::Condemned) => self.waits(event),
+            // It may look whether somebody else noted them meanwhile.
+            (Kind::Condemned, At::Waiting) => {
+                self.read_notes(event);
+                At::Waiting
+            }
             (Kind::Condemned, At::Relisting) if self.checked => At::OthersListed,
-            // Those that were noted are gone; others, who saw what is condemned, may be at work.
-            (Kind::Condemned, At::Waiting) if self.checked && self.resumed => At::OthersListed,
             (Kind::Condemned, At::Relisting) => {
                 return Err("void/<self> is looked for before step 6");
             }
             (Kind::Index, At::OthersListed | At::IndexRelisted) => {
                 self.index(event, At::IndexRelisted)
             }
-            (Kind::Pack, At::IndexRelisted) => self.settled(At::PacksRelisted)?,
+            (Kind::Pack, At::IndexRelisted) => self.packs(event, At::PacksRelisted)?,
             (Kind::Manifest, At::PacksRelisted) => At::Rescuing,
             (Kind::Void, at) => match event.found.contains(&event.actor.name) {
                 true => At::Void,
@@ -150,20 +160,29 @@ impl PruneSteps {
         let mut found = event.found.clone();
         found.sort();
         self.index = [self.index[1].take(), Some(found)];
+        let lists = event.lists.iter();
+        self.lists =
+            lists.map(|(name, packs)| (name.clone(), packs.iter().cloned().collect())).collect();
         at
     }
 
-    fn settled(&self, at: At) -> Result<At, &'static str> {
+    fn packs(&mut self, event: &ObjectEvent, at: At) -> Result<At, &'static str> {
+        self.there = event.found.iter().cloned().collect();
         match self.index[0].is_some() && self.index[0] == self.index[1] {
             true => Ok(at),
             false => Err("the index is listed until two listings agree"),
         }
     }
 
-    /// Step 5.
-    fn waits(&self, event: &ObjectEvent) -> At {
-        let writers = event.actors.iter().any(|actor| actor.role == Role::Writer);
-        if writers { At::Waiting } else { At::Relisting }
+    /// Step 5: of those at work, who was noted beside something, and all where nobody was. Others saw what is condemned.
+    fn waits(&mut self, event: &ObjectEvent) -> At {
+        let writers = event.actors.iter().filter(|actor| actor.role == Role::Writer);
+        self.writers = writers.map(|actor| actor.name.clone()).collect();
+        let is_waited_for = |condemned: &String| match self.noted.get(condemned) {
+            Some(noted) => self.writers.iter().any(|writer| noted.contains(writer)),
+            None => !self.writers.is_empty(),
+        };
+        if self.condemning.iter().any(is_waited_for) { At::Waiting } else { At::Relisting }
     }
 
     fn expire(&mut self, event: &ObjectEvent) -> Taken {
@@ -190,6 +209,7 @@ impl PruneSteps {
     }
 
     fn put_index(&mut self, event: &ObjectEvent) -> Taken {
+        self.lists.insert(event.name.clone(), event.packs.iter().cloned().collect());
         let of_copies = event.packs.iter().any(|pack| self.unindexed.contains(pack));
         match self.at {
             At::Planned | At::Rescuing if of_copies => {
@@ -217,20 +237,48 @@ impl PruneSteps {
             (At::Planned, false) if !self.checked => Err("void/<self> is looked for before step 4"),
             (At::Planned, false) => {
                 self.condemned.extend(event.packs.iter().cloned());
+                self.condemning.insert(event.name.clone());
                 self.owned.insert(event.name.clone());
                 self.at = At::Condemned;
                 Ok(())
             }
-            (At::Waiting | At::Noted, true) => {
-                self.at = At::Noted;
-                Ok(())
-            }
+            (At::Waiting, true) => self.note(event),
             _ => Err("packs are condemned at 4, notes are put at 5"),
         }
     }
 
-    fn delete(&mut self, _: &ObjectEvent, at: At) -> Taken {
-        self.reach(at)
+    fn read_notes(&mut self, event: &ObjectEvent) {
+        for note in &event.notes {
+            let writers = note.writers.iter().cloned();
+            self.noted.entry(note.condemned.clone()).or_default().extend(writers);
+        }
+    }
+
+    fn note(&mut self, event: &ObjectEvent) -> Taken {
+        let [note] = event.notes.as_slice() else { return Err("a note is beside one thing") };
+        if !self.condemning.contains(&note.condemned) || self.noted.contains_key(&note.condemned) {
+            return Err("step 5: a note beside what is not there, or was noted");
+        }
+        let writers: BTreeSet<String> = note.writers.iter().cloned().collect();
+        if !writers.is_superset(&self.writers) {
+            return Err("step 5: all who are at work are noted");
+        }
+        self.noted.insert(note.condemned.clone(), writers);
+        Ok(())
+    }
+
+    fn delete_index(&mut self, event: &ObjectEvent) -> Taken {
+        let Some(packs) = self.lists.remove(&event.name) else {
+            return Err("an index object that it did not list");
+        };
+        let stays = |pack: &&String| self.there.contains(*pack) && !self.condemned.contains(*pack);
+        let is_listed = |pack: &String| self.lists.values().any(|packs| packs.contains(pack));
+        match packs.iter().filter(stays).all(is_listed) {
+            true => self.reach(At::IndexDeleted),
+            false => {
+                Err("step 7: an index object goes, and a pack that stays is listed nowhere else")
+            }
+        }
     }
 
     /// Step 7 goes forward only.
@@ -252,7 +300,8 @@ impl PruneSteps {
     }
 
     fn retire(&mut self) -> Taken {
-        if self.at == At::Waiting && !self.resumed {
+        let is_noted = |condemned: &String| self.noted.contains_key(condemned);
+        if self.at == At::Waiting && !self.condemning.iter().all(is_noted) {
             return Err("step 5: who is waited for is noted first");
         }
         self.at = At::Ended;

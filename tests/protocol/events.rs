@@ -31,6 +31,13 @@ pub enum Kind {
     Manifest,
 }
 
+/// Who is waited for before what is condemned is deleted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Note {
+    pub condemned: String,
+    pub writers: Vec<String>,
+}
+
 /// A put or delete of an object, or a listing of all objects of a kind, from its first page to its last.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObjectEvent {
@@ -44,6 +51,10 @@ pub struct ObjectEvent {
     pub packs: Vec<String>,
     /// Names of what a listing found.
     pub found: Vec<String>,
+    /// Of those, the index objects and what condemns packs: the packs that each names.
+    pub lists: Vec<(String, Vec<String>)>,
+    /// The note that was put, or those that were found.
+    pub notes: Vec<Note>,
     /// Of a listing of actors: those that are at work.
     pub actors: Vec<ActorName>,
 }
@@ -57,6 +68,8 @@ impl ObjectEvent {
             name: name.into(),
             packs: Vec::new(),
             found: Vec::new(),
+            lists: Vec::new(),
+            notes: Vec::new(),
             actors: Vec::new(),
         }
     }
@@ -67,6 +80,21 @@ impl ObjectEvent {
 
     pub fn finding(self, names: &[&str]) -> Self {
         Self { found: names.iter().map(|name| (*name).into()).collect(), ..self }
+    }
+
+    /// Finds these, each of which names packs.
+    pub fn listing(self, objects: &[(&str, &[&str])]) -> Self {
+        let own = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        let found = objects.iter().map(|(name, _)| (*name).to_owned()).collect();
+        let lists = objects.iter().map(|(name, packs)| ((*name).to_owned(), own(packs))).collect();
+        let packs = objects.iter().flat_map(|(_, packs)| own(packs)).collect();
+        Self { found, lists, packs, ..self }
+    }
+
+    pub fn noting(mut self, condemned: &str, writers: &[&str]) -> Self {
+        let writers = writers.iter().map(|name| (*name).into()).collect();
+        self.notes.push(Note { condemned: condemned.into(), writers });
+        self
     }
 }
 

@@ -1,9 +1,9 @@
 //! A model's steps as operations on a storage: what `accepts` reads.
 
-use super::events::{Act, ActorName, Kind, ObjectEvent, Role};
+use super::events::{Act, ActorName, Kind, Note, ObjectEvent, Role};
 use super::model::{DELETER, Model, Op, Step};
 use super::objects::{Packs, members};
-use super::state::{Part, State, WRITERS};
+use super::state::{IndexObject, PRUNES, Part, PruneAt, State, WRITERS};
 
 pub fn name_of(actor: u8) -> ActorName {
     match usize::from(actor).checked_sub(WRITERS) {
@@ -18,6 +18,27 @@ fn named(letter: char, set: u16) -> Vec<String> {
 
 fn actors(set: u8) -> Vec<ActorName> {
     members(u16::from(set)).map(name_of).collect()
+}
+
+fn note(owner: usize, writers: u8) -> Note {
+    let writers = actors(writers).into_iter().map(|writer| writer.name).collect();
+    Note { condemned: format!("c{owner}"), writers }
+}
+
+/// A listing of what is condemned.
+fn condemned(me: &ActorName, state: &State) -> ObjectEvent {
+    let there = || (0..).zip(state.condemned).filter(|(_, packs)| *packs != 0);
+    let all = state.condemned.iter().fold(0, |all, packs| all | packs);
+    let name = |owner: usize| format!("c{owner}");
+    let noted = (0..).zip(state.noted);
+    let noted = noted.filter_map(|(owner, writers)| Some((owner, writers?)));
+    ObjectEvent {
+        packs: named('k', all),
+        found: there().map(|(owner, _)| name(owner)).collect(),
+        lists: there().map(|(owner, packs)| (name(owner), named('k', packs))).collect(),
+        notes: noted.map(|(owner, writers)| note(owner, writers)).collect(),
+        ..ObjectEvent::new(me, Act::List, Kind::Condemned, "")
+    }
 }
 
 /// The operations of one step. A listing is told of when its last part is read.
@@ -36,25 +57,35 @@ pub fn events(before: &State, step: &Step, after: &State) -> Vec<ObjectEvent> {
             ObjectEvent { actors: actors(before.active), ..list(Kind::Active) }
         }
         Op::PutVoid(actor) => event(Act::Put, Kind::Void, name_of(actor).name),
-        Op::DeleteActive(actor) => event(Act::Delete, Kind::Active, name_of(actor).name),
-        Op::ListCondemned => {
-            let there = (0..).zip(before.condemned).filter(|(_, packs)| *packs != 0);
-            let all = before.condemned.iter().fold(0, |all, packs| all | packs);
-            let owners = there.map(|(owner, _): (usize, _)| format!("c{owner}")).collect();
-            ObjectEvent { found: owners, ..naming(list(Kind::Condemned), all) }
+        Op::DeleteActive(actor) => {
+            let deleted = event(Act::Delete, Kind::Active, name_of(actor).name);
+            let prune = usize::from(step.actor).checked_sub(WRITERS);
+            // What it had to note was noted by others: it has looked.
+            let has_looked = prune.is_some_and(|prune| before.prunes[prune].at == PruneAt::PutNote);
+            return match has_looked {
+                true => vec![condemned(&me, before), deleted],
+                false => vec![deleted],
+            };
         }
+        Op::ListCondemned => condemned(&me, before),
         Op::ListPacks(Part::First)
         | Op::ListIndex(Part::First)
         | Op::ListManifests(Part::First) => {
             return Vec::new();
         }
-        Op::ListPacks(_) => list(Kind::Pack),
+        Op::ListPacks(_) => {
+            let prune = usize::from(step.actor).checked_sub(WRITERS);
+            let listed = prune.map(|prune| after.prunes[prune].listed).unwrap_or_default();
+            ObjectEvent { found: named('k', listed), ..list(Kind::Pack) }
+        }
         Op::ListManifests(_) => list(Kind::Manifest),
         Op::ListIndex(part) => {
             let prune = usize::from(step.actor).checked_sub(WRITERS);
             let index = prune.map(|prune| after.prunes[prune].index).unwrap_or_default();
-            let found = index.iter().map(|there| format!("i{}.{}", there.origin, there.version));
-            let event = ObjectEvent { found: found.collect(), ..list(Kind::Index) };
+            let name = |there: &IndexObject| format!("i{}.{}", there.origin, there.version);
+            let found = index.iter().map(|there| name(&there)).collect();
+            let lists = index.iter().map(|there| (name(&there), named('k', there.packs))).collect();
+            let event = ObjectEvent { found, lists, ..list(Kind::Index) };
             // At one moment two listings agree.
             return vec![event; if part == Part::All { 2 } else { 1 }];
         }
@@ -71,7 +102,14 @@ pub fn events(before: &State, step: &Step, after: &State) -> Vec<ObjectEvent> {
             let own = usize::from(step.actor) - WRITERS;
             naming(event(Act::Put, Kind::Condemned, format!("c{own}")), packs)
         }
-        Op::PutNote(_) => event(Act::Put, Kind::Condemned, "note".into()),
+        Op::PutNote(writers) => {
+            let owner = (0..PRUNES).find(|owner| before.noted[*owner] != after.noted[*owner]);
+            let event = event(Act::Put, Kind::Condemned, "note".into());
+            ObjectEvent {
+                notes: owner.map(|owner| note(owner, writers)).into_iter().collect(),
+                ..event
+            }
+        }
         Op::DeleteManifest(manifest) => event(Act::Delete, Kind::Manifest, format!("m{manifest}")),
         Op::DeleteIndex { origin, version } => {
             event(Act::Delete, Kind::Index, format!("i{origin}.{version}"))

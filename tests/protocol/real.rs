@@ -9,7 +9,7 @@ use restow::id::PackId;
 use restow::repo::{Identity, Repository};
 use restow::storage::{Key, Memory, Storage};
 
-use super::events::{Act, ActorName, Kind, ObjectEvent, Role};
+use super::events::{Act, ActorName, Kind, Note, ObjectEvent, Role};
 use crate::support::faulty::Call;
 use crate::support::hooked::Hooked;
 
@@ -27,7 +27,7 @@ struct Seen {
 pub struct Recorder(Arc<Mutex<Vec<Seen>>>);
 
 /// Folders whose listings the protocol acts on.
-const LISTED: [&str; 4] = [name::VOID, name::ACTIVE, name::CONDEMNED, name::INDEX];
+const LISTED: [&str; 5] = [name::VOID, name::ACTIVE, name::CONDEMNED, name::INDEX, name::PACKS];
 /// Folders whose objects say what it is about.
 const TELLING: [&str; 3] = [name::ACTIVE, name::CONDEMNED, name::INDEX];
 
@@ -147,24 +147,41 @@ fn event(me: &ActorName, seen: &Seen, repository: &Repository) -> Option<ObjectE
         event.found = seen.objects.iter().map(|(name, _)| name.clone()).collect();
     }
     for (name, bytes) in &seen.objects {
-        match (act, kind) {
-            (Act::Put, Kind::Index) => {
-                let record: IndexRecord =
-                    repository.vault().open(ObjectKind::Index, name, bytes).unwrap();
-                event.packs.extend(record.packs.iter().map(|pack| pack.id.to_hex()));
+        match kind {
+            Kind::Index => tell_index(&mut event, name, bytes, repository),
+            Kind::Condemned if !bytes.is_empty() => {
+                tell_condemned(&mut event, name, bytes, repository);
             }
-            (_, Kind::Condemned) if !bytes.is_empty() => {
-                let record: CondemnedRecord =
-                    repository.vault().open(ObjectKind::Condemned, name, bytes).unwrap();
-                if let Condemnation::Packs(packs) = record.what {
-                    event.packs.extend(packs.iter().map(PackId::to_hex));
-                }
-            }
-            (Act::List, Kind::Active) => event.actors.push(actor(name, bytes, repository)),
+            Kind::Active if act == Act::List => event.actors.push(actor(name, bytes, repository)),
             _ => {}
         }
     }
     Some(event)
+}
+
+fn tell_index(event: &mut ObjectEvent, name: &str, bytes: &[u8], repository: &Repository) {
+    let record: IndexRecord = repository.vault().open(ObjectKind::Index, name, bytes).unwrap();
+    let packs = record.packs.iter().map(|pack| pack.id.to_hex());
+    match event.act {
+        Act::Put => event.packs.extend(packs),
+        _ => event.lists.push((name.to_owned(), packs.collect())),
+    }
+}
+
+fn tell_condemned(event: &mut ObjectEvent, name: &str, bytes: &[u8], repository: &Repository) {
+    let record: CondemnedRecord =
+        repository.vault().open(ObjectKind::Condemned, name, bytes).unwrap();
+    match record.what {
+        Condemnation::Packs(packs) => {
+            let packs: Vec<String> = packs.iter().map(PackId::to_hex).collect();
+            event.packs.extend(packs.iter().cloned());
+            event.lists.push((name.to_owned(), packs));
+        }
+        Condemnation::Waiting { condemned, writers } => {
+            let writers = writers.iter().map(|writer| writer.to_hex()).collect();
+            event.notes.push(Note { condemned: condemned.to_hex(), writers });
+        }
+    }
 }
 
 /// An identity whose signs of life follow each other without a pause.

@@ -45,7 +45,7 @@ pub struct ListArgs {
     /// Only permanent snapshots
     #[arg(long)]
     pub permanent: bool,
-    /// More of each: ids in full, counts, what it cost
+    /// More of each: ids in full, counts, what it cost, what only it needs (which is looked for in all of them)
     #[arg(short, long)]
     pub verbose: bool,
 }

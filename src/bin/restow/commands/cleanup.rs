@@ -49,7 +49,7 @@ pub fn run(context: &Context, args: &CleanupArgs) -> Result<Outcome> {
         }
         match &pruned {
             Ok(Pruned::Done(report)) if !context.options.quiet => prune::print(report, false),
-            Ok(Pruned::Planned(plan)) => prune::print_plan(plan, true),
+            Ok(Pruned::Planned(plan)) => prune::print_plan(plan, "would free"),
             _ => {}
         }
         for (id, error) in &plan.unreadable {

@@ -50,7 +50,7 @@ pub fn run(context: &Context, args: &DeleteArgs) -> Result<Outcome> {
         };
         output::json(&prune::beside(to_json(&report, args.dry_run), pruned))?;
     } else if let Some(plan) = &would_free {
-        prune::print_plan(plan, true);
+        prune::print_plan(plan, "would free");
     } else if !args.dry_run && !context.options.quiet {
         let (count, gone) = (report.deleted.len(), report.gone.len());
         match freed {

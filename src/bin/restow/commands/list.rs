@@ -1,10 +1,16 @@
+use std::collections::HashMap;
+
 use anyhow::Result;
-use restow::repo::{Filter, Snapshot, Standing};
+use restow::fault::ErrorKind;
+use restow::id::SnapshotId;
+use restow::ops::costs;
+use restow::repo::{Filter, Repository, Snapshot, Standing};
 use serde_json::json;
 
 use super::Context;
 use crate::args::ListArgs;
 use crate::error::Outcome;
+use crate::progress::Progress;
 use crate::{location, output};
 
 pub fn run(context: &Context, args: &ListArgs) -> Result<Outcome> {
@@ -19,22 +25,45 @@ pub fn run(context: &Context, args: &ListArgs) -> Result<Outcome> {
     if let Some(last) = args.last {
         shown.drain(..shown.len().saturating_sub(last));
     }
+    let alone = if args.verbose { alone(context, &repository)? } else { None };
+    let alone = |snapshot: &Snapshot| alone.as_ref()?.get(&snapshot.id).copied();
     if context.options.json {
         let unreadable: Vec<_> = unreadable
             .iter()
             .map(|(id, error)| json!({ "id": id.to_hex(), "error": error.to_string() }))
             .collect();
         let snapshots: Vec<_> = shown.iter().map(|s| output::snapshot_json(s)).collect();
-        output::json(&json!({ "snapshots": snapshots, "unreadable": unreadable }))?;
+        let mut document = json!({ "snapshots": snapshots, "unreadable": unreadable });
+        let known = shown.iter().filter_map(|one| Some((one.id.to_hex(), json!(alone(one)?))));
+        if let (true, Some(document)) = (args.verbose, document.as_object_mut()) {
+            document.insert("alone_bytes".into(), known.collect::<serde_json::Map<_, _>>().into());
+        }
+        output::json(&document)?;
     } else {
         for snapshot in shown {
-            if args.verbose { verbose(snapshot) } else { line(snapshot) }
+            if args.verbose { verbose(snapshot, alone(snapshot)) } else { line(snapshot) }
         }
         for (id, error) in &unreadable {
             eprintln!("restow: snapshot {id} cannot be read: {error}");
         }
     }
     Ok(if unreadable.is_empty() { Outcome::Done } else { Outcome::Damaged })
+}
+
+/// Bytes that only this one or that needs. A repository that is not whole is listed all the same.
+fn alone(context: &Context, repository: &Repository) -> Result<Option<HashMap<SnapshotId, u64>>> {
+    let _gently = context.signals.gently();
+    let progress = Progress::new(&context.options);
+    let found = costs(repository, &progress, context.cancel());
+    progress.clear();
+    match found {
+        Ok(found) => Ok(Some(found.alone)),
+        Err(error) if error.kind() == ErrorKind::Interrupted => Err(error.into()),
+        Err(error) => {
+            eprintln!("restow: what only one snapshot needs cannot be told: {error}");
+            Ok(None)
+        }
+    }
 }
 
 fn line(snapshot: &Snapshot) {
@@ -57,7 +86,7 @@ fn line(snapshot: &Snapshot) {
     );
 }
 
-fn verbose(snapshot: &Snapshot) {
+fn verbose(snapshot: &Snapshot, alone: Option<u64>) {
     let manifest = &snapshot.manifest;
     let counts = &manifest.statistics;
     println!("{}", snapshot.id);
@@ -73,4 +102,7 @@ fn verbose(snapshot: &Snapshot) {
         counts.unchanged,
     );
     println!("    {}", output::cost(counts));
+    if let Some(bytes) = alone {
+        println!("    only it needs {}", output::bytes(bytes));
+    }
 }

@@ -78,7 +78,12 @@ pub fn print(report: &PruneReport, dry_run: bool) {
         println!("{} was taken for dead", output::lossy(peer.describe().as_bytes()));
     }
     if let Some(plan) = &report.plan {
-        print_plan(plan, dry_run);
+        let verb = match (dry_run, report.waits_for.is_empty()) {
+            (true, _) => "would free",
+            (false, true) => "frees",
+            (false, false) => "will free",
+        };
+        print_plan(plan, verb);
     }
     if dry_run {
         return;
@@ -99,7 +104,7 @@ pub fn print(report: &PruneReport, dry_run: bool) {
     }
 }
 
-pub fn print_plan(plan: &PrunePlan, dry_run: bool) {
+pub fn print_plan(plan: &PrunePlan, verb: &str) {
     let of =
         |totals: &PackTotals| format!("{} packs, {}", totals.count, output::bytes(totals.bytes));
     println!("{} snapshots; there are {}", plan.snapshots, of(&plan.packs));
@@ -115,7 +120,6 @@ pub fn print_plan(plan: &PrunePlan, dry_run: bool) {
             println!("  to be compacted: {}", of(&plan.compacted));
         }
         println!("  copied of both: {}", output::bytes(plan.rewritten));
-        let verb = if dry_run { "would free" } else { "frees" };
         println!("  {verb}:  about {}", output::bytes(plan.freed()));
     }
     if plan.waste > 0 {

@@ -59,7 +59,7 @@ fn without(context: &Context, args: &StatsArgs, repository: &Repository) -> Resu
     if now.freed() > 0 {
         println!("a prune frees {} in any case", output::bytes(now.freed()));
     }
-    prune::print_plan(&then, true);
+    prune::print_plan(&then, "would free");
     Ok(Outcome::Done)
 }
 
