@@ -21,6 +21,7 @@ mod prune_deletes;
 mod prune_lists;
 mod prunes;
 mod real;
+mod rebuilds;
 mod scenario;
 mod scenarios;
 mod search;
