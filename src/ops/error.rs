@@ -100,6 +100,14 @@ impl OpError {
         }
     }
 
+    /// What it means for what frees space that this index object could not be read.
+    pub(super) fn unread_index(object: ObjectId, source: RepoError) -> Self {
+        match source.kind() == ErrorKind::Damage {
+            true => Self::UnreadableIndex { object, source },
+            false => source.into(),
+        }
+    }
+
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Repo(error) => error.kind(),

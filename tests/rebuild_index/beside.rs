@@ -169,7 +169,8 @@ fn a_rebuild_taken_for_dead_loses_nothing() {
                 assert_eq!(expired.len(), 1);
             });
             match all(&repository) {
-                Ok(report) => assert!(!fails, "{what}: {report:?}"),
+                // There was nothing left that was there before it began.
+                Ok(report) => assert!(!fails || report.objects_put == 0, "{what}: {report:?}"),
                 Err(OpError::Repo(RepoError::PruneExpired { .. })) => assert!(fails, "{what}"),
                 // It was moved under its eyes.
                 Err(error) => assert!(fails && call != Call::Put, "{what}: {error}"),

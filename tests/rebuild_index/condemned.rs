@@ -4,18 +4,19 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
 use restow::format::name;
-use restow::id::{PackId, SnapshotId};
+use restow::id::{ObjectId, PackId, SnapshotId};
 use restow::ops::{OpError, PruneReport};
-use restow::repo::{Repository, WriteSession};
+use restow::repo::{RepoError, Repository, WriteSession};
 use restow::storage::{Key, Memory};
 
-use super::{lose_the_index, rebuild, rebuild_all};
+use super::{flip, lose_the_index, packs, rebuild, rebuild_all};
 use crate::prune::{assert_tidy, assert_whole, delete, keys, listed, prune_alone, take, try_prune};
 use crate::support::faulty::Call;
 use crate::support::memory_source::MemorySource;
 use crate::support::model::{Files, noise, path};
 use crate::support::{
-    back_up, memory_repository, open, open_interrupted, restore_to_memory, small_chunks,
+    back_up, memory_repository, open, open_interrupted, open_with_cache, restore_to_memory,
+    small_chunks,
 };
 
 fn one(len: usize, seed: u64) -> Files {
@@ -101,6 +102,32 @@ fn what_is_needed_of_them_is_not_lost() {
     assert_whole(&storage, &there, "gone on");
     prune_alone(&open(storage.clone()));
     assert_whole(&storage, &there, "gone on");
+    assert_tidy(&storage, "gone on");
+}
+
+/// The index cache has what an index object said before it rotted: the prune that goes on finds out when it puts it anew.
+#[test]
+fn a_cache_does_not_hide_the_way_out() {
+    let (storage, id, files) = needed_again();
+    let cache = tempfile::tempdir().unwrap();
+    open_with_cache(&storage, cache.path()).load_index().unwrap();
+    let going = condemned(&storage);
+    let repository = open(storage.clone());
+    let lists_them = |id: &ObjectId| {
+        let record = repository.index_object(id).unwrap();
+        record.packs.iter().any(|pack| going.contains(&pack.id))
+    };
+    let object = repository.index_objects().unwrap().into_iter().find(lists_them).unwrap();
+    flip(&storage, &Key::new(name::index(&object)).unwrap(), 0.5);
+    let before = packs(&storage);
+    let error = try_prune(&open_with_cache(&storage, cache.path())).unwrap_err();
+    assert!(matches!(&error, OpError::Repo(RepoError::UnreadableIndex { .. })), "{error}");
+    assert!(error.to_string().contains("restow rebuild-index"), "{error}");
+    assert!(before.is_subset(&packs(&storage)), "nothing is deleted");
+    assert_eq!(rebuild(&storage).mended.len(), 1);
+    let report = prune_alone(&open_with_cache(&storage, cache.path()));
+    assert!(report.went_on && report.deleted.count > 0, "{report:?}");
+    assert_whole(&storage, &[(id, files)], "gone on");
     assert_tidy(&storage, "gone on");
 }
 
