@@ -73,6 +73,9 @@ fn what_cannot_be_read_is_named_with_what_it_means() {
     for object in files(&bench, "index") {
         fs::remove_file(object).unwrap();
     }
+    let output = bench.run(&["check"]);
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(said.contains("`restow rebuild-index` makes the index anew"), "{said}");
     let packs = files(&bench, "packs");
     flip(&packs[0], 20);
     let output = bench.run(&["rebuild-index", "--progress", "lines"]);

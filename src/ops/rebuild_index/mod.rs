@@ -263,7 +263,7 @@ impl Rebuild<'_> {
         for Damaged { id, stored, error } in damaged {
             let object = name::index(&id);
             if stored >= self.limits.0 {
-                let why = "somebody at work may have put it: it stays for now";
+                let why = "it was put since this or a backup at work began: it stays for now";
                 self.problem(&object, format!("{why}; {error}"));
                 continue;
             }

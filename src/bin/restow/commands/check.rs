@@ -68,13 +68,15 @@ fn print(report: &CheckReport, args: &CheckArgs) {
     println!("{} snapshots, {} packs{read}: {}", report.snapshots, report.packs, verdict(report));
 }
 
-/// What to do about index objects that are damaged, or say something else than a pack.
+/// What to do about index objects that are damaged, lost, or say something else than a pack.
 fn way_out(report: &CheckReport) -> Option<&'static str> {
     let any = |is: &dyn Fn(&Problem) -> bool| report.objects_damaged.iter().any(is);
     if any(&|problem| problem.message.contains("index object lists other contents")) {
         return Some("restow rebuild-index --all");
     }
-    any(&|problem| problem.path.starts_with(b"index/")).then_some("restow rebuild-index")
+    let is_lost = report.unindexed_packs > 0 && !report.snapshots_damaged.is_empty();
+    let is_damaged = any(&|problem| problem.path.starts_with(b"index/"));
+    (is_damaged || is_lost).then_some("restow rebuild-index")
 }
 
 fn verdict(report: &CheckReport) -> &'static str {

@@ -48,7 +48,7 @@ fn print(report: &RebuildReport, args: &RebuildIndexArgs) {
     println!("  index objects {would}put: {put}, {would}removed: {removed}");
     if report.young.count > 0 {
         let young = of(&report.young);
-        println!("  newer than a backup that is at work, left for when it has ended: {young}");
+        println!("  stored since this or a backup at work began, left for another time: {young}");
     }
     if report.condemned.count > 0 {
         let condemned = of(&report.condemned);
