@@ -62,15 +62,6 @@ pub enum RepoError {
         source: Box<RepoError>,
     },
     #[error(
-        "index object {id} cannot be read, so that it cannot be put anew without what is to be deleted: nothing is deleted \
-         ({source}). `restow rebuild-index` makes it anew from the packs; then prune again"
-    )]
-    UnreadableIndex {
-        id: ObjectId,
-        #[source]
-        source: Box<RepoError>,
-    },
-    #[error(
         "{object} cannot be read ({source}): it names packs that a prune means to delete. If no prune is at work on any host, \
          remove it from the repository, then prune again"
     )]
@@ -135,7 +126,6 @@ impl RepoError {
             Self::Snapshot { source, .. } => source.kind(),
             Self::LatestUnreadable { source, .. }
             | Self::UnreadableManifest { source, .. }
-            | Self::UnreadableIndex { source, .. }
             | Self::UnreadableCondemned { source, .. } => source.kind(),
             Self::Store(error) => error.kind(),
             Self::Storage(error) => error.kind(),

@@ -7,9 +7,8 @@ use std::time::{Duration, SystemTime};
 
 use rayon::prelude::*;
 
-use crate::fault::ErrorKind;
 use crate::format::{
-    ActorRole, Condemnation, CondemnedRecord, IndexRecord, Manifest, ObjectKind, TreeRoot, name,
+    ActorRole, Condemnation, CondemnedRecord, Manifest, ObjectKind, TreeRoot, name,
 };
 use crate::id::{ActorId, ObjectId, PackId, SnapshotId};
 use crate::index::{ChunkIndex, IngestedObject, PackEntry};
@@ -353,7 +352,7 @@ impl PruneSession<'_> {
         let stale: Vec<_> =
             objects.filter(|object| object.packs.iter().any(|pack| goes(&pack.id))).collect();
         for object in &stale {
-            let mut record = self.index_object(&object.id)?;
+            let mut record = self.repository.index_object(&object.id)?;
             record.packs.retain(|pack| !goes(&pack.id));
             if record.packs.is_empty() {
                 continue;
@@ -366,13 +365,6 @@ impl PruneSession<'_> {
             storage.delete(&Key::new(name::index(&object.id))?)?;
         }
         Ok(())
-    }
-
-    fn index_object(&self, id: &ObjectId) -> Result<IndexRecord, RepoError> {
-        self.repository.index_object(id).map_err(|error| match error.kind() {
-            ErrorKind::Damage => RepoError::UnreadableIndex { id: *id, source: Box::new(error) },
-            _ => error,
-        })
     }
 
     fn delete_packs(&self, sight: &Sight, each: &(dyn Fn(PackId) + Sync)) -> Result<(), RepoError> {

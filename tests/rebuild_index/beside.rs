@@ -7,7 +7,7 @@ use restow::format::name;
 use restow::ops::{OpError, RebuildReport, rebuild_index};
 use restow::progress::{Cancel, Silent};
 use restow::repo::{RepoError, Repository};
-use restow::storage::{Key, Memory, Storage};
+use restow::storage::{Key, Storage};
 
 use super::{
     ALL, assert_all_listed, assert_nothing_new, flip, lose_the_index, nights, packs, problems,
@@ -193,7 +193,6 @@ fn a_rebuild_taken_for_dead_loses_nothing() {
 #[test]
 fn again_and_again() {
     let (storage, there) = nights(3);
-    let storage: Memory = storage;
     for _ in 0..3 {
         lose_the_index(&storage);
         rebuild(&storage);

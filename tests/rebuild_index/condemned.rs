@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use restow::format::name;
 use restow::id::{ObjectId, PackId, SnapshotId};
 use restow::ops::{OpError, PruneReport};
-use restow::repo::{RepoError, Repository, WriteSession};
+use restow::repo::{Repository, WriteSession};
 use restow::storage::{Key, Memory};
 
 use super::{flip, lose_the_index, packs, rebuild, rebuild_all};
@@ -105,7 +105,7 @@ fn what_is_needed_of_them_is_not_lost() {
     assert_tidy(&storage, "gone on");
 }
 
-/// The index cache has what an index object said before it rotted: the prune that goes on finds out when it puts it anew.
+/// The index cache has what an index object said before it rotted.
 #[test]
 fn a_cache_does_not_hide_the_way_out() {
     let (storage, id, files) = needed_again();
@@ -121,7 +121,7 @@ fn a_cache_does_not_hide_the_way_out() {
     flip(&storage, &Key::new(name::index(&object)).unwrap(), 0.5);
     let before = packs(&storage);
     let error = try_prune(&open_with_cache(&storage, cache.path())).unwrap_err();
-    assert!(matches!(&error, OpError::Repo(RepoError::UnreadableIndex { .. })), "{error}");
+    assert!(matches!(&error, OpError::UnreadableIndex { .. }), "{error}");
     assert!(error.to_string().contains("restow rebuild-index"), "{error}");
     assert!(before.is_subset(&packs(&storage)), "nothing is deleted");
     assert_eq!(rebuild(&storage).mended.len(), 1);

@@ -283,8 +283,10 @@ impl Rebuild<'_> {
             return Err(OpError::Interrupted);
         }
         session.still_counts()?;
-        let delete = |id: &ObjectId| self.repository.delete_index_object(id);
-        Ok(going.par_iter().try_for_each(delete)?)
+        for id in &going {
+            self.repository.delete_index_object(id)?;
+        }
+        Ok(())
     }
 
     fn problem(&mut self, object: &str, message: impl ToString) {
