@@ -68,8 +68,13 @@ fn a_rebuild_beside_what_is_condemned_follows_the_protocol() {
     repository.delete_snapshot(&snapshots[0].id).unwrap();
     let session = WriteSession::begin(&repository, false).unwrap();
     assert_eq!(try_prune(&open(storage.clone())).unwrap().waits_for.len(), 1);
-    for name in names(&storage, "index") {
-        storage.delete(&Key::new(format!("index/{name}")).unwrap()).unwrap();
+    // One is lost, and that cannot be seen from the other.
+    let condemned = repository.condemned().unwrap();
+    for id in repository.index_objects().unwrap() {
+        let packs = repository.index_object(&id).unwrap().packs;
+        if packs.iter().any(|pack| condemned.contains(&pack.id)) {
+            repository.delete_index_object(&id).unwrap();
+        }
     }
     let (report, _) = recorded(&storage, false);
     assert!(report.condemned.count > 0 && report.listed.count > 0, "{report:?}");

@@ -7,11 +7,14 @@ use restow::format::name;
 use restow::id::{ObjectId, PackId, SnapshotId};
 use restow::ops::{OpError, PruneReport};
 use restow::repo::{Repository, WriteSession};
-use restow::storage::{Key, Memory};
+use restow::storage::{Key, Memory, Storage, StorageError};
 
 use super::{flip, lose_the_index, packs, rebuild, rebuild_all};
-use crate::prune::{assert_tidy, assert_whole, delete, keys, listed, prune_alone, take, try_prune};
+use crate::prune::{
+    LONG, assert_tidy, assert_whole, delete, keys, listed, prune_alone, take, try_prune,
+};
 use crate::support::faulty::Call;
+use crate::support::hooked::Hooked;
 use crate::support::memory_source::MemorySource;
 use crate::support::model::{Files, noise, path};
 use crate::support::{
@@ -31,18 +34,25 @@ fn listed_packs(storage: &Memory) -> BTreeSet<PackId> {
     listed(&open(storage.clone())).1
 }
 
+/// A backup was killed before it put its index object, and a prune waits for another to end.
 #[test]
 fn they_are_not_listed_anew() {
     let storage = memory_repository(&small_chunks());
-    let (old, kept) = (take(&storage, &one(60_000, 1)), one(30_000, 2));
+    let kept = one(30_000, 2);
     let kept_id = take(&storage, &kept);
-    delete(&open(storage.clone()), [old]);
+    let dies = Hooked::before(storage.clone(), |call, key| {
+        match call == Call::Put && key.as_str().starts_with(name::INDEX) {
+            true => Err(StorageError::Missing { place: "nowhere".into(), key: key.clone() }),
+            false => Ok(()),
+        }
+    });
+    back_up(&open(dies), &[&MemorySource::new(one(60_000, 1))]).unwrap_err();
+    storage.advance(LONG);
     let writer = open(storage.clone());
     let session = WriteSession::begin(&writer, false).unwrap();
     assert_eq!(try_prune(&open(storage.clone())).unwrap().waits_for.len(), 1);
     let going = condemned(&storage);
-    assert!(!going.is_empty());
-    lose_the_index(&storage);
+    assert!(!going.is_empty() && listed_packs(&storage).is_disjoint(&going));
     for _ in 0..2 {
         let report = rebuild(&storage);
         assert_eq!(report.condemned.count, going.len() as u64, "{report:?}");
@@ -75,12 +85,40 @@ fn needed_again() -> (Memory, SnapshotId, Files) {
     (storage, id, files)
 }
 
-/// With the index lost, what the prune that goes on has to copy is found nowhere: it refuses, and `--all` helps.
+/// The index object that lists what is condemned.
+fn lists_condemned(storage: &Memory) -> Key {
+    let (repository, going) = (open(storage.clone()), condemned(storage));
+    let lists_them = |id: &ObjectId| {
+        let record = repository.index_object(id).unwrap();
+        record.packs.iter().any(|pack| going.contains(&pack.id))
+    };
+    let mut objects = repository.index_objects().unwrap();
+    objects.retain(lists_them);
+    assert_eq!(objects.len(), 1);
+    Key::new(name::index(&objects[0])).unwrap()
+}
+
+/// With no index object left they are listed like others.
 #[test]
 fn what_is_needed_of_them_is_not_lost() {
     let (storage, id, files) = needed_again();
     let going = condemned(&storage);
     lose_the_index(&storage);
+    let report = rebuild(&storage);
+    assert!(report.condemned.count == 0 && going.is_subset(&listed_packs(&storage)));
+    let report = prune_alone(&open(storage.clone()));
+    assert!(report.went_on && report.copied.blocks > 0, "{report:?}");
+    assert_whole(&storage, &[(id, files)], "gone on");
+    assert_tidy(&storage, "gone on");
+}
+
+/// That one is lost cannot be seen from the others: what the prune that goes on has to copy is found nowhere. It refuses,
+/// and `--all` helps.
+#[test]
+fn what_is_needed_of_them_is_found_when_asked_for() {
+    let (storage, id, files) = needed_again();
+    let going = condemned(&storage);
+    storage.delete(&lists_condemned(&storage)).unwrap();
     let report = rebuild(&storage);
     assert_eq!(report.condemned.count, going.len() as u64, "{report:?}");
     let error = try_prune(&open(storage.clone())).unwrap_err();
@@ -111,14 +149,7 @@ fn a_cache_does_not_hide_the_way_out() {
     let (storage, id, files) = needed_again();
     let cache = tempfile::tempdir().unwrap();
     open_with_cache(&storage, cache.path()).load_index().unwrap();
-    let going = condemned(&storage);
-    let repository = open(storage.clone());
-    let lists_them = |id: &ObjectId| {
-        let record = repository.index_object(id).unwrap();
-        record.packs.iter().any(|pack| going.contains(&pack.id))
-    };
-    let object = repository.index_objects().unwrap().into_iter().find(lists_them).unwrap();
-    flip(&storage, &Key::new(name::index(&object)).unwrap(), 0.5);
+    flip(&storage, &lists_condemned(&storage), 0.5);
     let before = packs(&storage);
     let error = try_prune(&open_with_cache(&storage, cache.path())).unwrap_err();
     assert!(matches!(&error, OpError::UnreadableIndex { .. }), "{error}");

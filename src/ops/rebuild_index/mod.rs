@@ -27,7 +27,7 @@ pub struct RebuildOptions {
     /// Only say what would be done.
     pub dry_run: bool,
     /// Reads every trailer and replaces every index object, readable ones as well. Packs that a prune means to delete are
-    /// listed, too.
+    /// listed in any case; else only where an index object cannot be read, or there is none.
     pub all: bool,
     /// Who gave no sign of life for so long is taken for dead. Signs come every ten minutes.
     pub expire_after: Duration,
@@ -135,6 +135,8 @@ impl Rebuild<'_> {
         let Look { stock, readable, damaged, unread } = look(self.repository, self.cancel)?;
         self.report.packs = stock.packs.len() as u64;
         self.report.index_objects = stock.objects.len() as u64;
+        // What those listed may be packs that a prune means to delete. It has to find there what it copies.
+        let may_lack = !damaged.is_empty() || !unread.is_empty() || readable.is_empty();
         for (id, error) in unread {
             self.problem(&name::index(&id), format!("it stays: {error}"));
         }
@@ -142,7 +144,7 @@ impl Rebuild<'_> {
         let is_merged = |object: &Readable| self.all && object.stored < oldest;
         let (merged, kept): (Vec<_>, Vec<_>) = readable.into_iter().partition(is_merged);
         let listed = self.compare(&kept, &stock);
-        let unlisted = self.unlisted(&stock, &listed, &merged);
+        let unlisted = self.unlisted(&stock, &listed, &merged, self.all || may_lack);
 
         self.observer.on(Event::Started(Phase::ReadTrailers));
         let packs = merged.iter().flat_map(|object| &object.packs).map(|pack| pack.id);
@@ -191,6 +193,7 @@ impl Rebuild<'_> {
         stock: &Stock,
         listed: &HashSet<PackId>,
         merged: &[Readable],
+        lists_condemned: bool,
     ) -> Vec<PackLen> {
         let in_merged: HashSet<PackId> =
             merged.iter().flat_map(|object| &object.packs).map(|pack| pack.id).collect();
@@ -202,7 +205,7 @@ impl Rebuild<'_> {
             }
             let left = if object.stored >= oldest {
                 &mut self.report.young
-            } else if condemned.contains(id) && !self.all {
+            } else if condemned.contains(id) && !lists_condemned {
                 &mut self.report.condemned
             } else {
                 unlisted.push((object.stored, *id, object.len));
