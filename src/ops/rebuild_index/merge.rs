@@ -47,7 +47,7 @@ impl Rebuild<'_> {
             let mut packs = self.repository.index_object(&id)?.packs;
             packs.retain(|pack| !moved.listed.contains(&pack.id));
             for some in packs.chunks(READ_AT_ONCE) {
-                self.move_over(some, stock, &mut moved, fill)?;
+                self.move_over(some, group.void.is_some(), stock, &mut moved, fill)?;
             }
         }
         Ok(())
@@ -56,6 +56,7 @@ impl Rebuild<'_> {
     fn move_over(
         &mut self,
         packs: &[IndexedPack],
+        is_void: bool,
         stock: &Stock,
         moved: &mut Moved,
         fill: &mut Fill<'_>,
@@ -79,7 +80,7 @@ impl Rebuild<'_> {
                     let what = "its trailer cannot be read, it stays as index objects list it";
                     self.problem(&name::pack(&pack.id), format!("{what}: {error}"));
                 }
-                None if is_new => self.differs(&PackEntry::of(pack), None),
+                None if is_new && !is_void => self.differs(&PackEntry::of(pack), None),
                 Some(Err(_)) | None => {}
             }
             if moved.carried.insert(PackEntry::of(pack)) {

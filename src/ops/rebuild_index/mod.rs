@@ -162,15 +162,24 @@ impl Rebuild<'_> {
         self.remove(&merged, damaged)
     }
 
-    /// What index objects that stay say of packs, against those there are: gives the packs that are as some object says.
+    /// What index objects that stay say of packs, against those there are: gives the packs that are as some object says. One
+    /// that is gone is not missed where only a writer lists it that was taken for dead: it may have listed it too late.
     fn compare(&mut self, kept: &[Readable], stock: &Stock) -> HashSet<PackId> {
         let entries: BTreeSet<&PackEntry> = kept.iter().flat_map(|object| &object.packs).collect();
+        let counts = |object: &&Readable| !stock.void.contains(&object.writer);
+        let of_the_living: HashSet<PackId> = kept
+            .iter()
+            .filter(counts)
+            .flat_map(|object| &object.packs)
+            .map(|pack| pack.id)
+            .collect();
         let mut as_listed = HashSet::new();
         for entry in entries {
             match stock.packs.get(&entry.id) {
                 Some(there) if there.len == entry.len => {
                     as_listed.insert(entry.id);
                 }
+                None if !of_the_living.contains(&entry.id) => {}
                 there => self.differs(entry, there.map(|there| there.len)),
             }
         }
