@@ -62,7 +62,9 @@ fn a_rebuild_follows_the_protocol() {
 #[test]
 fn a_rebuild_beside_what_is_condemned_follows_the_protocol() {
     let storage = damaged();
-    recorded(&storage, false);
+    // One index object lists the first three nights, another the fourth.
+    recorded(&storage, true);
+    take(&storage, &[(crate::support::model::path("a"), noise(90_000, 9))].into());
     let repository = open(storage.clone());
     let (snapshots, _) = repository.snapshots().unwrap();
     repository.delete_snapshot(&snapshots[0].id).unwrap();
