@@ -66,8 +66,9 @@ pub use manager::{Confirmed, Deletion, Overwrite, SnapshotList, SnapshotManager}
 pub use ops::{
     BackupOptions, BackupReport, CheckOptions, CheckReport, CompactOptions, DeleteOptions,
     DeletePlan, DeleteReport, ExportOptions, ExportReport, OpError as Error, PruneOptions,
-    PrunePlan, PruneReport, RestoreOptions, RestorePlan, RestoreReport, RetentionOptions,
-    RetentionPlan, RetentionPolicy, RetentionReport, Selection, StatsOptions, StatsReport,
+    PrunePlan, PruneReport, RebuildOptions, RebuildReport, RestoreOptions, RestorePlan,
+    RestoreReport, RetentionOptions, RetentionPlan, RetentionPolicy, RetentionReport, Selection,
+    StatsOptions, StatsReport,
 };
 pub use progress::{Cancel, Event, Observer};
 pub use repo::{

@@ -18,6 +18,8 @@ pub enum Phase {
     Mark,
     Copy,
     Delete,
+    /// What packs hold is read from their ends, to make an index of it.
+    ReadTrailers,
 }
 
 /// One step of progress. Counts are increments, totals replace what was known before.

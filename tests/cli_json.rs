@@ -148,6 +148,12 @@ fn pruned(doc: &mut Document) {
     let said = run(bench, doc, "restow prune", 0, &["prune"]);
     assert!(said["deleted"]["count"].as_u64() > Some(0), "{said}");
     run(bench, doc, "restow prune", 0, &["prune", "--dry-run"]);
+    let index = bench.path("repository/index");
+    let (name, _) = look(&index).into_iter().find(|(_, seen)| seen.kind == "file").unwrap();
+    fs::write(index.join(name), "rotten").unwrap();
+    bench.leave_a_dead_writer();
+    let said = run(bench, doc, "restow rebuild-index", 0, &["rebuild-index"]);
+    assert!(said["mended"].as_array().map(Vec::len) == Some(1), "{said}");
     run(bench, doc, "restow compact", 0, &["compact", "--older-than", "0h"]);
     let cleanup = ["cleanup", "--keep-last", "3", "--yes", "--prune"];
     run(bench, doc, "restow cleanup", 0, &cleanup);

@@ -44,6 +44,7 @@ mod passphrase_command;
 mod protocol;
 mod prune;
 mod qdrant;
+mod rebuild_index;
 mod refusals;
 mod renamed;
 mod scale;

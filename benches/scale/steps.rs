@@ -8,8 +8,8 @@ use restow::chunk::chunk_id;
 use restow::id::ChunkId;
 use restow::index::ChunkIndex;
 use restow::ops::{
-    CheckOptions, Period, Reach, RetentionOptions, RetentionPolicy, check, plan_prune,
-    plan_retention,
+    CheckOptions, Period, Reach, RebuildOptions, RetentionOptions, RetentionPolicy, check,
+    plan_prune, plan_retention, rebuild_index,
 };
 use restow::progress::{Cancel, Silent};
 use restow::repo::{IndexState, Repository, WriteSession};
@@ -66,6 +66,7 @@ pub const STEPS: &[Step] = &[
     Step { name: "hits followed to their bases", unit: "chunks", before: Before::IndexCache, run: known, bound: Bound::None, chunks_max: ALWAYS },
     Step { name: "cleanup, planned", unit: "snapshots", before: Before::IndexCache, run: plan, bound: Bound::None, chunks_max: ALWAYS },
     Step { name: "prune, planned", unit: "chunks", before: Before::IndexCache, run: mark, bound: Bound::Within(600.0), chunks_max: ALWAYS },
+    Step { name: "index rebuild", unit: "chunks", before: Before::IndexCache, run: rebuild, bound: Bound::None, chunks_max: ALWAYS },
     Step { name: "cleanup with a budget, planned", unit: "chunks", before: Before::IndexCache, run: plan_budget, bound: Bound::None, chunks_max: 2_000_000 },
 ];
 
@@ -204,6 +205,17 @@ fn mark(home: &Home, shape: &Shape) -> Done {
     let done = done(started, shape.chunks());
     assert!(plan.is_nothing() && plan.waste == 0, "{plan:?}");
     assert_eq!(plan.snapshots, shape.snapshots);
+    done
+}
+
+/// Every trailer, and the index objects that it would put: the repository stays as it is.
+fn rebuild(home: &Home, shape: &Shape) -> Done {
+    let started = Instant::now();
+    let options = RebuildOptions { all: true, dry_run: true, ..RebuildOptions::default() };
+    let report = rebuild_index(&home.open(), &options, &Silent, &Cancel::new()).unwrap();
+    let done = done(started, shape.chunks());
+    assert!(report.is_whole() && report.corrected == 0, "{report:?}");
+    assert_eq!(report.packs_read, report.packs);
     done
 }
 

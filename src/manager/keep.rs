@@ -2,9 +2,9 @@
 
 use crate::id::SnapshotId;
 use crate::ops::{
-    DeletePlan, DeleteReport, OpError, PruneOptions, PrunePlan, PruneReport, RetentionOptions,
-    RetentionPlan, RetentionReport, apply_retention, delete, plan_delete, plan_prune,
-    plan_retention, prune,
+    DeletePlan, DeleteReport, OpError, PruneOptions, PrunePlan, PruneReport, RebuildOptions,
+    RebuildReport, RetentionOptions, RetentionPlan, RetentionReport, apply_retention, delete,
+    plan_delete, plan_prune, plan_retention, prune, rebuild_index,
 };
 
 use super::{Deletion, SnapshotManager};
@@ -104,5 +104,32 @@ impl SnapshotManager {
     /// ```
     pub fn prune(&self, options: &PruneOptions) -> Result<PruneReport, OpError> {
         prune(&self.repository, options, &*self.observer, &self.cancel)
+    }
+
+    /// Makes the index from the packs, where index objects are damaged or lost. Backups and restores may go on meanwhile, on
+    /// this host and others; what one at work may have put is left alone.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use restow::*;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (storage, secret) = (Arc::new(Memory::new()), Secret::Passphrase("correct horse".into()));
+    /// # restow::create(&*storage, &secret, &CreateOptions::default(), &Identity::of_this_process())?;
+    /// # let manager = SnapshotManager::open(storage, &secret)?;
+    /// # let exporter = FolderExporter::new("src/chunk", FolderOptions::default())?;
+    /// # let id = manager.create(&[&exporter], &BackupOptions::default())?.id.expect("no dry run");
+    /// for object in manager.repository().index_objects()? {
+    ///     manager.repository().delete_index_object(&object)?;
+    /// }
+    /// assert!(!manager.check(&CheckOptions::default())?.is_clean());
+    ///
+    /// let report = manager.rebuild_index(&RebuildOptions::default())?;
+    /// assert_eq!((report.listed.count, report.is_whole()), (report.packs, true));
+    /// assert!(manager.check(&CheckOptions::default())?.is_clean());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn rebuild_index(&self, options: &RebuildOptions) -> Result<RebuildReport, OpError> {
+        rebuild_index(&self.repository, options, &*self.observer, &self.cancel)
     }
 }

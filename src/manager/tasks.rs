@@ -8,8 +8,8 @@ use tokio::task::AbortHandle;
 use crate::id::SnapshotId;
 use crate::ops::{
     BackupOptions, BackupReport, DeleteReport, ExportOptions, ExportReport, OpError, PruneOptions,
-    PrunePlan, PruneReport, RestoreOptions, RestorePlan, RestoreReport, RetentionOptions,
-    RetentionPlan, RetentionReport, StatsOptions, StatsReport,
+    PrunePlan, PruneReport, RebuildOptions, RebuildReport, RestoreOptions, RestorePlan,
+    RestoreReport, RetentionOptions, RetentionPlan, RetentionReport, StatsOptions, StatsReport,
 };
 use crate::progress::Cancel;
 use crate::repo::{Filter, Snapshot};
@@ -181,6 +181,11 @@ impl AsyncSnapshotManager {
     /// See [`SnapshotManager::prune`].
     pub async fn prune(&self, options: PruneOptions) -> Result<PruneReport, OpError> {
         self.run(move |manager| manager.prune(&options)).await
+    }
+
+    /// See [`SnapshotManager::rebuild_index`].
+    pub async fn rebuild_index(&self, options: RebuildOptions) -> Result<RebuildReport, OpError> {
+        self.run(move |manager| manager.rebuild_index(&options)).await
     }
 
     /// See [`SnapshotManager::tag`].

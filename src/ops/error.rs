@@ -41,7 +41,7 @@ pub enum OpError {
         .notes.join(", ")
     )]
     UnreadableNotes { notes: Vec<String> },
-    #[error("another prune is at work: {other}; when it has ended, prune again")]
+    #[error("another prune is at work: {other}; when it has ended, try again")]
     PruneAtWork { other: String },
     #[error(
         "there is no snapshot, but {packs} packs: nothing is freed, for it may be that snapshots are only out of sight (a disk \
@@ -68,8 +68,8 @@ pub enum OpError {
         source: StoreError,
     },
     #[error(
-        "index object {object} cannot be read, so that it cannot be told what its packs hold: nothing is freed ({source}). If it \
-         cannot be had back: back up again, which stores what is missing, then delete that object"
+        "index object {object} cannot be read, so that it cannot be told what its packs hold: nothing is freed ({source}). \
+         `restow rebuild-index` makes it anew from the packs; then prune again"
     )]
     UnreadableIndex {
         object: ObjectId,
@@ -96,6 +96,14 @@ impl OpError {
     pub(super) fn not_whole(snapshot: SnapshotId, source: StoreError) -> Self {
         match source.kind() == ErrorKind::Damage && !source.is_general() {
             true => Self::NotWhole { snapshot, source },
+            false => source.into(),
+        }
+    }
+
+    /// What it means for what frees space that this index object could not be read.
+    pub(super) fn unread_index(object: ObjectId, source: RepoError) -> Self {
+        match source.kind() == ErrorKind::Damage {
+            true => Self::UnreadableIndex { object, source },
             false => source.into(),
         }
     }

@@ -9,6 +9,7 @@ mod error;
 mod export;
 mod needs;
 mod prune;
+mod rebuild_index;
 mod restore;
 mod retention;
 mod stats;
@@ -30,6 +31,7 @@ pub use prune::{
     CompactOptions, Costs, PackTotals, PruneOptions, PrunePlan, PruneReport, costs, entry_costs,
     plan_prune, prune,
 };
+pub use rebuild_index::{RebuildOptions, RebuildReport, rebuild_index};
 pub use restore::{
     Gaps, Losses, LostStretch, RestoreOptions, RestorePlan, RestoreReport, RestoreTarget,
     Selection, ServerPart, gaps, gaps_in, load, plan_load, plan_restore, restore,

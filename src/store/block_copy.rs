@@ -7,15 +7,15 @@ use rayon::prelude::*;
 
 use crate::codec;
 use crate::format::{
-    BlockRecord, Codec, FOOTER_LEN, Footer, HEADER_LEN, Header, IndexRecord, IndexedPack,
-    ObjectKind, PackKind, name,
+    BlockRecord, Codec, HEADER_LEN, IndexRecord, IndexedPack, ObjectKind, PackKind, name,
 };
 use crate::id::{ActorId, ObjectId, PackId};
 use crate::index::Base;
 use crate::limits::{INDEX_FLUSH_BYTES, INDEX_FLUSH_CHUNKS, PACK_TARGET_MIN};
 use crate::storage::{Key, Storage};
 
-use super::pack::{NewBlock, PackBuilder, open_trailer};
+use super::frame::read_frame;
+use super::pack::{NewBlock, PackBuilder};
 use super::{PackView, StoreError, Vault};
 
 /// Blocks that lie side by side are read together up to this many bytes, and over gaps up to so many.
@@ -115,7 +115,13 @@ impl BlockCopier {
         wanted: &dyn Fn(u32) -> bool,
     ) -> Result<(), StoreError> {
         let key = Key::new(name::pack(id))?;
-        let view = self.frame(kind, &key, len)?;
+        let frame = read_frame(&*self.storage, &self.vault, id, len)?;
+        self.copied.read_bytes += frame.read;
+        if frame.kind != kind {
+            let (expected, found) = (kind.object().name(), frame.kind.object().name());
+            return Err(StoreError::damaged(id, "pack", expected, found));
+        }
+        let view = frame.view;
         if view.contents.fingerprint() != *contents {
             let expected = "the blocks that an index object lists";
             return Err(StoreError::damaged(id, "pack trailer", expected, "others"));
@@ -146,30 +152,6 @@ impl BlockCopier {
             }
         }
         Ok(())
-    }
-
-    /// The header and the trailer: what the blocks are, by the pack's own word.
-    fn frame(&mut self, kind: PackKind, key: &Key, len: u64) -> Result<PackView, StoreError> {
-        let (object, mut buffer) = (key.as_str(), Vec::new());
-        let damaged = |e| StoreError::format(object, e);
-        let short = || {
-            let found = format!("{len} bytes");
-            StoreError::damaged(object, "pack", "a header, a trailer and a footer", found)
-        };
-        self.storage.get_range(key, 0, HEADER_LEN, &mut buffer)?;
-        let (header, _) = Header::decode(kind.object(), &buffer).map_err(damaged)?;
-        let footer_at = len.checked_sub(FOOTER_LEN as u64).ok_or_else(short)?;
-        self.storage.get_range(key, footer_at, FOOTER_LEN, &mut buffer)?;
-        let footer = Footer::decode(&buffer, len).map_err(damaged)?;
-        let trailer_at = footer_at.checked_sub(u64::from(footer.sealed_len)).ok_or_else(short)?;
-        self.storage.get_range(key, trailer_at, footer.sealed_len as usize, &mut buffer)?;
-        self.copied.read_bytes += len - trailer_at;
-        let seal = self
-            .vault
-            .object_key(kind.object(), &header.salt)
-            .map_err(|e| StoreError::codec(object, e))?;
-        let trailer = open_trailer(&seal, kind, &footer, buffer, object)?;
-        Ok(PackView { key: seal, contents: trailer.contents })
     }
 
     fn add(

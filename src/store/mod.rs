@@ -16,6 +16,7 @@ mod decoded;
 mod encode;
 mod error;
 mod fetch;
+mod frame;
 mod known;
 mod lost;
 mod old_stream;
@@ -37,6 +38,7 @@ pub use catalog::{CatalogBuilder, CatalogCursor, CatalogItem, Lost, check_child}
 pub use encode::{CodedSegment, Encoder, NamedSegment, Segment, SegmentChunk};
 pub use error::StoreError;
 pub use fetch::{Deliver, Want};
+pub use frame::{PackFrame, read_frame};
 pub use known::{Claim, Known};
 pub use old_stream::{OldRefs, OldStream, Piece};
 pub use pack::{PackView, verify_name};

@@ -26,6 +26,8 @@ pub struct PruneSteps {
     noted: BTreeMap<String, BTreeSet<String>>,
     writers: BTreeSet<String>,
     unindexed: BTreeSet<String>,
+    /// Others condemned something before.
+    resumed: bool,
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -109,12 +111,14 @@ impl PruneSteps {
                 self.condemning.extend(event.lists.iter().map(|(name, _)| name.clone()));
                 self.read_notes(event);
                 // Notes beside nothing are nobody's.
-                let resumes = !event.packs.is_empty();
-                if resumes { At::Condemned } else { At::CondemnedListed }
+                self.resumed = !event.packs.is_empty();
+                if self.resumed { At::Condemned } else { At::CondemnedListed }
             }
             (Kind::Index, At::CondemnedListed | At::IndexListed) => {
                 self.index(event, At::IndexListed)
             }
+            // A rebuild of the index: it goes on with nothing of what is condemned, and may put and delete index objects only.
+            (Kind::Index, At::Condemned) if self.resumed => self.index(event, At::IndexListed),
             (Kind::Pack, At::IndexListed) => self.packs(event, At::PacksListed)?,
             (Kind::Manifest, At::PacksListed) => At::Planned,
             (Kind::Active, At::Condemned) => self.waits(event),
@@ -219,7 +223,7 @@ impl PruneSteps {
                     false => Err("an index object of copies lists copies only"),
                 }
             }
-            At::Planned | At::Rescuing | At::IndexPut => {
+            At::PacksListed | At::Planned | At::Rescuing | At::IndexPut => {
                 if event.packs.iter().any(|pack| self.condemned.contains(pack)) {
                     return Err("step 7: new index objects list nothing condemned");
                 }
@@ -283,10 +287,11 @@ impl PruneSteps {
 
     /// Step 7 goes forward only.
     fn reach(&mut self, at: At) -> Taken {
-        if self.at > at || !matches!(self.at, At::Planned) && self.at < At::Rescuing {
+        let is_before_6 = matches!(self.at, At::PacksListed | At::Planned);
+        if self.at > at || !is_before_6 && self.at < At::Rescuing {
             return Err("step 7 comes after step 6, and goes forward only");
         }
-        if self.at == At::Planned && at > At::IndexDeleted {
+        if is_before_6 && at > At::IndexDeleted {
             return Err("nothing is deleted but stale index objects before step 6");
         }
         if !self.unindexed.is_empty() {

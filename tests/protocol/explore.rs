@@ -3,8 +3,9 @@
 use std::time::Instant;
 
 use super::model::Model;
-use super::scenario::{Rules, Scenario};
-use super::scenarios::{self, DELTAS, HITS, MOVED, TWICE, WANTED_AGAIN};
+use super::properties::How;
+use super::scenario::{Rebuild, Rules, Scenario};
+use super::scenarios::{self, COPIES, DELTAS, HITS, MOVED, REPACK, TWICE, UNLISTED, WANTED_AGAIN};
 use super::search::{Explored, explore, shortest};
 use super::variants::{REDUNDANT, VARIANTS, Variant};
 
@@ -16,10 +17,11 @@ fn holds(scenario: Scenario, rules: Rules) -> Explored {
     let found = explore(&Model { scenario, rules }, STATES_MAX);
     let Explored { states, steps, quiet, prunes, violation } = &found;
     println!(
-        "{:14} {} writers {} prunes{}{} hits {}: {states} states, {steps} steps, {quiet} quiet, {prunes} prunes to rest, {:.1} s",
+        "{:14} {} writers {} prunes{}{}{} hits {}: {states} states, {steps} steps, {quiet} quiet, {prunes} prunes to rest, {:.1} s",
         scenario.name,
         scenario.writers.len(),
         scenario.prunes,
+        scenario.rebuild.map_or(String::new(), |rebuild| format!(", a rebuild: {rebuild:?}")),
         if scenario.two_parts { ", listings in two parts" } else { "" },
         if scenario.reader { ", a reader" } else { "" },
         if rules.hits_closed_over_bases { "closed" } else { "by pack" },
@@ -64,6 +66,31 @@ fn small_scenarios_hold() {
     holds(HITS.with(2, 1), Rules::LETTER);
 }
 
+const REBUILDS: [Rebuild; 2] = [Rebuild::Unlisted, Rebuild::All];
+
+/// One of the prunes makes the index from the packs, beside a writer and another prune.
+#[test]
+fn rebuilds_hold() {
+    for rebuild in REBUILDS {
+        for scenario in [UNLISTED, HITS, DELTAS] {
+            holds(scenario.with(1, 1).in_two_parts().with_a_rebuild(rebuild), Rules::ALL);
+        }
+        holds(UNLISTED.with(1, 2).with_a_rebuild(rebuild), Rules::ALL);
+        holds(HITS.with(0, 2).with_a_reader().with_a_rebuild(rebuild), Rules::ALL);
+    }
+}
+
+/// That hits are closed over bases is what makes it safe to list a pack without knowing who put it.
+#[test]
+#[ignore = "minutes: make model"]
+fn rebuilds_would_lose_something_were_hits_not_closed() {
+    let scenario = DELTAS.with(2, 2).with_garbage_only().calm().with_a_rebuild(Rebuild::Unlisted);
+    let found = shortest(&Model { scenario, rules: Rules::LETTER }, 20_000_000);
+    let violation = found.violation.unwrap();
+    println!("{} states, {} steps: {:?}", found.states, violation.trace.len(), violation.trace);
+    assert_eq!(violation.broken.how(), How::Lost, "{:?}", violation.broken);
+}
+
 #[test]
 fn broken_variants_are_caught() {
     let quickly = VARIANTS.iter().filter(|variant| variant.is_quick);
@@ -93,6 +120,22 @@ fn all_variants() {
         print!("{} is not caught in: ", variant.name);
         holds(variant.scenario, rules);
     }
+}
+
+#[test]
+#[ignore = "minutes: make model"]
+fn whole_model_with_rebuilds() {
+    let mut states = 0;
+    let mut hold = |scenario, rules| states += holds(scenario, rules).states;
+    for rebuild in REBUILDS {
+        for scenario in [UNLISTED, HITS, DELTAS, REPACK, COPIES, TWICE] {
+            hold(scenario.with(1, 2).in_two_parts().with_a_rebuild(rebuild), Rules::ALL);
+        }
+        let garbage = DELTAS.with_garbage_only().calm();
+        hold(garbage.with_a_rebuild(rebuild), Rules::ALL);
+        hold(MOVED.with_a_rebuild(rebuild), Rules::ALL);
+    }
+    println!("{states} states in all");
 }
 
 #[test]

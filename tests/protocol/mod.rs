@@ -2,7 +2,7 @@
 //! exhaustively, and checked against what backups really do. `docs/PRUNE.md` tells of it.
 //!
 //! `objects`, `state`: what there is. `writer`, `prune`, `model`: the steps. `plan`: what prune decides.
-//! `scenario`, `scenarios`, `variants`: what is explored. `search`, `properties`, `explore`: how, and what must hold.
+//! `rebuild`: a rebuild of the index. `scenario`, `scenarios`, `variants`: what is explored. `search`, `properties`, `explore`: how, and what must hold.
 //! `events`, `accepts`: the order of operations that traces of real runs are held against.
 
 mod accepts;
@@ -21,6 +21,8 @@ mod prune_deletes;
 mod prune_lists;
 mod prunes;
 mod real;
+mod rebuild;
+mod rebuilds;
 mod scenario;
 mod scenarios;
 mod search;

@@ -66,7 +66,8 @@ impl Model {
         }
         for prune in 0..self.scenario.prunes.min(PRUNES - 1) {
             // They are alike: the one that begins first may as well be called the first.
-            if prune == 0 || state.prunes[prune - 1].at != PruneAt::Start {
+            let is_next = prune == 0 || state.prunes[prune - 1].at != PruneAt::Start;
+            if is_next || self.is_rebuild(prune - 1) {
                 self.prune(state, prune, next);
             }
         }

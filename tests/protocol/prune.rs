@@ -124,6 +124,10 @@ impl Model {
     fn look_for_condemned(&self, after: &mut State, number: usize) -> PruneAt {
         let condemned = after.condemned;
         let me = &mut after.prunes[number];
+        if self.is_rebuild(number) {
+            me.others = condemned.iter().fold(0, |all, packs| all | packs);
+            return PruneAt::ListIndex(self.first_part());
+        }
         me.condemned = condemned.iter().fold(0, |all, packs| all | packs);
         me.owners =
             (0..PRUNES).filter(|owner| condemned[*owner] != 0).fold(0, |all, o| all | 1 << o);

@@ -12,7 +12,7 @@ use super::state::{
 pub(super) const COPIES: u8 = 0;
 const RESCUED: u8 = 1;
 const FIRST_PACK: u8 = 8;
-const FIRST_ORIGIN: u8 = 8;
+pub(super) const FIRST_ORIGIN: u8 = 8;
 
 impl Model {
     pub(super) fn prune_deletes(&self, after: &mut State, number: usize) -> (Op, PruneAt) {

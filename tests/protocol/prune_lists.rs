@@ -18,6 +18,7 @@ impl Model {
                 after.prunes[number].listed |= after.packs & packs_in(part);
                 let at = match part {
                     Part::First => PruneAt::ListPacks(Part::Second),
+                    _ if self.is_rebuild(number) => self.decide_rebuild(after, number),
                     _ => PruneAt::ListManifests(self.first_part()),
                 };
                 (Op::ListPacks(part), at)

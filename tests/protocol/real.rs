@@ -160,8 +160,10 @@ fn event(me: &ActorName, seen: &Seen, repository: &Repository) -> Option<ObjectE
 }
 
 fn tell_index(event: &mut ObjectEvent, name: &str, bytes: &[u8], repository: &Repository) {
-    let record: IndexRecord = repository.vault().open(ObjectKind::Index, name, bytes).unwrap();
-    let packs = record.packs.iter().map(|pack| pack.id.to_hex());
+    // A damaged one lists nothing.
+    let record = repository.vault().open::<IndexRecord>(ObjectKind::Index, name, bytes);
+    let packs = record.map(|record| record.packs).unwrap_or_default();
+    let packs = packs.iter().map(|pack| pack.id.to_hex());
     match event.act {
         Act::Put => event.packs.extend(packs),
         _ => event.lists.push((name.to_owned(), packs.collect())),

@@ -92,6 +92,14 @@ impl Rules {
     };
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rebuild {
+    /// Lists what no index object lists.
+    Unlisted,
+    /// Replaces index objects, too, and lists also what is condemned.
+    All,
+}
+
 #[derive(Debug, Clone, Copy)]
 pub struct Scenario {
     pub name: &'static str,
@@ -106,6 +114,8 @@ pub struct Scenario {
     pub prunes: usize,
     /// Prune copies live chunks out of packs that hold others, too.
     pub repacks: bool,
+    /// The first of the prunes is none, but makes the index from the packs.
+    pub rebuild: Option<Rebuild>,
     /// Listings of packs, index and manifests take two steps.
     pub two_parts: bool,
     pub reader: bool,

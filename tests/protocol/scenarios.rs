@@ -1,7 +1,7 @@
 //! The scenarios that are explored.
 
 use super::objects::{Block, CHUNKS};
-use super::scenario::{Scenario, Source};
+use super::scenario::{Rebuild, Scenario, Source};
 
 const A: u8 = 0;
 const B: u8 = 1;
@@ -40,6 +40,7 @@ const ALL_AT_WORK: Scenario = Scenario {
     writers: &[],
     prunes: 2,
     repacks: false,
+    rebuild: None,
     two_parts: false,
     reader: false,
     crashes: 1,
@@ -144,6 +145,16 @@ pub const WANTED_AGAIN: Scenario = Scenario {
     ..ALL_AT_WORK
 };
 
+/// A pack that no index object lists, coded against garbage that one does.
+pub const UNLISTED: Scenario = Scenario {
+    name: "unlisted",
+    packs: [&[(A, PLAIN)], &[(C, PLAIN)], &[(B, Block::delta(A, 1))], &[]],
+    index: [0b001, 0b010, 0],
+    snapshot: chunks(&[C]),
+    writers: &[source(chunks(&[B]), on(B, A)), source(chunks(&[A, C]), PLAINLY)],
+    ..ALL_AT_WORK
+};
+
 /// A chunk is moved by one prune, and then by the next, while somebody reads it.
 pub const MOVED: Scenario = Scenario {
     name: "moved",
@@ -185,6 +196,10 @@ impl Scenario {
 
     pub const fn in_two_parts(self) -> Self {
         Self { two_parts: true, ..self }
+    }
+
+    pub const fn with_a_rebuild(self, rebuild: Rebuild) -> Self {
+        Self { rebuild: Some(rebuild), ..self }
     }
 
     pub const fn with_a_reader(self) -> Self {

@@ -3,40 +3,12 @@
 use std::sync::Arc;
 
 use restow::id::SnapshotId;
-use restow::storage::{Key, Memory, Storage};
+use restow::storage::{Memory, Storage};
 
 use super::{LONG, assert_tidy, assert_whole, delete, pack_bytes, take, try_prune};
 use crate::support::faulty::{Failure, Faulty};
 use crate::support::model::{Files, noise, path};
-use crate::support::{memory_repository, open, small_chunks, try_open};
-
-const FOLDERS: [&str; 11] = [
-    "restow.json",
-    "config",
-    "keys",
-    "packs",
-    "index",
-    "snapshots",
-    "notes",
-    "active",
-    "beats",
-    "void",
-    "condemned",
-];
-
-/// Another storage with the same objects, in the order in which they were put.
-fn copy(storage: &Memory) -> Memory {
-    let copy = Memory::new();
-    let mut all = Vec::new();
-    for folder in FOLDERS {
-        storage.list(&Key::new(folder).unwrap(), &mut |listed| all.push(listed)).unwrap();
-    }
-    all.sort_by_key(|listed| listed.stored);
-    for listed in all {
-        copy.put(&listed.key, &storage.get(&listed.key, 1 << 30).unwrap()).unwrap();
-    }
-    copy
-}
+use crate::support::{copy_of, memory_repository, open, small_chunks, try_open};
 
 /// Three nights of which the middle one and half of the first's data are waste.
 fn wasteful() -> (Memory, Vec<(SnapshotId, Files)>) {
@@ -58,7 +30,7 @@ fn wasteful() -> (Memory, Vec<(SnapshotId, Files)>) {
 fn whatever_fails_nothing_is_lost_and_the_next_goes_on() {
     let (base, there) = wasteful();
     let whole = {
-        let storage = copy(&base);
+        let storage = copy_of(&base);
         let counting = Arc::new(Faulty::counting(storage.clone()));
         let repository = try_open(Arc::clone(&counting) as Arc<dyn Storage>).unwrap();
         let report = try_prune(&repository).unwrap();
@@ -71,7 +43,7 @@ fn whatever_fails_nothing_is_lost_and_the_next_goes_on() {
     for failure in Failure::ALL {
         for at in 0..calls {
             let what = format!("{failure:?} at {at} of {calls}");
-            let storage = copy(&base);
+            let storage = copy_of(&base);
             let faulty = Arc::new(Faulty::failing(storage.clone(), at, failure));
             let result = try_open(faulty).map(|repository| try_prune(&repository));
             failed += usize::from(!matches!(result, Ok(Ok(_))));
@@ -105,7 +77,7 @@ fn whatever_fails_nothing_is_lost_and_the_next_goes_on() {
 fn a_torn_object_costs_nothing_that_was_there() {
     let (base, there) = wasteful();
     for at in 0..200 {
-        let storage = copy(&base);
+        let storage = copy_of(&base);
         let faulty = Arc::new(Faulty::failing(storage.clone(), at, Failure::Torn));
         let Ok(repository) = try_open(faulty) else { continue };
         let _ = try_prune(&repository);

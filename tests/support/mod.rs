@@ -13,7 +13,8 @@ pub mod tls;
 pub mod tree;
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use restow::codec::{KdfCost, Secret};
@@ -25,8 +26,10 @@ use restow::repo::{
     create,
 };
 use restow::source::Exporter;
-use restow::storage::{Memory, Storage};
+use restow::storage::{Key, Memory, Storage};
 
+use self::faulty::Call;
+use self::hooked::Hooked;
 use self::memory_source::MemoryTarget;
 
 pub fn passphrase() -> Secret {
@@ -66,6 +69,52 @@ pub fn open_with_cache(storage: &Memory, cache: &Path) -> Repository {
 
 pub fn try_open(storage: Arc<dyn Storage>) -> Result<Repository, RepoError> {
     Repository::open(storage, &passphrase(), identity(), OpenOptions::default())
+}
+
+/// Opens over a storage where `what` happens once, before the first operation that `when` is true of.
+pub fn open_interrupted(
+    storage: &Memory,
+    when: impl Fn(Call, &Key) -> bool + Send + Sync + 'static,
+    what: impl FnOnce() + Send + 'static,
+) -> Repository {
+    let (what, begun) = (Mutex::new(Some(what)), AtomicBool::new(false));
+    open(Hooked::before(storage.clone(), move |call, key| {
+        if when(call, key) && !begun.swap(true, Ordering::Relaxed) {
+            let what = what.lock().unwrap().take();
+            if let Some(what) = what {
+                what();
+            }
+        }
+        Ok(())
+    }))
+}
+
+const FOLDERS: [&str; 11] = [
+    "restow.json",
+    "config",
+    "keys",
+    "packs",
+    "index",
+    "snapshots",
+    "notes",
+    "active",
+    "beats",
+    "void",
+    "condemned",
+];
+
+/// Another storage with the same objects, in the order in which they were put.
+pub fn copy_of(storage: &Memory) -> Memory {
+    let copy = Memory::new();
+    let mut all = Vec::new();
+    for folder in FOLDERS {
+        storage.list(&Key::new(folder).unwrap(), &mut |listed| all.push(listed)).unwrap();
+    }
+    all.sort_by_key(|listed| listed.stored);
+    for listed in all {
+        copy.put(&listed.key, &storage.get(&listed.key, 1 << 30).unwrap()).unwrap();
+    }
+    copy
 }
 
 pub fn back_up(

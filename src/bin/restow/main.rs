@@ -105,6 +105,7 @@ fn run(args: Args) -> Result<Outcome> {
         Command::Cleanup(args) => commands::cleanup::run(&context, &args),
         Command::Prune(args) => commands::prune::run(&context, &args),
         Command::Compact(args) => commands::prune::compact(&context, &args),
+        Command::RebuildIndex(args) => commands::rebuild_index::run(&context, &args),
         Command::Tag(args) => commands::tag::run(&context, &args),
         Command::Stats(args) => commands::stats::run(&context, &args),
         Command::Check(args) => commands::check::run(&context, &args),

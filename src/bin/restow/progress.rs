@@ -184,6 +184,7 @@ fn name(phase: Phase) -> &'static str {
         Phase::Mark => "mark",
         Phase::Copy => "copy",
         Phase::Delete => "delete",
+        Phase::ReadTrailers => "trailers",
     }
 }
 

@@ -48,8 +48,11 @@ pub(super) fn each_pack(
         if cancel.is_cancelled() {
             return Err(OpError::Interrupted);
         }
-        let read: Result<Vec<IndexRecord>, _> =
-            batch.par_iter().map(|id| repository.index_object(id)).collect();
+        // The index cache may have taken in what has rotted since.
+        let read = |id: &ObjectId| {
+            repository.index_object(id).map_err(|source| OpError::unread_index(*id, source))
+        };
+        let read: Result<Vec<IndexRecord>, _> = batch.par_iter().map(read).collect();
         for record in read? {
             let compacted = record.compacted();
             record.packs.iter().try_for_each(|pack| each(pack, compacted))?;

@@ -62,6 +62,17 @@ pub struct CompactArgs {
     pub dry_run: bool,
 }
 
+#[derive(Debug, clap::Args)]
+pub struct RebuildIndexArgs {
+    /// Read the ends of all packs and replace all index objects, also those that can be read. Lists packs, too, that a
+    /// prune means to delete
+    #[arg(long)]
+    pub all: bool,
+    /// Show what would be listed, replaced and removed; change nothing
+    #[arg(short = 'n', long)]
+    pub dry_run: bool,
+}
+
 /// An age by the clock: weeks of seven days of 24 hours.
 #[derive(Debug, Clone, Copy)]
 pub struct Elapsed(pub Duration);

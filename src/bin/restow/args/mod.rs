@@ -12,7 +12,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use restow::source::files::SETTLE;
 use serde::Deserialize;
 
-pub use self::cleanup::{CleanupArgs, CompactArgs, PruneArgs, size};
+pub use self::cleanup::{CleanupArgs, CompactArgs, PruneArgs, RebuildIndexArgs, size};
 pub use self::keys::{KeyArgs, KeyCommand, KeyRemoveArgs, NewKeyArgs};
 pub use self::servers::{ServerArgs, rate};
 pub use self::snapshots::{
@@ -194,6 +194,13 @@ that is at work may refer to is deleted by a later prune. Interrupted, it loses 
 as before, at the same speed.\n\nExamples:\n  restow compact --dry-run\n  restow compact --older-than 30d --compression 19"
     )]
     Compact(CompactArgs),
+    /// Make the index from the packs, where a part of it is damaged or lost
+    #[command(
+        after_help = "The index says which pack holds what, and so do the packs themselves, at their ends. What no index object \
+lists is listed anew, then index objects that cannot be read are removed. Backups, restores and checks may go on meanwhile; \
+interrupted, it loses nothing. `restow check` says whether it is needed.\n\nExamples:\n  restow rebuild-index --dry-run\n  restow rebuild-index\n  restow rebuild-index --all      (also where an index object says something else than a pack)"
+    )]
+    RebuildIndex(RebuildIndexArgs),
     /// Add and remove tags; make snapshots permanent or no longer so
     #[command(
         after_help = "Examples:\n  restow tag latest --add release --remove candidate\n  restow tag 3f2a91 c04d77 --permanent on"

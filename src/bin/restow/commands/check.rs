@@ -1,4 +1,5 @@
 use anyhow::Result;
+use restow::format::Problem;
 use restow::ops::{CheckOptions, CheckReport, check, check_names};
 use restow::repo::Selector;
 use serde_json::json;
@@ -36,6 +37,9 @@ fn print(report: &CheckReport, args: &CheckArgs) {
     for problem in &report.objects_damaged {
         println!("damaged object {}: {}", output::lossy(&problem.path), problem.message);
     }
+    if let Some(command) = way_out(report) {
+        println!("`{command}` makes the index anew from the packs");
+    }
     for snapshot in &report.snapshots_damaged {
         println!(
             "damaged snapshot {} ({}): {} entries",
@@ -62,6 +66,17 @@ fn print(report: &CheckReport, args: &CheckArgs) {
         false => String::new(),
     };
     println!("{} snapshots, {} packs{read}: {}", report.snapshots, report.packs, verdict(report));
+}
+
+/// What to do about index objects that are damaged, lost, or say something else than a pack.
+fn way_out(report: &CheckReport) -> Option<&'static str> {
+    let any = |is: &dyn Fn(&Problem) -> bool| report.objects_damaged.iter().any(is);
+    if any(&|problem| problem.message.contains("index object lists other contents")) {
+        return Some("restow rebuild-index --all");
+    }
+    let is_lost = report.unindexed_packs > 0 && !report.snapshots_damaged.is_empty();
+    let is_damaged = any(&|problem| problem.path.starts_with(b"index/"));
+    (is_damaged || is_lost).then_some("restow rebuild-index")
 }
 
 fn verdict(report: &CheckReport) -> &'static str {

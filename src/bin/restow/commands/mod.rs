@@ -17,6 +17,7 @@ pub mod key;
 pub mod list;
 pub mod man;
 pub mod prune;
+pub mod rebuild_index;
 pub mod restore;
 mod restore_jobs;
 pub mod show;

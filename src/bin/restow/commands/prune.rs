@@ -5,7 +5,7 @@ use restow::id::SnapshotId;
 use restow::ops::{
     CompactOptions, PackTotals, PruneOptions, PrunePlan, PruneReport, plan_prune, prune,
 };
-use restow::repo::Repository;
+use restow::repo::{Peer, Repository};
 use serde_json::{Value, json};
 
 use super::Context;
@@ -73,10 +73,14 @@ fn pruned(
     Ok(report?)
 }
 
-pub fn print(report: &PruneReport, dry_run: bool) {
-    for peer in &report.expired {
+pub fn print_expired(expired: &[Peer]) {
+    for peer in expired {
         println!("{} was taken for dead", output::lossy(peer.describe().as_bytes()));
     }
+}
+
+pub fn print(report: &PruneReport, dry_run: bool) {
+    print_expired(&report.expired);
     if let Some(plan) = &report.plan {
         let verb = match (dry_run, report.waits_for.is_empty()) {
             (true, _) => "would free",
@@ -134,20 +138,6 @@ pub fn print_plan(plan: &PrunePlan, verb: &str) {
 }
 
 pub fn to_json(report: &PruneReport, dry_run: bool) -> Value {
-    let peers = |peers: &[restow::repo::Peer]| -> Vec<Value> {
-        peers
-            .iter()
-            .map(|peer| {
-                let record = peer.record.as_ref();
-                json!({
-                    "id": peer.id.to_hex(),
-                    "role": if peer.is_prune() { "prune" } else { "writer" },
-                    "host": record.map_or("", |record| record.host.as_str()),
-                    "process": record.map_or(0, |record| record.process),
-                })
-            })
-            .collect()
-    };
     json!({
         "dry_run": dry_run,
         "plan": report.plan.as_ref().map(plan_to_json),
@@ -194,6 +184,21 @@ pub fn beside(deletion: Value, pruned: Value) -> Value {
     }
 }
 
-fn totals(totals: &PackTotals) -> Value {
+pub fn peers(peers: &[Peer]) -> Vec<Value> {
+    peers
+        .iter()
+        .map(|peer| {
+            let record = peer.record.as_ref();
+            json!({
+                "id": peer.id.to_hex(),
+                "role": if peer.is_prune() { "prune" } else { "writer" },
+                "host": record.map_or("", |record| record.host.as_str()),
+                "process": record.map_or(0, |record| record.process),
+            })
+        })
+        .collect()
+}
+
+pub fn totals(totals: &PackTotals) -> Value {
     json!({ "count": totals.count, "bytes": totals.bytes })
 }

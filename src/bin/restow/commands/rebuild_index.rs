@@ -1,0 +1,90 @@
+use anyhow::Result;
+use restow::format::Problem;
+use restow::ops::{PackTotals, RebuildOptions, RebuildReport, rebuild_index};
+use serde_json::{Value, json};
+
+use super::Context;
+use super::prune::{peers, print_expired, totals};
+use crate::args::RebuildIndexArgs;
+use crate::error::Outcome;
+use crate::progress::Progress;
+use crate::{location, output};
+
+pub fn run(context: &Context, args: &RebuildIndexArgs) -> Result<Outcome> {
+    let _gently = context.signals.gently();
+    let repository = location::open(context)?;
+    let (dry_run, all) = (args.dry_run, args.all);
+    let options = RebuildOptions { dry_run, all, ..RebuildOptions::default() };
+    let progress = Progress::new(&context.options);
+    let report = rebuild_index(&repository, &options, &progress, context.cancel());
+    progress.clear();
+    let report = report?;
+    if context.options.json {
+        output::json(&to_json(&report, args))?;
+    } else if !context.options.quiet {
+        print(&report, args);
+    }
+    Ok(if report.is_whole() { Outcome::Done } else { Outcome::Damaged })
+}
+
+fn print(report: &RebuildReport, args: &RebuildIndexArgs) {
+    let of =
+        |totals: &PackTotals| format!("{} packs, {}", totals.count, output::bytes(totals.bytes));
+    let (would, verb) = if args.dry_run { ("would be ", "are") } else { ("", "were") };
+    print_expired(&report.expired);
+    let read = output::bytes(report.bytes_read);
+    println!(
+        "{} packs, {} index objects; read the ends of {} packs, {read}",
+        report.packs, report.index_objects, report.packs_read
+    );
+    for Problem { path, message } in &report.mended {
+        println!("  {would}removed: {} ({message})", output::lossy(path));
+    }
+    println!("  {would}listed anew: {}", of(&report.listed));
+    if report.corrected > 0 {
+        println!("  {would}listed as they are, which they {verb} not: {} packs", report.corrected);
+    }
+    let (put, removed) = (report.objects_put, report.objects_removed);
+    println!("  index objects {would}put: {put}, {would}removed: {removed}");
+    if report.young.count > 0 {
+        let young = of(&report.young);
+        println!("  stored since this or a backup at work began, left for another time: {young}");
+    }
+    if report.condemned.count > 0 {
+        let condemned = of(&report.condemned);
+        println!("  to be deleted by a prune, not listed (but with --all): {condemned}");
+    }
+    for Problem { path, message } in &report.problems {
+        println!("  left as it is: {}: {message}", output::lossy(path));
+    }
+    if report.is_whole() {
+        println!("everything that is there could be read");
+    } else {
+        println!(
+            "SOMETHING COULD NOT BE READ: `restow check` names the snapshots that lack it; a backup of the same stores it again"
+        );
+    }
+}
+
+fn to_json(report: &RebuildReport, args: &RebuildIndexArgs) -> Value {
+    let problems =
+        |found: &[Problem]| -> Vec<Value> { found.iter().map(output::problem_json).collect() };
+    json!({
+        "dry_run": args.dry_run,
+        "all": args.all,
+        "whole": report.is_whole(),
+        "packs": report.packs,
+        "index_objects": report.index_objects,
+        "packs_read": report.packs_read,
+        "bytes_read": report.bytes_read,
+        "listed": totals(&report.listed),
+        "corrected_packs": report.corrected,
+        "objects_put": report.objects_put,
+        "objects_removed": report.objects_removed,
+        "mended": problems(&report.mended),
+        "problems": problems(&report.problems),
+        "young": totals(&report.young),
+        "condemned": totals(&report.condemned),
+        "expired": peers(&report.expired),
+    })
+}

@@ -1,0 +1,78 @@
+//! A pack's header and trailer, read without its blocks: what the blocks are, by the pack's own word.
+
+use crate::format::{FOOTER_LEN, Footer, HEADER_LEN, Header, PackKind, name};
+use crate::id::PackId;
+use crate::limits::PACK_LEN_MAX;
+use crate::storage::{Key, Storage};
+
+use super::pack::open_trailer;
+use super::{PackView, StoreError, Vault};
+
+/// Read of a pack's end at once: most trailers are shorter.
+const TAIL: u64 = 32 * 1024;
+
+/// A pack's frame, authenticated.
+pub struct PackFrame {
+    pub kind: PackKind,
+    pub view: PackView,
+    /// Bytes that were read.
+    pub read: u64,
+}
+
+/// Reads the frame of a pack of so many bytes. That its blocks are whole, or its name right, is not looked at.
+pub fn read_frame(
+    storage: &dyn Storage,
+    vault: &Vault,
+    id: &PackId,
+    len: u64,
+) -> Result<PackFrame, StoreError> {
+    let key = Key::new(name::pack(id))?;
+    let object = key.as_str();
+    let damaged = |e| StoreError::format(object, e);
+    let room = (HEADER_LEN + FOOTER_LEN) as u64;
+    if !(room..=PACK_LEN_MAX).contains(&len) {
+        let expected = format!("{room} to {PACK_LEN_MAX} bytes");
+        return Err(StoreError::damaged(object, "pack", expected, format!("{len} bytes")));
+    }
+    let mut buffer = Vec::new();
+    storage.get_range(&key, 0, HEADER_LEN, &mut buffer)?;
+    // Whether it is no pack at all is said in terms of the commoner kind.
+    let metadata = PackKind::Metadata;
+    let (kind, header) = match Header::decode(metadata.object(), &buffer) {
+        Ok((header, _)) => (metadata, header),
+        Err(_) => {
+            let data = PackKind::Data;
+            (data, Header::decode(data.object(), &buffer).map_err(damaged)?.0)
+        }
+    };
+    let mut read = HEADER_LEN as u64;
+
+    let tail_len = len.min(TAIL);
+    let mut get_tail = |tail_len: u64, buffer: &mut Vec<u8>| {
+        read += tail_len;
+        // At most `PACK_LEN_MAX`.
+        let bytes = usize::try_from(tail_len).unwrap_or(usize::MAX);
+        storage.get_range(&key, len - tail_len, bytes, buffer)
+    };
+    get_tail(tail_len, &mut buffer)?;
+    let footer = buffer.last_chunk::<FOOTER_LEN>().map_or(&[][..], |footer| footer);
+    let footer = Footer::decode(footer, len).map_err(damaged)?;
+    let frame_len = u64::from(footer.sealed_len) + FOOTER_LEN as u64;
+    if frame_len > tail_len {
+        get_tail(frame_len, &mut buffer)?;
+    }
+    buffer.truncate(buffer.len() - FOOTER_LEN);
+    let start = buffer.len().saturating_sub(footer.sealed_len as usize);
+    let sealed = buffer.split_off(start);
+    let trailer_at = len - frame_len;
+
+    let seal =
+        vault.object_key(kind.object(), &header.salt).map_err(|e| StoreError::codec(object, e))?;
+    let trailer = open_trailer(&seal, kind, &footer, sealed, object)?;
+    let found = trailer.contents.blocks_end();
+    if found > trailer_at {
+        let expected = format!("blocks that end before byte {trailer_at}");
+        return Err(StoreError::damaged(object, "pack", expected, found));
+    }
+    Ok(PackFrame { kind, view: PackView { key: seal, contents: trailer.contents }, read })
+}
