@@ -23,6 +23,8 @@ pub(super) struct Finder {
 const TABLE_BITS: u32 = 15;
 /// Of the base every eighth place is entered, of a long one fewer: what is longer is found nearly always.
 const STEP: usize = 8;
+/// Of so many each stands a byte further on: of records as long as a step it would always be the same byte.
+const UNEVEN: usize = 7;
 /// Where both differ, the base is entered byte by byte from there on: what was inserted or deleted there is short.
 const PAGE: usize = 64;
 const PAGES_AHEAD: usize = 9;
@@ -32,6 +34,11 @@ const NEAR_MIN: usize = 4;
 const FAR_MIN: usize = 8;
 /// A match this long is taken without looking for a better one, and moves the shift.
 const LONG: usize = 16;
+/// A match this long is where it belongs. A shorter one may be what all records of a table have in common: at a shift
+/// that is wrong by some records each of them has one, and the right shift would never be looked for.
+const SURE: usize = 64;
+/// Shifts that held before and are looked at then.
+const FORMER: usize = 3;
 /// Where more than this part of the bytes is nowhere at hand, the base is not nearly the same, and zstd, which knows
 /// every third place of it, finds more.
 const STRANGE: usize = 16;
@@ -51,7 +58,18 @@ impl Finder {
         self.pages.resize(base.len() / PAGE + 1, false);
         self.sequences.clear();
         self.sequences.shrink_to(KEPT_MAX);
-        let mut search = Search { base, raw, at: 0, anchor: 0, shift: 0, strange: 0, finder: self };
+        // They begin or end at the same place, mostly at both.
+        let former = [raw.len(); FORMER];
+        let mut search = Search {
+            base,
+            raw,
+            at: 0,
+            anchor: 0,
+            shift: base.len(),
+            former,
+            strange: 0,
+            finder: self,
+        };
         search.enter_some();
         let found = search.walk();
         (found && !self.sequences.is_empty()).then_some(&self.sequences)
@@ -66,6 +84,8 @@ struct Search<'a> {
     anchor: usize,
     /// How far back in the base what comes next is expected.
     shift: usize,
+    /// The last shifts before it.
+    former: [usize; FORMER],
     /// Bytes that were passed because nothing like them was found.
     strange: usize,
     finder: &'a mut Finder,
@@ -82,14 +102,14 @@ impl Search<'_> {
     fn walk(&mut self) -> bool {
         let end = self.raw.len().saturating_sub(8);
         while self.at < end {
-            if let Some(length) = self.near(self.at) {
-                let place = self.expected(self.at);
-                self.take(&Found { length, place });
+            if let Some(found) = self.near() {
+                self.take(&found);
                 continue;
             }
             self.enter_ahead();
             let place = self.swap(self.at);
-            match place.and_then(|place| self.far(self.at, place)) {
+            let found = place.and_then(|place| self.far(self.at, place));
+            match found.map(|found| self.longest(found, None)) {
                 Some(found) if found.length >= LONG || !self.is_better_next(&found) => {
                     self.take(&found);
                 }
@@ -111,14 +131,34 @@ impl Search<'_> {
         at + self.base.len() - self.shift
     }
 
-    /// The length of a match where it is expected.
-    fn near(&self, at: usize) -> Option<usize> {
-        let place = self.expected(at);
-        let [new, old] = [self.raw.get(at..)?, self.base.get(place..)?];
+    /// The match where it is expected, or one that is worth its offset.
+    fn near(&self) -> Option<Found> {
+        let here = self.shifted(self.shift)?;
+        if here.length >= SURE {
+            return Some(here);
+        }
+        // Looked up is what stands around its end, for there it differs from all that are like it so far.
+        let ahead = here.length - NEAR_MIN + 1;
+        let place = self.peek(self.at + ahead).and_then(|place| place.checked_sub(ahead));
+        let far = place.and_then(|place| self.far(self.at, place));
+        Some(self.longest(here, far))
+    }
+
+    /// A match, or another or one at a former shift, if that is so much longer that it is worth its offset.
+    fn longest(&self, found: Found, other: Option<Found>) -> Found {
+        let former = self.former.iter().filter_map(|shift| self.shifted(*shift));
+        let longer = former.chain(other).filter(|other| other.length >= found.length + FAR_MIN);
+        longer.max_by_key(|found| found.length).unwrap_or(found)
+    }
+
+    /// A match at that shift.
+    fn shifted(&self, shift: usize) -> Option<Found> {
+        let place = (self.at + self.base.len()).checked_sub(shift)?;
+        let [new, old] = [self.raw.get(self.at..)?, self.base.get(place..)?];
         if new.first_chunk::<NEAR_MIN>()? != old.first_chunk::<NEAR_MIN>()? {
             return None;
         }
-        Some(common(new, old))
+        Some(Found { length: common(new, old), place })
     }
 
     /// A match with what stands there.
@@ -171,17 +211,24 @@ impl Search<'_> {
         self.finder.sequences.push(Sequence { literals: start - self.anchor, length, offset });
         self.at = start + length;
         self.anchor = self.at;
-        if is_old && length >= LONG {
-            self.shift = offset;
+        if is_old && length >= LONG && offset != self.shift {
+            let mut before = std::mem::replace(&mut self.shift, offset);
+            for former in &mut self.former {
+                std::mem::swap(former, &mut before);
+                if before == offset {
+                    break;
+                }
+            }
         }
     }
 
     /// Enters places of the whole base, thinly.
     fn enter_some(&mut self) {
-        self.shift = self.base.len();
         let step = STEP.max(self.base.len() >> TABLE_BITS);
-        for place in (0..self.base.len()).step_by(step) {
-            self.enter(place);
+        for first in (0..self.base.len()).step_by(UNEVEN * step) {
+            for number in 0..UNEVEN {
+                self.enter(first + number * (step + 1));
+            }
         }
     }
 
@@ -251,120 +298,4 @@ fn common(a: &[u8], b: &[u8]) -> usize {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    /// What the sequences say, taken from the base.
-    fn told(base: &[u8], raw: &[u8], sequences: &[Sequence]) -> Vec<u8> {
-        let mut all = base.to_vec();
-        for Sequence { literals, length, offset } in sequences {
-            let at = all.len() - base.len();
-            all.extend_from_slice(&raw[at..at + literals]);
-            for _ in 0..*length {
-                all.push(all[all.len() - offset]);
-            }
-        }
-        let at = all.len() - base.len();
-        all.extend_from_slice(&raw[at..]);
-        all.split_off(base.len())
-    }
-
-    fn noise(len: usize, seed: u64) -> Vec<u8> {
-        let mut bytes = vec![0; len];
-        blake3::Hasher::new().update(&seed.to_le_bytes()).finalize_xof().fill(&mut bytes);
-        bytes
-    }
-
-    fn rows(count: usize, seed: u64) -> Vec<u8> {
-        let draws = noise(8 * count, seed);
-        let row = |(number, draw): (usize, &[u8; 8])| {
-            format!(
-                "({number},'customer {}','paid',{}),\n",
-                draw[0],
-                u16::from_le_bytes([draw[1], draw[2]])
-            )
-        };
-        draws.as_chunks().0.iter().enumerate().map(row).collect::<String>().into_bytes()
-    }
-
-    #[test]
-    fn one_change_takes_one_sequence_more() {
-        let base = noise(100_000, 1);
-        let mut raw = base.clone();
-        raw[50_000] ^= 1;
-        let mut finder = Finder::default();
-        let one = Sequence { literals: 0, length: 50_000, offset: 100_000 };
-        let two = Sequence { literals: 1, length: 49_999, offset: 100_000 };
-        assert_eq!(finder.find(&base, &raw).unwrap(), [one, two]);
-        // A finder knows nothing of what it saw before.
-        assert_eq!(finder.find(&base, &raw).unwrap(), [one, two]);
-        assert_eq!(finder.find(&noise(100_000, 2), &raw), None);
-    }
-
-    #[test]
-    fn what_came_in_or_went_costs_no_more_than_itself() {
-        let base = noise(100_000, 1);
-        let with =
-            [&base[..30_000], &noise(200, 3), &base[30_000..60_000], &base[60_300..]].concat();
-        let mut finder = Finder::default();
-        let found = finder.find(&base, &with).unwrap();
-        let literals: usize = found.iter().map(|it| it.literals).sum();
-        assert_eq!((found.len(), literals), (3, 200), "{found:?}");
-        assert_eq!(told(&base, &with, found), with);
-    }
-
-    #[test]
-    fn what_is_too_short_or_strange_is_left_alone() {
-        let mut finder = Finder::default();
-        let base = noise(1000, 1);
-        assert_eq!(finder.find(&base, &[]), None);
-        assert_eq!(finder.find(&base, &base[..100]), None);
-        assert_eq!(finder.find(&base[..100], &base), None);
-        assert_eq!(finder.find(&[], &[]), None);
-    }
-
-    /// Of such bytes a search by steps sees little: what it passes counts, not where it looked.
-    #[test]
-    fn what_is_half_strange_is_left_alone() {
-        let half = |seed| [noise(64_000, 5), noise(64_000, seed)].concat();
-        assert_eq!(Finder::default().find(&half(1), &half(2)), None);
-        let little = |seed| [noise(64_000, 5), noise(3000, seed)].concat();
-        assert!(Finder::default().find(&little(1), &little(2)).is_some());
-    }
-
-    proptest! {
-        #[test]
-        fn sequences_tell_what_was_searched(
-            kind in 0usize..3,
-            len in 128usize..30_000,
-            edits in prop::collection::vec((any::<usize>(), any::<usize>(), 0usize..300, 0usize..4), 0..40),
-        ) {
-            let base = match kind {
-                0 => noise(len, 1),
-                1 => rows(len / 30, 2),
-                _ => vec![7; len],
-            };
-            let mut raw = base.clone();
-            for (at, from, len, what) in edits {
-                let at = at % (raw.len() + 1);
-                let from = from % (base.len() + 1);
-                let piece = base[from..(from + len).min(base.len())].to_vec();
-                let end = (at + len).min(raw.len());
-                match what {
-                    0 => drop(raw.drain(at..end)),
-                    1 => drop(raw.splice(at..at, piece)),
-                    2 => drop(raw.splice(at..end, noise(len, at as u64))),
-                    _ => raw[at..end].fill(0),
-                }
-            }
-            let mut finder = Finder::default();
-            if let Some(found) = finder.find(&base, &raw) {
-                prop_assert_eq!(told(&base, &raw, found), raw.clone());
-                let [near, far] = [NEAR_MIN, FAR_MIN];
-                prop_assert!(found.iter().all(|it| it.length >= near.min(far) && it.offset > 0));
-            }
-        }
-    }
-}
+mod tests;

@@ -29,8 +29,10 @@ pub(super) struct Bases {
 /// Old chunks that one block may be coded against.
 const BASES_MAX: usize = 32;
 
-/// Less than this part of all that a chunk may be coded against is left out.
+/// Less than this part of all that a chunk may be coded against is left out,
 const SLIVER: u64 = 16;
+/// unless it is this long: bytes that are missed cost as much, however long the rest is.
+const SLIVER_MAX: u64 = 4 * 1024;
 /// How far ahead the cost of going further back is spread. Simulated over 30, 60, 120 and 365 nights
 /// (docs/DELTAS.md): less makes too many small steps back, more pays too much too early.
 const NIGHTS: u8 = 12;
@@ -230,7 +232,8 @@ fn part_of(bases: &[Found], part: &Found) -> Vec<Found> {
 /// not worth that.
 fn leave_out_slivers(found: &mut Vec<Found>) {
     let total: u64 = found.iter().map(|found| u64::from(found.len)).sum();
-    found.retain(|found| u64::from(found.len) * SLIVER >= total);
+    let least = total.div_ceil(SLIVER).min(SLIVER_MAX);
+    found.retain(|found| u64::from(found.len) >= least);
 }
 
 /// Parts of one chunk become one part: neighbours share what they are coded against.
@@ -242,5 +245,48 @@ fn join(to: &mut Vec<Found>, new: Found) {
             found.len = end - found.skip;
         }
         None => to.push(new),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::{Codec, PackKind};
+    use crate::id::PackId;
+
+    fn found(lens: &[u32]) -> Vec<Found> {
+        let part = |(number, len): (usize, &u32)| {
+            let at = Location {
+                pack: PackId::new([0; 32]),
+                pack_kind: PackKind::Data,
+                ordinal: 0,
+                offset: 0,
+                sealed_len: *len,
+                raw_len: *len,
+                codec: Codec::Raw,
+                depth: 0,
+                chunk_offset: 0,
+                chunk_len: *len,
+            };
+            Found { chunk: ChunkId::new([number as u8; 32]), skip: 0, len: *len, at }
+        };
+        lens.iter().enumerate().map(part).collect()
+    }
+
+    /// A sixteenth of a long chunk was left out, 26 KB that were stored again.
+    #[test]
+    fn a_sliver_is_short_whatever_it_is_part_of() {
+        for (lens, left) in [
+            (&[410_837, 26_567][..], &[410_837, 26_567][..]),
+            (&[6144, 114_075, 2048], &[6144, 114_075]),
+            (&[1000, 20_000, 1500], &[20_000, 1500]),
+            (&[10], &[10]),
+            (&[], &[]),
+        ] {
+            let mut found = found(lens);
+            leave_out_slivers(&mut found);
+            let lens: Vec<u32> = found.iter().map(|found| found.len).collect();
+            assert_eq!(lens, left);
+        }
     }
 }

@@ -37,7 +37,7 @@ fn second_night() -> (f64, f64) {
     (coded, (second.written.pack_bytes + second.written.index_bytes) as f64)
 }
 
-/// Where a repository cuts depends on its random key: of nine the one in the middle counts.
+/// Where a repository cuts depends on its random key: the bound holds in each.
 #[test]
 fn a_night_costs_about_what_a_patch_does() {
     let patch = patch(&night(0), &night(1)) as f64;
@@ -47,6 +47,6 @@ fn a_night_costs_about_what_a_patch_does() {
     growth.sort_by(f64::total_cmp);
     println!("again {again}, patch {patch}, coded {coded:?}, growth {growth:?}");
     assert!(patch < again / 3.0, "the patch is one: {patch} of {again}");
-    assert!(coded[4] <= 1.5 * patch, "coded {coded:?}, the patch has {patch}");
+    assert!(coded[8] <= 1.5 * patch, "coded {coded:?}, the patch has {patch}");
     assert!(growth[8] <= 4.0 * patch, "growth {growth:?}, the patch has {patch}");
 }
