@@ -32,7 +32,7 @@ const BASES_MAX: usize = 32;
 /// Less than this part of all that a chunk may be coded against is left out,
 const SLIVER: u64 = 16;
 /// unless it is this long: bytes that are missed cost as much, however long the rest is.
-const SLIVER_MAX: u64 = 4 * 1024;
+const SLIVER_MAX: u64 = 8 * 1024;
 /// How far ahead the cost of going further back is spread. Simulated over 30, 60, 120 and 365 nights
 /// (docs/DELTAS.md): less makes too many small steps back, more pays too much too early.
 const NIGHTS: u8 = 12;
@@ -278,7 +278,7 @@ mod tests {
     fn a_sliver_is_short_whatever_it_is_part_of() {
         for (lens, left) in [
             (&[410_837, 26_567][..], &[410_837, 26_567][..]),
-            (&[6144, 114_075, 2048], &[6144, 114_075]),
+            (&[8192, 200_000, 2048], &[8192, 200_000]),
             (&[1000, 20_000, 1500], &[20_000, 1500]),
             (&[10], &[10]),
             (&[], &[]),
