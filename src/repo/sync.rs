@@ -164,7 +164,10 @@ impl Repository {
 
 /// The names in `index/`.
 pub(super) fn listed_objects(storage: &dyn Storage) -> Result<BTreeSet<ObjectId>, RepoError> {
-    Ok(list_ids(storage, name::INDEX)?.into_iter().map(|(id, _)| id).collect())
+    let listed = list_ids(storage, name::INDEX)?.into_iter();
+    // A copy in a folder below is none: it would not be found by its name.
+    let in_place = |(id, listed): &(ObjectId, Listed)| listed.key.as_str() == name::index(id);
+    Ok(listed.filter(in_place).map(|(id, _)| id).collect())
 }
 
 /// Takes in what is new, for a reader that misses something; forgets nothing, since others may be at it. Whether there

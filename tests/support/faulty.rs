@@ -129,7 +129,7 @@ impl<S: Storage> Faulty<S> {
     }
 }
 
-fn injected(call: Call, key: &Key, message: &str) -> StorageError {
+pub fn injected(call: Call, key: &Key, message: &str) -> StorageError {
     StorageError::Io {
         operation: call.operation(),
         path: key.to_string(),

@@ -92,6 +92,9 @@ impl CheckReport {
     }
 }
 
+/// Where no two looks in a row agree.
+const LOOKS_MORE: u32 = 20;
+
 /// Checks that what the snapshots refer to is there; with `read_data`, that it is what was written.
 ///
 /// A snapshot whose writer was taken for dead is looked at only by itself. If all of it is there then, with
@@ -102,7 +105,7 @@ pub fn check(
     observer: &dyn Observer,
     cancel: &Cancel,
 ) -> Result<CheckReport, OpError> {
-    let (mut steady, mut before) = (Steady::new(repository)?, None);
+    let (mut steady, mut before, mut more_looks) = (Steady::new(repository)?, None, LOOKS_MORE);
     loop {
         let mut found = check_once(repository, options, observer, cancel);
         if cancel.is_cancelled() || found.as_ref().is_ok_and(CheckReport::is_clean) {
@@ -113,9 +116,17 @@ pub fn check(
         let now = found.as_ref().ok().map(CheckReport::damaged);
         match (next, &mut found, &before) {
             (Next::Again, ..) if now.is_none() || now != before => before = now,
-            (Next::Enough, Ok(report), Some(before)) => {
-                report.keep_only(before);
-                return found;
+            (Next::Enough, Ok(report), Some(last)) => {
+                // Something new in each of so many looks may as well be damage that came meanwhile.
+                let is_all_new = report.damaged().is_disjoint(last);
+                match is_all_new && more_looks > 0 {
+                    true => (more_looks, before) = (more_looks - 1, now),
+                    false if is_all_new => return found,
+                    false => {
+                        report.keep_only(last);
+                        return found;
+                    }
+                }
             }
             _ => return found,
         }

@@ -85,8 +85,16 @@ pub fn rebuild_index(
     if options.dry_run {
         let (oldest, condemned) = (repository.oldest_work()?, repository.condemned()?);
         let limits = (oldest, &condemned);
-        let mut rebuild =
-            Rebuild { repository, session: None, all, limits, observer, cancel, report };
+        let mut rebuild = Rebuild {
+            repository,
+            session: None,
+            all,
+            limits,
+            observer,
+            cancel,
+            report,
+            some_unread: false,
+        };
         rebuild.run()?;
         return Ok(rebuild.report);
     }
@@ -97,7 +105,16 @@ pub fn rebuild_index(
     let expired = std::mem::take(&mut session.expired);
     let (limits, own) = ((session.oldest, session.condemned()), Some(&*session));
     let report = RebuildReport { expired, ..report };
-    let mut rebuild = Rebuild { repository, session: own, all, limits, observer, cancel, report };
+    let mut rebuild = Rebuild {
+        repository,
+        session: own,
+        all,
+        limits,
+        observer,
+        cancel,
+        report,
+        some_unread: false,
+    };
     let done = rebuild.run();
     let report = rebuild.report;
     match done {
@@ -125,6 +142,8 @@ struct Rebuild<'r> {
     observer: &'r dyn Observer,
     cancel: &'r Cancel,
     report: RebuildReport,
+    /// Some pack cannot be read at the moment: what a damaged index object may list is not known to be listed.
+    some_unread: bool,
 }
 
 /// A pack and its length.
@@ -236,7 +255,10 @@ impl Rebuild<'_> {
                         self.report.listed.bytes += len;
                         fill.push(pack)?;
                     }
-                    Err(error) => self.problem(&name::pack(id), not_listed(&error)),
+                    Err(error) => {
+                        self.some_unread |= error.kind() != ErrorKind::Damage;
+                        self.problem(&name::pack(id), not_listed(&error));
+                    }
                 }
             }
         }
@@ -276,6 +298,11 @@ impl Rebuild<'_> {
             let object = name::index(&id);
             if stored >= self.limits.0 {
                 let why = "it was put since this or a backup at work began: it stays for now";
+                self.problem(&object, format!("{why}; {error}"));
+                continue;
+            }
+            if self.some_unread {
+                let why = "it stays until every pack can be read";
                 self.problem(&object, format!("{why}; {error}"));
                 continue;
             }

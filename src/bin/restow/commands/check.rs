@@ -55,7 +55,11 @@ fn print(report: &CheckReport, args: &CheckArgs) {
         return;
     }
     if report.unindexed_packs > 0 {
-        println!("{} packs of interrupted backups that no snapshot uses", report.unindexed_packs);
+        let whose = match report.is_clean() {
+            true => "of interrupted backups that no snapshot uses",
+            false => "that no index object lists",
+        };
+        println!("{} packs {whose}", report.unindexed_packs);
     }
     let read = match args.read_data {
         true => format!(
