@@ -9,8 +9,7 @@ use crate::id::{ActorId, ObjectId, PackId};
 use crate::storage::Key;
 use crate::store::{PackFrame, StoreError, put_index, read_frame};
 
-use super::objects::list_ids;
-use super::sync::{PackObject, listed_packs, void_actors};
+use super::sync::{PackObject, listed_packs, placed_objects, void_actors};
 use super::{RepoError, Repository};
 
 /// Index objects and when they were put, listed until two listings agreed; then packs; then void actors.
@@ -24,10 +23,7 @@ impl Repository {
     pub fn stock(&self) -> Result<Stock, RepoError> {
         let storage = &**self.storage();
         let listed = || -> Result<BTreeMap<ObjectId, SystemTime>, RepoError> {
-            let mut found = list_ids::<ObjectId>(storage, name::INDEX)?;
-            // One in another place than its own is none: nobody looks for it there.
-            found.retain(|(id, listed)| listed.key.as_str() == name::index(id));
-            Ok(found.into_iter().map(|(id, listed)| (id, listed.stored)).collect())
+            Ok(placed_objects(storage)?.map(|(id, listed)| (id, listed.stored)).collect())
         };
         let mut objects = listed()?;
         loop {

@@ -162,12 +162,17 @@ impl Repository {
     }
 }
 
+/// What lies in `index/` in its own place: a copy in a folder below is none, for it would not be found by its name.
+pub(super) fn placed_objects(
+    storage: &dyn Storage,
+) -> Result<impl Iterator<Item = (ObjectId, Listed)>, RepoError> {
+    let listed = list_ids::<ObjectId>(storage, name::INDEX)?.into_iter();
+    Ok(listed.filter(|(id, listed)| listed.key.as_str() == name::index(id)))
+}
+
 /// The names in `index/`.
 pub(super) fn listed_objects(storage: &dyn Storage) -> Result<BTreeSet<ObjectId>, RepoError> {
-    let listed = list_ids(storage, name::INDEX)?.into_iter();
-    // A copy in a folder below is none: it would not be found by its name.
-    let in_place = |(id, listed): &(ObjectId, Listed)| listed.key.as_str() == name::index(id);
-    Ok(listed.filter(in_place).map(|(id, _)| id).collect())
+    Ok(placed_objects(storage)?.map(|(id, _)| id).collect())
 }
 
 /// Takes in what is new, for a reader that misses something; forgets nothing, since others may be at it. Whether there
