@@ -1,4 +1,4 @@
-//! Several processes with a cache each back up, restore, check, delete and prune one repository at once. Writers are
+//! Several processes with a cache each back up, restore, check, delete, prune and compact one repository at once. Writers are
 //! killed, or put to sleep for longer than a writer may be silent. No snapshot that was reported done loses a chunk.
 //!
 //! A minute of it in every test run; `RESTOW_CONCURRENCY_SECONDS` and `RESTOW_CONCURRENCY_SEED` choose others.
@@ -17,7 +17,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use restow::format::name;
 use restow::id::SnapshotId;
 use restow::index::ChunkIndex;
-use restow::ops::{CheckOptions, OpError, PruneOptions, check, prune};
+use restow::ops::{CheckOptions, CompactOptions, OpError, PruneOptions, check, prune};
 use restow::progress::{Cancel, Silent};
 use restow::repo::{Filter, Identity, OpenOptions, RepoError, Repository, Selector, create};
 use restow::storage::{Key, Local};
@@ -113,9 +113,15 @@ fn worker() {
             Ok(_) => "deleted".into(),
             Err(error) => format!("failed {error}"),
         },
-        "prune" => {
-            let options =
-                PruneOptions { expire_after: EXPIRY, empty: true, ..PruneOptions::default() };
+        "prune" | "compact" => {
+            let compaction = CompactOptions { older_than: Duration::ZERO, level: 3 };
+            let compact = (words[0] == "compact").then_some(compaction);
+            let options = PruneOptions {
+                expire_after: EXPIRY,
+                empty: true,
+                compact,
+                ..PruneOptions::default()
+            };
             match prune(&repository, &options, &Silent, &Cancel::new()) {
                 Ok(report) if report.waits_for.is_empty() => {
                     format!("pruned {} {}", report.deleted.count, report.copied.blocks)
@@ -150,6 +156,7 @@ enum Order {
     Check,
     Delete(SnapshotId),
     Prune,
+    Compact,
 }
 
 struct Running {
@@ -206,7 +213,8 @@ impl Run {
                 self.there.remove(&id);
                 Order::Delete(id)
             }
-            (82.., _) => Order::Prune,
+            (82..91, _) => Order::Prune,
+            (91.., _) => Order::Compact,
             _ => {
                 *self.nights.entry(source).or_default() += 1;
                 back_up
@@ -224,6 +232,7 @@ impl Run {
             Order::Check => "check".into(),
             Order::Delete(id) => format!("delete {id}"),
             Order::Prune => "prune".into(),
+            Order::Compact => "compact".into(),
         };
         let child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "concurrency::worker", "--ignored", "--nocapture"])
@@ -236,7 +245,8 @@ impl Run {
             .unwrap();
         let now = Instant::now();
         let soon = Duration::from_millis(20 + self.dice.below(400));
-        let kills = disturbed && matches!(order, Order::BackUp { .. } | Order::Prune);
+        let puts = matches!(order, Order::BackUp { .. } | Order::Prune | Order::Compact);
+        let kills = disturbed && puts;
         let (mut killed, mut sleeps) = (None, None);
         match self.dice.below(100) {
             0..15 if kills => killed = Some(now + soon),
@@ -277,6 +287,7 @@ impl Run {
             Order::Check => "check",
             Order::Delete(_) => "delete",
             Order::Prune => "prune",
+            Order::Compact => "compact",
         };
         *self.tally.entry(format!("{order}: {what}")).or_default() += 1;
         let signal = running.child.wait().unwrap().signal();
@@ -296,7 +307,7 @@ impl Run {
             }
             Order::Check => assert_eq!(what, "clean", "{said}"),
             Order::Delete(_) => assert_eq!(what, "deleted", "{said}"),
-            Order::Prune => {
+            Order::Prune | Order::Compact => {
                 let good = ["pruned", "waits", "busy", "void", "killed"];
                 assert!(good.contains(&what), "{order}: {said}");
             }

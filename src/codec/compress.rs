@@ -150,6 +150,20 @@ pub fn decompress_against(
     exactly(raw_len, result, out)
 }
 
+/// What was coded is decoded before it is trusted: an error unless it comes to `raw`.
+pub fn decodes_to(
+    raw: &[u8],
+    decode: impl FnOnce(&mut Vec<u8>) -> Result<(), CodecError>,
+) -> Result<(), CodecError> {
+    let mut again = Vec::new();
+    decode(&mut again)?;
+    if again == raw {
+        return Ok(());
+    }
+    let found = "other bytes after coding".to_owned();
+    Err(CodecError::Decompress { expected: raw.len(), found })
+}
+
 /// What a trained dictionary of zstd begins with.
 const DICTIONARY_MAGIC: [u8; 4] = 0xec30_a437_u32.to_le_bytes();
 

@@ -9,7 +9,7 @@ mod seal;
 mod sequences;
 mod wrap;
 
-pub use compress::{compress, compress_against, decompress, decompress_against};
+pub use compress::{compress, compress_against, decodes_to, decompress, decompress_against};
 pub use error::CodecError;
 pub use keys::{Keys, MasterKey};
 pub use random::random;

@@ -12,6 +12,7 @@ use crate::index::Base;
 use crate::limits::BLOCK_RAW_TARGET;
 
 use super::base::Bases;
+use super::part::code_against;
 use super::{Aligned, Claim, Known, Piece, StoreError, Vault};
 
 /// Bytes of one or several streams, already cut. Chunks lie one after the other, without gaps.
@@ -226,21 +227,8 @@ impl Encoder {
         out: &mut Vec<u8>,
     ) -> Result<Option<Against>, StoreError> {
         let Some(base) = self.bases.gather(old, lineage)? else { return Ok(None) };
-        let wrong = |e| StoreError::codec("new block", e);
-        codec::compress_against(self.level, &base.bytes, raw, out).map_err(wrong)?;
-        if out.len() >= raw.len() - raw.len() / NOISE {
-            return Ok(None);
-        }
-        let cost = out.len() + BASE_COST * base.bases.len();
-        if cost > raw.len() / DISAPPOINTING {
-            let mut plain = Vec::new();
-            let shrank = codec::compress(self.level, raw, &mut plain).map_err(wrong)?;
-            let plain = if shrank { plain.len() } else { raw.len() };
-            if plain <= cost {
-                return Ok(None);
-            }
-        }
-        Ok(Some(Against { depth: base.depth, bases: base.bases }))
+        let shrank = code_against(self.level, &base, raw, out)?;
+        Ok(shrank.then_some(Against { depth: base.depth, bases: base.bases }))
     }
 
     fn code_plain(&self, run: &Run, to: &mut CodedSegment) -> Result<(), StoreError> {
@@ -262,12 +250,6 @@ impl Encoder {
     }
 }
 
-/// About what it takes to tell of a base: its id, in trailer and index.
-const BASE_COST: usize = 40;
-/// A delta above this part of the chunk is weighed against coding it by itself: rows shrink to a quarter.
-const DISAPPOINTING: usize = 8;
-/// A delta that saves less than this part of the chunk saves nothing: that is noise written anew.
-const NOISE: usize = 20;
 /// Bytes of each of the three pieces of a sample.
 const SAMPLE: usize = 2048;
 

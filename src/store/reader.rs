@@ -215,7 +215,7 @@ impl StoreReader {
     }
 
     /// The block of a copy, in which the chunk is what it should be.
-    fn whole(
+    pub(super) fn whole(
         &self,
         id: &ChunkId,
         at: &Location,

@@ -2,17 +2,18 @@
 
 use std::time::Duration;
 
+use restow::id::SnapshotId;
 use restow::ops::{CompactOptions, PruneOptions, PruneReport, prune};
 use restow::progress::{Cancel, Silent};
 use restow::storage::Memory;
 
-use super::{assert_tidy, assert_whole, delete, listed, pack_bytes, take};
-use crate::support::model::{Files, path};
+use super::{assert_tidy, assert_whole, delete, listed, pack_bytes, prune_alone, take};
+use crate::support::model::{Files, noise, path};
 use crate::support::{default_chunks, memory_repository, open};
 
 const WEEK: Duration = Duration::from_secs(7 * 86_400);
 
-fn compact(storage: &Memory, level: i32) -> PruneReport {
+pub fn compact(storage: &Memory, level: i32) -> PruneReport {
     let compact = Some(CompactOptions { older_than: WEEK, level });
     let options = PruneOptions { compact, ..PruneOptions::default() };
     let dry = PruneOptions { dry_run: true, ..options };
@@ -96,4 +97,121 @@ fn deltas_find_their_bases_in_compacted_packs() {
     let files: Files = [(path("log"), text)].into();
     nights.push((take(&storage, &files), files));
     assert_whole(&storage, &nights, "and a night more");
+}
+
+const ROW: usize = 120;
+
+/// Nights of a table in which one row in a hundred is another, every night; a quarter of them in a stretch that changes
+/// again and again.
+fn nights(count: usize) -> (Memory, Vec<(SnapshotId, Files)>) {
+    let storage = memory_repository(&default_chunks());
+    let mut rows = noise(3 << 20, 1);
+    let rows_count = rows.len() / ROW;
+    let mut taken = Vec::new();
+    for night in 0..count {
+        let dice = noise(rows_count / 100 * 8, 100 + night as u64);
+        for (number, dice) in dice.chunks_exact(8).enumerate() {
+            let among = if number % 4 == 0 { rows_count / 100 } else { rows_count };
+            let row = u64::from_le_bytes(dice.try_into().unwrap()) as usize % among * ROW;
+            let seed = (night * rows_count + number) as u64;
+            rows[row + 8..row + ROW - 8].copy_from_slice(&noise(ROW - 16, seed));
+        }
+        let files: Files = [(path("table"), rows.clone())].into();
+        taken.push((take(&storage, &files), files));
+        storage.advance(WEEK / 7);
+    }
+    (storage, taken)
+}
+
+fn keep(storage: &Memory, taken: &mut Vec<(SnapshotId, Files)>, kept: &[usize]) {
+    let mut night = 0..;
+    let dropped = taken.extract_if(.., |_| !kept.contains(&night.next().unwrap()));
+    let dropped: Vec<SnapshotId> = dropped.map(|(id, _)| id).collect();
+    delete(&open(storage.clone()), dropped);
+}
+
+/// Depths of all blocks.
+fn depths(storage: &Memory) -> Vec<u8> {
+    let repository = open(storage.clone());
+    let mut found = Vec::new();
+    for id in repository.index_objects().unwrap() {
+        for pack in repository.index_object(&id).unwrap().packs {
+            found.extend(pack.contents.blocks.iter().map(|block| block.depth));
+        }
+    }
+    found
+}
+
+#[test]
+fn what_only_deltas_need_is_merged_into_them() {
+    let (storage, mut taken) = nights(21);
+    let before = depths(&storage).into_iter().max().unwrap();
+    assert!(before >= 16, "{before}");
+    // The first night, too, is kept as a base only.
+    keep(&storage, &mut taken, &[6, 12, 18, 20]);
+    storage.advance(WEEK * 2);
+    let pruned = prune_alone(&open(storage.clone()));
+    assert!(pruned.copied.rebased == 0 && pruned.plan.unwrap().merged.count == 0);
+    let (chunks_before, _) = listed(&open(storage.clone()));
+    let bytes_before = pack_bytes(&storage);
+
+    let report = compact(&storage, 9);
+    let plan = report.plan.unwrap();
+    let (chunks, _) = listed(&open(storage.clone()));
+    println!("{plan:?}, {:?}: {bytes_before} to {}", report.copied, pack_bytes(&storage));
+    assert!(plan.merged.count > 0 && report.copied.rebased > 0, "{plan:?} {:?}", report.copied);
+    // Those that were merged, and what the prune had left as waste.
+    let gone = chunks_before.len() - chunks.len();
+    assert!(gone as u64 >= plan.merged.count, "{gone}");
+    assert!(chunks.keys().all(|id| chunks_before.contains_key(id)));
+    assert!(chunks.values().all(|copies| *copies == 1));
+    let deepest = depths(&storage).into_iter().max().unwrap();
+    // Four snapshots are left, and bases that several deltas share.
+    assert!(deepest <= 6, "{deepest}");
+    // Rows that changed again and again are stored once, not once a night.
+    let saved = bytes_before - pack_bytes(&storage);
+    assert!(saved > 0 && saved * 4 > plan.merged.bytes.min(bytes_before / 8), "{saved} {plan:?}");
+    assert_whole(&storage, &taken, "merged");
+    assert_tidy(&storage, "merged");
+    assert!(compact(&storage, 9).plan.unwrap().is_nothing());
+
+    // What is compacted already is done again where chains have grown long enough since.
+    let mut rows = taken.last().unwrap().1.values().next().unwrap().clone();
+    for night in 0..8u64 {
+        for at in 0..200 {
+            rows[8 + at * 1200..][..100].copy_from_slice(&noise(100, night * 1000 + at as u64));
+        }
+        let files: Files = [(path("table"), rows.clone())].into();
+        taken.push((take(&storage, &files), files));
+        storage.advance(WEEK);
+    }
+    storage.advance(WEEK);
+    compact(&storage, 9);
+    assert_whole(&storage, &taken, "nights on top, compacted");
+    keep(&storage, &mut taken, &[3, 11]);
+    let report = compact(&storage, 9);
+    assert!(report.plan.unwrap().merged.count > 0, "{report:?}");
+    assert!(depths(&storage).into_iter().all(|depth| depth <= 3));
+    assert_whole(&storage, &taken, "merged again");
+    assert_tidy(&storage, "merged again");
+}
+
+/// Deltas that are too young to be coded anew keep what they are coded against.
+#[test]
+fn what_young_deltas_need_is_not_merged() {
+    let (storage, mut taken) = nights(12);
+    storage.advance(WEEK * 2);
+    let mut rows = taken.last().unwrap().1.values().next().unwrap().clone();
+    (0..rows.len()).step_by(5000).for_each(|at| rows[at] ^= 1);
+    let files: Files = [(path("table"), rows)].into();
+    taken.push((take(&storage, &files), files));
+    keep(&storage, &mut taken, &[4, 12]);
+    let before = depths(&storage).into_iter().max().unwrap();
+    let report = compact(&storage, 9);
+    assert!(report.plan.unwrap().merged.count > 0, "{report:?}");
+    let after = depths(&storage).into_iter().max().unwrap();
+    // The young one's base was number 11, and is kept: against number 4.
+    assert!(after == 2 || after == before, "{before} {after}");
+    assert_whole(&storage, &taken, "young ones on top");
+    assert_tidy(&storage, "young ones on top");
 }

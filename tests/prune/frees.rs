@@ -156,3 +156,42 @@ fn caches_of_others_follow() {
     drop(cached);
     assert_whole(&storage, &[(second, files), (report.id.unwrap(), again)], "from another cache");
 }
+
+/// Small files share blocks. What is needed of a block stays, not the block.
+#[test]
+fn of_blocks_that_are_needed_in_part_that_part_stays() {
+    const LEN: usize = 6_000;
+    for (kept_of_ten, emptied) in [(1, true), (7, true), (9, false)] {
+        let storage = memory_repository(&default_chunks());
+        let files: Files =
+            (0..500u64).map(|at| (path(&format!("{at:03}")), noise(LEN, at))).collect();
+        let first = take(&storage, &files);
+        let mut number = 0..;
+        let mut kept = files.clone();
+        kept.retain(|_, _| number.next().unwrap() % 10 < kept_of_ten);
+        let second = take(&storage, &kept);
+        delete(&open(storage.clone()), [first]);
+        let before = pack_bytes(&storage);
+        let report = prune_alone(&open(storage.clone()));
+        let plan = report.plan.unwrap();
+        let needed = (kept.len() * LEN) as u64;
+        let waste = (files.len() - kept.len()) as u64 * LEN as u64;
+        if emptied {
+            let freed = before - pack_bytes(&storage);
+            assert!(freed.abs_diff(waste) * 10 < waste, "{freed} of {waste}: {plan:?}");
+            assert!(plan.freed().abs_diff(freed) <= 30_000, "{freed}: {plan:?}");
+            assert!(pack_bytes(&storage) < needed + needed / 5, "{kept_of_ten}");
+            let (chunks, _) = listed(&open(storage.clone()));
+            assert!(chunks.values().all(|copies| *copies == 1));
+            // A chunk for each file, and those of catalogs.
+            assert!((kept.len()..kept.len() + 20).contains(&chunks.len()), "{}", chunks.len());
+        } else {
+            assert!(plan.emptied.count == 0 && plan.waste.abs_diff(waste) * 5 < waste, "{plan:?}");
+        }
+        assert_whole(&storage, &[(second, kept.clone())], "a part of each block");
+        assert_tidy(&storage, "a part of each block");
+        assert!(prune_alone(&open(storage.clone())).plan.unwrap().is_nothing());
+        let third = take(&storage, &files);
+        assert_whole(&storage, &[(second, kept), (third, files)], "all of them again");
+    }
+}

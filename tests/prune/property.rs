@@ -1,8 +1,10 @@
 use std::path::Path;
+use std::time::Duration;
 
 use proptest::prelude::*;
 use restow::id::SnapshotId;
 
+use super::compacts::compact;
 use super::{assert_tidy, assert_whole, listed, prune_alone};
 use crate::support::memory_source::MemorySource;
 use crate::support::model::{Files, apply, edits, files};
@@ -15,6 +17,7 @@ enum Act {
     BackUp(Vec<crate::support::model::Edit>),
     Delete(usize),
     Prune,
+    Compact,
 }
 
 fn acts() -> impl Strategy<Value = Vec<Act>> {
@@ -22,6 +25,7 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
         4 => edits().prop_map(Act::BackUp),
         3 => any::<usize>().prop_map(Act::Delete),
         2 => Just(Act::Prune),
+        2 => Just(Act::Compact),
     ];
     prop::collection::vec(act, 1..14)
 }
@@ -48,6 +52,14 @@ fn run(first: Files, acts: &[Act], tiny: bool, cache: &Path) {
                 let (id, _) = there.remove(which % there.len());
                 repository.delete_snapshot(&id).unwrap();
             }
+            Act::Compact if there.is_empty() => {}
+            Act::Compact => {
+                storage.advance(Duration::from_secs(14 * 86_400));
+                compact(&storage, 6);
+                assert_tidy(&storage, "compacted");
+                let (chunks, _) = listed(&repository);
+                assert!(chunks.values().all(|copies| *copies == 1), "compacted twice");
+            }
             Act::Prune => {
                 prune_alone(&repository);
                 assert_tidy(&storage, "pruned");
@@ -64,7 +76,7 @@ fn run(first: Files, acts: &[Act], tiny: bool, cache: &Path) {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
 
-    /// Backups, deletions and prunes in any order: what was not deleted comes back, and each prune leaves nothing to
+    /// Backups, deletions, prunes and compactions in any order: what was not deleted comes back, and each prune leaves nothing to
     /// the next.
     #[test]
     fn any_order_of_backups_deletions_and_prunes(

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use crate::id::PackId;
 
-use super::packs::{Pack, Packs, Place};
+use super::packs::{Packs, Place};
 use super::weigh::Weight;
 
 /// What becomes of a pack.
@@ -19,7 +19,7 @@ pub(super) enum Fate {
 }
 
 /// Rewritten is never more than so many times what that frees.
-const REWRITE_MAX: u64 = 3;
+pub(super) const REWRITE_MAX: u64 = 3;
 
 /// A pack as it matters here.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -37,31 +37,26 @@ pub(super) struct Facts {
     pub leans_on: Vec<u32>,
 }
 
-/// Packs stored before a moment are emptied, whatever waste they hold, if they were not yet compacted at this level.
+/// Packs stored before a moment are emptied, whatever waste they hold, if they were not yet compacted at this level or if
+/// chains through them have become much longer than they need be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Compaction {
     pub before: SystemTime,
     pub level: i32,
 }
 
-/// Packs in `fixed` are not copied from: something in them cannot be read.
+/// Packs in `fixed` are not copied from: something in them cannot be read. Those that are `wanted` are to be compacted.
 pub(super) fn facts(
     packs: &Packs,
     fixed: &HashSet<PackId>,
     weights: &[Weight],
-    compaction: Option<Compaction>,
+    wanted: &[bool],
 ) -> Vec<Facts> {
-    let is_wanted = |pack: &Pack, weight: &Weight| {
-        compaction.is_some_and(|compaction| {
-            let is_coded = weight.compacted.is_some_and(|level| level >= compaction.level);
-            pack.stored < compaction.before && !is_coded
-        })
-    };
     packs
         .iter()
         .zip(weights)
-        .map(|((_, pack), weight)| Facts {
-            is_wanted: is_wanted(pack, weight),
+        .map(|((number, pack), weight)| Facts {
+            is_wanted: wanted.get(number as usize).copied().unwrap_or(false),
             len: pack.len,
             live: share(pack.len, weight),
             is_needed: !pack.live.is_empty(),

@@ -7,10 +7,11 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use crate::fault::ErrorKind;
-use crate::id::{BaseId, ChunkId};
+use crate::id::{BaseId, ChunkId, PackId};
 use crate::index::{Base, IndexError, Location};
 use crate::store::{StoreError, StoreReader};
 
+use super::names::Names;
 use super::packs::{Block, Packs, Place};
 use super::recent::Recent;
 
@@ -26,6 +27,8 @@ pub(super) struct Keeper {
     trail: Vec<(Block, Mark)>,
     /// Chunks kept lately.
     recent: Recent,
+    /// What is needed of blocks that hold several chunks.
+    parts: Names,
     /// Bases kept for the chunk in hand; whether something was taken back, so that some of them may not be.
     bases: Vec<(BaseId, u8)>,
     went_back: bool,
@@ -72,6 +75,7 @@ impl Keeper {
             broken: HashSet::new(),
             trail: Vec::new(),
             recent: Recent::new(),
+            parts: Names::new(),
             bases: Vec::new(),
             went_back: false,
             ahead: Ahead::default(),
@@ -80,7 +84,7 @@ impl Keeper {
 
     /// Keeps each of these chunks that can be had; gives the first that cannot.
     pub fn keep_all(&mut self, ids: &[ChunkId]) -> Result<Option<ChunkId>, StoreError> {
-        let is_new = |id: &&ChunkId| !self.recent.has(&BaseId::of(id));
+        let is_new = |id: &&ChunkId| !self.recent.is_direct(&BaseId::of(id));
         // What was kept a moment ago is asked for again by the next night's recipe.
         let new: Vec<ChunkId> = ids.iter().filter(is_new).copied().collect();
         let found: Result<Vec<Found>, StoreError> =
@@ -138,8 +142,13 @@ impl Keeper {
         self.begin();
         let kept = self.need(id, copies, u8::MAX)?;
         if let Some(kept) = &kept {
-            self.recent.add(&BaseId::of(id), kept.depth);
+            self.recent.add_direct(&BaseId::of(id), kept.depth);
             self.remember_bases();
+            if let Some(number) = self.packs.find(&kept.pack)
+                && let Some(pack) = self.packs.get_mut(number)
+            {
+                pack.direct.add(kept.ordinal);
+            }
         }
         Ok(kept)
     }
@@ -154,6 +163,11 @@ impl Keeper {
         if !self.went_back {
             self.bases.drain(..).for_each(|(base, depth)| self.recent.add(&base, depth));
         }
+    }
+
+    /// Whether a chunk of this pack is needed, of a block that holds several and is needed.
+    pub fn needs_part(&self, pack: &PackId, chunk: &ChunkId) -> bool {
+        self.parts.may_have(&part_name(pack, chunk))
     }
 
     /// Keeps the chunk named so for a block of this depth, if it can be had.
@@ -231,7 +245,7 @@ impl Keeper {
         });
         for copy in copies {
             let start = self.trail.len();
-            if !self.take(copy, from)? {
+            if !self.take(chunk, copy, from)? {
                 continue;
             }
             if !is_one_of_several || self.is_whole(chunk, copy)? {
@@ -261,8 +275,12 @@ impl Keeper {
     /// Marks this copy and, first, all that it is coded against; nothing at all if any of it cannot be had.
     ///
     /// The recursion is bounded: depths fall, and none is over 64.
-    fn take(&mut self, copy: &Location, from: From) -> Result<bool, StoreError> {
+    fn take(&mut self, chunk: &ChunkId, copy: &Location, from: From) -> Result<bool, StoreError> {
         let Some((block, pack)) = self.packs.block(copy) else { return Ok(false) };
+        // Should it be taken back, one chunk too many is copied.
+        if copy.chunk_len != copy.raw_len {
+            self.parts.add(&part_name(&copy.pack, chunk));
+        }
         let mark = match (pack.place, from) {
             (Place::Here, _) => Mark::Live,
             (Place::Going | Place::Theirs, _) if pack.rescued.has(block.1) => return Ok(true),
@@ -316,6 +334,13 @@ impl Keeper {
             }
         }
     }
+}
+
+/// One chunk in one pack: another copy of it may be the one that is kept.
+fn part_name(pack: &PackId, chunk: &ChunkId) -> BaseId {
+    let mut name = *BaseId::of(chunk).as_bytes();
+    name.iter_mut().zip(pack.as_bytes()).for_each(|(to, from)| *to ^= from);
+    BaseId::new(name)
 }
 
 /// Copies of a chunk, the shallowest first; none where there are none.

@@ -1,13 +1,17 @@
 //! Prune: gives back the space of what no snapshot needs, beside backups and restores (docs/PRUNE.md has the protocol,
 //! step by step; [`PruneSession`] its operations).
 
+mod ancestors;
 mod choose;
 mod costs;
 mod keep;
 mod mark;
+mod merge;
+mod names;
 mod packs;
 mod plan;
 mod recent;
+mod recode;
 mod rescue;
 mod weigh;
 
@@ -19,11 +23,12 @@ use std::time::{Duration, SystemTime};
 use crate::id::{PackId, SnapshotId};
 use crate::progress::{Cancel, Event, Observer, Phase};
 use crate::repo::{Begun, Peer, PruneSession, RepoError, Repository, Sight};
-use crate::store::{Copied, StoreError};
+use crate::store::{Copied, StoreError, Wanted};
 
 use self::choose::Compaction;
 use self::mark::is_lost;
 use self::plan::{Emptied, Work, refuse_unreadable, work};
+use self::recode::Recoder;
 use super::OpError;
 use super::steady::{Next, Steady, steadily};
 
@@ -289,7 +294,7 @@ impl Round<'_> {
                 self.observer,
                 self.cancel,
             )?;
-            self.copy(session, &needed)?;
+            self.copy(session, &needed, None)?;
         }
         self.stop_if_cancelled()?;
         session.still_counts()?;
@@ -303,7 +308,7 @@ impl Round<'_> {
         work: Work,
     ) -> Result<(), OpError> {
         session.still_counts()?;
-        self.copy(session, &work.emptied)?;
+        self.copy(session, &work.emptied, Some(&work.recoder))?;
         self.stop_if_cancelled()?;
         session.still_counts()?;
         Ok(session.condemn(work.condemned)?)
@@ -319,7 +324,13 @@ impl Round<'_> {
         if self.cancel.is_cancelled() { Err(OpError::Interrupted) } else { Ok(()) }
     }
 
-    fn copy(&mut self, session: &PruneSession<'_>, packs: &[Emptied]) -> Result<(), OpError> {
+    /// With a recoder only what is needed of a block, and deltas against what is kept; without, blocks as they are.
+    fn copy(
+        &mut self,
+        session: &PruneSession<'_>,
+        packs: &[Emptied],
+        recoder: Option<&Recoder>,
+    ) -> Result<(), OpError> {
         if packs.is_empty() {
             return Ok(());
         }
@@ -331,7 +342,12 @@ impl Round<'_> {
         for pack in packs {
             self.stop_if_cancelled()?;
             let what = (&pack.id, pack.kind, pack.len);
-            let copied = copier.copy(what, &pack.contents, &|ordinal| pack.live.has(ordinal));
+            let wanted = Wanted {
+                blocks: &|ordinal| pack.live.has(ordinal),
+                chunks: &|id| recoder.is_none_or(|recoder| recoder.needs_part(&pack.id, id)),
+                recode: &|id, at| recoder.map_or(Ok(None), |recoder| recoder.recode(id, at)),
+            };
+            let copied = copier.copy(what, &pack.contents, &wanted);
             copied.map_err(|source| damaged(pack, source))?;
             if copier.is_due() {
                 copier.flush()?;
@@ -345,6 +361,7 @@ impl Round<'_> {
         all.read_bytes += copied.read_bytes;
         all.packs += copied.packs;
         all.pack_bytes += copied.pack_bytes;
+        all.rebased += copied.rebased;
         self.observer.on(Event::Finished(Phase::Copy));
         Ok(())
     }

@@ -39,6 +39,10 @@ pub(super) struct Pack {
     pub is_young: bool,
     /// Blocks that are needed where they are.
     pub live: Bits,
+    /// Those of them that hold what a snapshot names: the others are needed as bases only.
+    pub direct: Bits,
+    /// Blocks that were needed as bases only, and will not be: what is coded against them is coded anew.
+    pub merged: Bits,
     /// Blocks of packs that go, or stay with others who let them go, that are needed elsewhere.
     pub rescued: Bits,
     /// Blocks that are a node of a catalog, or of a recipe, below which everything was looked at.
@@ -107,6 +111,8 @@ impl Packs {
                 stored: SystemTime::UNIX_EPOCH,
                 is_young: false,
                 live: Bits::default(),
+                direct: Bits::default(),
+                merged: Bits::default(),
                 rescued: Bits::default(),
                 catalogs: Bits::default(),
                 recipes: Bits::default(),
@@ -137,6 +143,10 @@ impl Packs {
 
     pub fn len(&self) -> usize {
         self.all.len()
+    }
+
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Pack> {
+        self.all.iter_mut()
     }
 
     pub fn iter(&self) -> impl Iterator<Item = (u32, &Pack)> {
@@ -171,6 +181,14 @@ impl Bits {
         if let Some(word) = self.0.get_mut(number as usize / 64) {
             *word &= !(1 << (number % 64));
         }
+    }
+
+    /// All that are in the other, and then none of them there.
+    pub fn take_all(&mut self, other: &mut Self) {
+        if self.0.len() < other.0.len() {
+            self.0.resize(other.0.len(), 0);
+        }
+        self.0.iter_mut().zip(other.0.drain(..)).for_each(|(here, there)| *here |= there);
     }
 
     pub fn count(&self) -> u64 {

@@ -10,13 +10,14 @@ use crate::progress::{Cancel, Observer};
 use crate::repo::{RepoError, Repository, Root, Sight};
 
 use super::super::OpError;
-use super::choose::{Compaction, Fate, choose, facts};
+use super::choose::{Compaction, Fate};
 use super::keep::Keeper;
 use super::mark::mark;
+use super::merge::{Judged, Scene, judge};
 use super::packs::{Bits, Pack, Packs, Place};
-use super::weigh::weigh;
+use super::recode::Recoder;
 
-/// Packs and their bytes.
+/// Packs, or blocks, and their bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct PackTotals {
     pub count: u64,
@@ -45,6 +46,8 @@ pub struct PrunePlan {
     pub emptied: PackTotals,
     /// Packs that a compaction codes anew, waste or not.
     pub compacted: PackTotals,
+    /// Of a compaction: blocks that are kept only because others are coded against them, and merged into those.
+    pub merged: PackTotals,
     /// About how many bytes are copied out of them, before a compaction codes them anew.
     pub rewritten: u64,
     /// Bytes that nobody needs in packs that stay: too few beside what is needed to be worth the copying.
@@ -89,6 +92,7 @@ pub(super) struct Work {
     pub emptied: Vec<Emptied>,
     /// All that is deleted, the emptied ones included.
     pub condemned: Vec<PackId>,
+    pub recoder: Recoder,
 }
 
 /// Refuses where something cannot be read that may say what is needed.
@@ -116,15 +120,16 @@ pub(super) fn work(
     let packs = Packs::new(sight, oldest, &none, &none);
     let mut keeper = Keeper::new(repository.reader(&sight.index), packs);
     mark(&mut keeper, roots, observer, cancel)?;
-    let weights = weigh(repository, &sight.objects, &keeper, cancel)?;
-    let facts = facts(&keeper.packs, fixed, &weights, compaction);
-    let fates = choose(&facts);
+    let scene = Scene { repository, objects: &sight.objects, fixed, cancel };
+    let Judged { weights, facts, fates } = judge(scene, &mut keeper, compaction)?;
 
-    let mut work = Work { plan: PrunePlan::default(), emptied: Vec::new(), condemned: Vec::new() };
-    let (plan, mut copied) = (&mut work.plan, (0, 0));
+    let (mut plan, mut copied) = (PrunePlan::default(), (0, 0));
+    let (mut emptied, mut condemned) = (Vec::new(), Vec::new());
     plan.snapshots = roots.len() as u64;
     let facts = facts.iter().zip(&weights);
     for (((_, pack), (facts, weight)), fate) in keeper.packs.iter().zip(facts).zip(fates) {
+        plan.merged.count += weight.merged.0;
+        plan.merged.bytes += weight.merged.1;
         if !sight.packs.contains_key(&pack.id) {
             continue;
         }
@@ -153,14 +158,20 @@ pub(super) fn work(
                 }
                 let live = pack.live.clone();
                 debug_assert_eq!(pack.place, Place::Here);
-                work.emptied.push(Emptied::of(pack, live));
+                emptied.push((pack.stored, Emptied::of(pack, live)));
             }
         }
-        work.condemned.push(pack.id);
+        condemned.push(pack.id);
     }
     let target = u64::from(repository.config().pack_target);
-    work.plan.rewritten = packed(copied.0, target) + packed(copied.1, PACK_TARGET_MIN.into());
-    Ok(work)
+    // What is merged makes what it goes into longer, by as much at most.
+    copied.0 += plan.merged.bytes;
+    plan.rewritten = packed(copied.0, target) + packed(copied.1, PACK_TARGET_MIN.into());
+    // What is coded against something else is stored later: so it is known how deep that lies by then.
+    emptied.sort_by_key(|(stored, _)| *stored);
+    let emptied = emptied.into_iter().map(|(_, pack)| pack).collect();
+    let recoder = Recoder::new(keeper, compaction.map(|compaction| compaction.level));
+    Ok(Work { plan, emptied, condemned, recoder })
 }
 
 /// What blocks of so many bytes take in packs of this size, padded.

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use rayon::prelude::*;
 
-use crate::format::{BlockRecord, IndexRecord, IndexedPack, PackContents};
+use crate::format::{BlockRecord, Codec, IndexRecord, IndexedPack, PackContents};
 use crate::id::{BaseId, ChunkId, ObjectId};
 use crate::index::{IndexError, Location};
 use crate::progress::Cancel;
@@ -14,7 +14,7 @@ use crate::store::StoreError;
 
 use super::super::OpError;
 use super::keep::Keeper;
-use super::packs::{Packs, Place};
+use super::packs::{Pack, Packs, Place};
 
 /// What is known of a pack when it is to be decided what becomes of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -26,8 +26,8 @@ pub(super) struct Weight {
     pub listing: u64,
     /// Packs that hold bases of blocks in here that nobody needs: such a block may be hit as long as it is there.
     pub leans_on: BTreeSet<u32>,
-    /// The level it was compacted at.
-    pub compacted: Option<i32>,
+    /// Blocks that are merged into what is coded against them, and their bytes.
+    pub merged: (u64, u64),
     /// Set once it was weighed.
     fingerprint: Option<[u8; 16]>,
     live_blocks: u64,
@@ -69,10 +69,9 @@ pub(super) fn weigh(
     cancel: &Cancel,
 ) -> Result<Vec<Weight>, OpError> {
     let mut weights = vec![Weight::default(); keeper.packs.len()];
-    each_pack(repository, objects, cancel, |listed, compacted| {
+    each_pack(repository, objects, cancel, |listed, _| {
         let Some(number) = keeper.packs.find(&listed.id) else { return Ok(()) };
         let Some(weight) = weights.get_mut(number as usize) else { return Ok(()) };
-        weight.compacted = weight.compacted.max(compacted);
         let fingerprint = listed.contents.fingerprint();
         if weight.fingerprint.replace(fingerprint).is_some() {
             return Ok(());
@@ -94,10 +93,17 @@ fn add(
     for (ordinal, block) in (0u32..).zip(&contents.blocks) {
         weight.sealed += u64::from(block.sealed_len);
         if pack.live.has(ordinal) {
-            weight.live += u64::from(block.sealed_len);
-            weight.listing += listed_in(block);
+            let (chunks, part) = needed_of(keeper, pack, block);
+            weight.live += part;
+            weight.listing += listed_in(block, chunks);
             weight.live_blocks += 1;
-        } else if pack.place == Place::Here {
+            continue;
+        }
+        if pack.merged.has(ordinal) {
+            weight.merged.0 += 1;
+            weight.merged.1 += u64::from(block.sealed_len);
+        }
+        if pack.place == Place::Here {
             for base in named(contents, block) {
                 // The shallowest block that needs it asks for most.
                 let depth = dead.entry(base).or_insert(block.depth);
@@ -113,12 +119,27 @@ fn add(
     Ok(())
 }
 
+/// Chunks of a needed block that are needed themselves, and their share of its bytes.
+fn needed_of(keeper: &Keeper, pack: &Pack, block: &BlockRecord) -> (usize, u64) {
+    let sealed = u64::from(block.sealed_len);
+    if block.chunks.len() == 1 || block.codec == Codec::ZstdDelta {
+        return (block.chunks.len(), sealed);
+    }
+    let (mut count, mut bytes) = (0, 0u64);
+    for chunk in block.chunks.iter().filter(|chunk| keeper.needs_part(&pack.id, &chunk.id)) {
+        count += 1;
+        bytes += u64::from(chunk.len);
+    }
+    let raw = u64::from(block.raw_len()).max(1);
+    (count, (u128::from(sealed) * u128::from(bytes)).div_ceil(raw.into()) as u64)
+}
+
 /// Ids do not shrink, and what stands beside them hardly: so many bytes of a trailer.
-fn listed_in(block: &BlockRecord) -> u64 {
+fn listed_in(block: &BlockRecord, chunks: usize) -> u64 {
     const BLOCK: usize = 6;
     const CHUNK: usize = ChunkId::LEN + 3;
     const BASE: usize = BaseId::LEN + 5;
-    (BLOCK + CHUNK * block.chunks.len() + BASE * block.bases.len()) as u64
+    (BLOCK + CHUNK * chunks + BASE * block.bases.len()) as u64
 }
 
 /// The names of what a block is coded against.
@@ -131,8 +152,8 @@ pub(super) fn named<'c>(
 
 /// The pack that has to stay for the sake of a base. `None`: none has to, or none would help.
 fn holder(keeper: &Keeper, own: u32, base: &BaseId, below: u8) -> Result<Option<u32>, StoreError> {
-    let copies: Vec<Location> = match keeper.reader.locate_base(base) {
-        Ok((_, copies)) => copies,
+    let (chunk, copies) = match keeper.reader.locate_base(base) {
+        Ok(found) => found,
         Err(StoreError::MissingBase { .. }) => return Ok(None),
         Err(StoreError::Index(IndexError::AmbiguousBase { .. })) => return Ok(None),
         Err(error) => return Err(error),
@@ -141,7 +162,10 @@ fn holder(keeper: &Keeper, own: u32, base: &BaseId, below: u8) -> Result<Option<
     for copy in copies.iter().filter(|copy| copy.depth < below) {
         let Some(((number, ordinal), pack)) = keeper.packs.block(copy) else { continue };
         // One that is needed stays in any case, here or copied; one beside it stays as long as it does.
-        if number == own || pack.live.has(ordinal) {
+        let is_needed = |copy: &Location| {
+            copy.chunk_len == copy.raw_len || keeper.needs_part(&copy.pack, &chunk)
+        };
+        if number == own || (pack.live.has(ordinal) && is_needed(copy)) {
             return Ok(None);
         }
         if pack.place == Place::Here {

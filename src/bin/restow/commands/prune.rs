@@ -123,6 +123,10 @@ pub fn print_plan(plan: &PrunePlan, verb: &str) {
         if plan.compacted.count > 0 {
             println!("  to be compacted: {}", of(&plan.compacted));
         }
+        if plan.merged.count > 0 {
+            let (count, bytes) = (plan.merged.count, output::bytes(plan.merged.bytes));
+            println!("    bases merged into the deltas on them: {count} blocks, {bytes}");
+        }
         println!("  copied of both: {}", output::bytes(plan.rewritten));
         println!("  {verb}:  about {}", output::bytes(plan.freed()));
     }
@@ -145,6 +149,7 @@ pub fn to_json(report: &PruneReport, dry_run: bool) -> Value {
         "copied_blocks": report.copied.blocks,
         "copied_read_bytes": report.copied.read_bytes,
         "copied_bytes": report.copied.pack_bytes,
+        "rebased_blocks": report.copied.rebased,
         "freed_bytes": report.freed(),
         "went_on": report.went_on,
         "waits_for": peers(&report.waits_for),
@@ -165,6 +170,7 @@ pub fn plan_to_json(plan: &PrunePlan) -> Value {
         "unindexed": totals(&plan.unindexed),
         "emptied": totals(&plan.emptied),
         "compacted": totals(&plan.compacted),
+        "merged": totals(&plan.merged),
         "rewritten_bytes": plan.rewritten,
         "freed_bytes": plan.freed(),
         "waste_bytes": plan.waste,

@@ -1,0 +1,46 @@
+//! The copies that blocks are coded against, once it is settled what is kept.
+
+use crate::id::{BaseId, ChunkId};
+use crate::index::{IndexError, Location};
+use crate::store::StoreError;
+
+use super::keep::Keeper;
+use super::packs::Block;
+
+/// The copy of a base that counts.
+pub(super) struct Found {
+    pub chunk: ChunkId,
+    pub at: Location,
+    pub block: Block,
+    /// If not, what is coded against it is coded anew.
+    pub is_kept: bool,
+}
+
+/// The copy that a block of this depth counts on: the shallowest that is kept, or else one that was.
+pub(super) fn ancestor(
+    keeper: &Keeper,
+    base: &BaseId,
+    below: u8,
+) -> Result<Option<Found>, StoreError> {
+    let (chunk, copies) = match keeper.reader.locate_base(base) {
+        Ok(found) => found,
+        Err(StoreError::MissingBase { .. }) => return Ok(None),
+        Err(StoreError::Index(IndexError::AmbiguousBase { .. })) => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let mut merged = None;
+    for at in copies.into_iter().filter(|copy| copy.depth < below) {
+        let Some((block, pack)) = keeper.packs.block(&at) else { continue };
+        let is_part = at.chunk_len != at.raw_len;
+        if is_part && !keeper.needs_part(&at.pack, &chunk) {
+            continue;
+        }
+        if pack.live.has(at.ordinal) {
+            return Ok(Some(Found { chunk, at, block, is_kept: true }));
+        }
+        if merged.is_none() && pack.merged.has(at.ordinal) {
+            merged = Some(Found { chunk, at, block, is_kept: false });
+        }
+    }
+    Ok(merged)
+}
