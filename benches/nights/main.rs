@@ -2,7 +2,7 @@
 //! how fast it backs up and restores. `make bench` prints a table for each series.
 //!
 //! `cargo bench --bench nights -- [scattered] [real] [pages] [tree] [vectors] [qdrant] [arangodb] [--nights N] [--mb N]
-//! [--all-nights] [--no-peers]`; all series where none is named. The slow patches are made for a sample of the nights unless all
+//! [--all-nights] [--no-peers] [--thin]`; all series where none is named. `--thin` drops most nights in the end, and compacts. The slow patches are made for a sample of the nights unless all
 //! are asked for. `RESTOW_BENCH_DIR` is where everything lies meanwhile. The data is the same in every run, the cuts
 //! are not: each repository has its own key, and small or repetitive data comes out differently for that.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
@@ -34,6 +34,7 @@ struct Settings {
     bytes: Option<u64>,
     has_peers: bool,
     every_night: bool,
+    is_thinned: bool,
 }
 
 const NAMES: &[&str] = &["scattered", "real", "pages", "tree", "vectors", "qdrant", "arangodb"];
@@ -47,6 +48,7 @@ impl Settings {
             bytes: None,
             has_peers: true,
             every_night: false,
+            is_thinned: false,
         };
         while let Some(arg) = args.next() {
             let mut number = || {
@@ -60,6 +62,7 @@ impl Settings {
                 "--mb" => settings.bytes = Some(u64::from(number()?) * 1_000_000),
                 "--no-peers" => settings.has_peers = false,
                 "--all-nights" => settings.every_night = true,
+                "--thin" => settings.is_thinned = true,
                 name if NAMES.contains(&name) => settings.series.push(name.to_owned()),
                 other => return Err(format!("{other}: neither an option nor one of {NAMES:?}")),
             }

@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 use restow::codec::{KdfCost, Secret};
 use restow::format::Statistics;
 use restow::id::SnapshotId;
-use restow::ops::{BackupOptions, RestoreOptions, Selection, backup, restore};
+use restow::ops::{
+    BackupOptions, CompactOptions, PruneOptions, RestoreOptions, Selection, backup, prune, restore,
+};
 use restow::progress::{Cancel, Silent};
 use restow::repo::{CreateOptions, Identity, OpenOptions, Repository, SnapshotView, create};
 use restow::source::Exporter;
@@ -40,6 +42,9 @@ enum Order {
     Take,
     /// The snapshot of that night, into a folder below the home.
     Restore(usize, String),
+    /// Only the snapshots of these nights stay; what nobody needs is freed.
+    Thin(Vec<usize>),
+    Compact,
 }
 
 /// The other process, as its parent sees it.
@@ -83,11 +88,37 @@ impl Opened {
         self.ask(&Order::Restore(night, folder.to_owned()))
     }
 
+    pub fn thin(&mut self, kept: Vec<usize>) -> Freed {
+        self.ask(&Order::Thin(kept))
+    }
+
+    pub fn compact(&mut self) -> Freed {
+        self.ask(&Order::Compact)
+    }
+
     pub fn end(self) {
         let Self { mut process, orders, .. } = self;
         drop(orders);
         assert!(process.wait().unwrap().success());
     }
+}
+
+/// What a prune came to.
+#[derive(Serialize, Deserialize)]
+pub struct Freed {
+    pub seconds: f64,
+    pub peak: u64,
+    pub merged: u64,
+    pub rebased: u64,
+}
+
+fn freed(repository: &Repository, compact: Option<CompactOptions>) -> Freed {
+    let started = Instant::now();
+    let options = PruneOptions { compact, ..PruneOptions::default() };
+    let report = prune(repository, &options, &Silent, &Cancel::new()).unwrap();
+    let (seconds, rebased) = (started.elapsed().as_secs_f64(), report.copied.rebased);
+    let merged = report.plan.map_or(0, |plan| plan.merged.count);
+    Freed { seconds, peak: peak(), merged, rebased }
 }
 
 /// What runs in the other process.
@@ -107,6 +138,17 @@ pub fn serve(home: &Path, source: &Path) {
                 bring_back(&repository, ids[night], &home.join(folder));
                 let seconds = started.elapsed().as_secs_f64();
                 serde_json::to_string(&Restored { seconds, peak: peak() })
+            }
+            Order::Thin(kept) => {
+                let dropped = (0..).zip(&ids).filter(|(night, _)| !kept.contains(night));
+                for (_, id) in dropped {
+                    repository.delete_snapshot(id).unwrap();
+                }
+                serde_json::to_string(&freed(&repository, None))
+            }
+            Order::Compact => {
+                let compact = CompactOptions { older_than: Duration::ZERO, level: 3 };
+                serde_json::to_string(&freed(&repository, Some(compact)))
             }
         };
         println!("{}", answer.unwrap());

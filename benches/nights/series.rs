@@ -98,11 +98,36 @@ pub fn run(plan: &Plan, series: &mut dyn Series, settings: &Settings) {
     drop(restic);
     let expected = [(0, first), (nights, series.fingerprint(&source))];
     let restores = restores(&mut repository, series, home, expected);
+    if settings.is_thinned {
+        thin(&mut repository, series, home, nights);
+    }
     repository.end();
     if let Some(note) = series.note() {
         println!("  {note}");
     }
     table::verdict(&table, &restores, &plan.bounds);
+}
+
+/// All but every seventh night goes, then what is left is compacted: what that frees, and how fast the last night comes
+/// back.
+fn thin(repository: &mut Opened, series: &dyn Series, home: &Path, nights: u32) {
+    let kept: Vec<usize> = (0..=nights as usize).rev().step_by(7).collect();
+    let expected = series.fingerprint(&home.join("source"));
+    println!("  nights {kept:?} stay");
+    for (what, is_compacted) in [("pruned", false), ("compacted", true)] {
+        let freed = if is_compacted { repository.compact() } else { repository.thin(kept.clone()) };
+        let bytes = bytes_below(&home.join("repository")) as f64 / 1e6;
+        let last = [(nights, expected); 2];
+        let [restored, _] = restores(repository, series, home, last);
+        println!(
+            "  {what} in {:.1} s (peak {} MiB), {} bases merged, {} deltas coded anew: {bytes:.1} MB; night {nights} restored in {:.2} s",
+            freed.seconds,
+            freed.peak >> 20,
+            freed.merged,
+            freed.rebased,
+            restored.seconds,
+        );
+    }
 }
 
 /// The first and the last night, in turns; the best of each. What comes back is what was backed up.

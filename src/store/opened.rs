@@ -113,6 +113,13 @@ pub(super) struct Opened<'b> {
     pub is_rebased: bool,
 }
 
+/// What a block holds, and how.
+struct Coded<'b> {
+    codec: Codec,
+    chunks: Vec<ChunkRecord>,
+    bytes: Cow<'b, [u8]>,
+}
+
 /// Opens blocks of one pack.
 pub(super) struct Opener<'o> {
     pub kind: PackKind,
@@ -148,7 +155,7 @@ impl Opener<'_> {
         let wrong = |e| StoreError::codec(format!("{} block {}", self.id, block.ordinal), e);
         let (nonce, key) = (part.nonce(), &self.view.key);
         let coded: &[u8] = key.open(nonce, &part.associated_data(), sealed).map_err(wrong)?;
-        let (codec, chunks, coded) = self.plain(record, coded).map_err(wrong)?;
+        let Coded { codec, chunks, bytes: coded } = self.coded(record, coded).map_err(wrong)?;
         let bases = self.bases(record);
         Ok(Opened { codec, depth, bases, chunks, coded, is_rebased: false })
     }
@@ -179,22 +186,22 @@ impl Opener<'_> {
 
     /// A plain block without the chunks that nobody needs, and compressed anew where that was asked for and is
     /// shorter; a delta as it is.
-    fn plain<'b>(
-        &self,
-        record: &BlockRecord,
-        coded: &'b [u8],
-    ) -> Result<(Codec, Vec<ChunkRecord>, Cow<'b, [u8]>), CodecError> {
-        let all = || record.chunks.clone();
+    fn coded<'b>(&self, record: &BlockRecord, coded: &'b [u8]) -> Result<Coded<'b>, CodecError> {
+        let as_it_is = || Coded {
+            codec: record.codec,
+            chunks: record.chunks.clone(),
+            bytes: Cow::Borrowed(coded),
+        };
         // What it is coded against decides how long it is.
         if record.codec == Codec::ZstdDelta {
-            return Ok((record.codec, all(), Cow::Borrowed(coded)));
+            return Ok(as_it_is());
         }
         let is_wanted = |chunk: &ChunkRecord| (self.wanted.chunks)(&chunk.id);
         let wanted = record.chunks.iter().filter(|chunk| is_wanted(chunk)).count();
         // A block is never empty.
         let is_cut = (1..record.chunks.len()).contains(&wanted);
         if !is_cut && self.level.is_none() {
-            return Ok((record.codec, all(), Cow::Borrowed(coded)));
+            return Ok(as_it_is());
         }
         let mut decoded = Vec::new();
         let raw = match record.codec {
@@ -204,18 +211,17 @@ impl Opener<'_> {
                 &decoded
             }
         };
+        let level = self.level.unwrap_or(LEVEL);
         if is_cut {
             let (chunks, raw) = cut(record, raw, is_wanted);
-            let level = self.level.unwrap_or(LEVEL);
             return Ok(match compressed(&raw, level, raw.len())? {
-                Some(coded) => (Codec::Zstd, chunks, Cow::Owned(coded)),
-                None => (Codec::Raw, chunks, Cow::Owned(raw)),
+                Some(coded) => Coded { codec: Codec::Zstd, chunks, bytes: Cow::Owned(coded) },
+                None => Coded { codec: Codec::Raw, chunks, bytes: Cow::Owned(raw) },
             });
         }
-        let level = self.level.unwrap_or(LEVEL);
         Ok(match compressed(raw, level, coded.len())? {
-            Some(shorter) => (Codec::Zstd, all(), Cow::Owned(shorter)),
-            None => (record.codec, all(), Cow::Borrowed(coded)),
+            Some(anew) => Coded { codec: Codec::Zstd, bytes: Cow::Owned(anew), ..as_it_is() },
+            None => as_it_is(),
         })
     }
 }
@@ -230,7 +236,7 @@ fn cut(
     for chunk in &record.chunks {
         let (bytes, after) = rest.split_at((chunk.len as usize).min(rest.len()));
         if is_wanted(chunk) {
-            chunks.push(chunk.clone());
+            chunks.push(*chunk);
             kept.extend_from_slice(bytes);
         }
         rest = after;
