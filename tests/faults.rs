@@ -5,30 +5,15 @@ use std::sync::Arc;
 use restow::ops::{CheckOptions, check};
 use restow::progress::{Cancel, Silent};
 use restow::repo::CreateOptions;
-use restow::storage::{Key, Memory, Storage};
+use restow::storage::Storage;
 
 use crate::support::faulty::{Failure, Faulty};
 use crate::support::memory_source::MemorySource;
 use crate::support::model::{Files, noise, path};
 use crate::support::{
-    back_up, default_chunks, memory_repository, open, restore_to_memory, small_chunks, try_open,
+    back_up, copy_of, default_chunks, memory_repository, open, restore_to_memory, small_chunks,
+    try_open,
 };
-
-const FOLDERS: [&str; 9] =
-    ["restow.json", "config", "keys", "packs", "index", "snapshots", "notes", "active", "beats"];
-
-/// Another storage with the same objects.
-fn copy(storage: &Memory) -> Memory {
-    let copy = Memory::new();
-    for folder in FOLDERS {
-        let mut keys = Vec::new();
-        storage.list(&Key::new(folder).unwrap(), &mut |listed| keys.push(listed.key)).unwrap();
-        for key in keys {
-            copy.put(&key, &storage.get(&key, 1 << 30).unwrap()).unwrap();
-        }
-    }
-    copy
-}
 
 /// Backs up `second` over a storage that fails at its n-th operation, for every n, and looks at what is left.
 fn at_every_operation(
@@ -41,7 +26,7 @@ fn at_every_operation(
     let old = back_up(&open(base.clone()), &[&MemorySource::new(first.clone())]).unwrap();
     let old = old.id.unwrap();
     let all = {
-        let counting = Arc::new(Faulty::counting(copy(&base)));
+        let counting = Arc::new(Faulty::counting(copy_of(&base)));
         let repository = try_open(Arc::clone(&counting) as Arc<dyn Storage>).unwrap();
         back_up(&repository, &[&MemorySource::new(second.clone())]).unwrap();
         counting.calls()
@@ -49,7 +34,7 @@ fn at_every_operation(
     assert!(all > 15, "only {all} operations");
     for failure in failures {
         for at in 0..all {
-            let storage = copy(&base);
+            let storage = copy_of(&base);
             let faulty = Arc::new(Faulty::failing(storage.clone(), at, *failure));
             // Opening may fail already; then there was no backup.
             let result = try_open(faulty)

@@ -38,6 +38,7 @@ mod local_storage;
 mod lost_catalog;
 mod lying_trees;
 mod manager;
+mod newer_packs;
 mod obstacles;
 mod ops;
 mod passphrase_command;

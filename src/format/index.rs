@@ -41,6 +41,11 @@ impl IndexRecord {
         let found = self.ext.iter().find(|field| field.tag == COMPACTED)?;
         Some(i32::from_le_bytes(found.value.0.as_slice().try_into().ok()?))
     }
+
+    /// What a newer restow says of these packs. All of it is optional: a record with anything else does not decode.
+    pub fn unknown(&self) -> impl Iterator<Item = &Extension> {
+        self.ext.iter().filter(|field| field.tag != COMPACTED)
+    }
 }
 
 impl Record for IndexRecord {

@@ -7,7 +7,7 @@ use super::{Bytes, FormatError};
 use crate::limits::{FORMAT_VERSION, INDEX_MAX};
 
 /// A field added after a record's shape was fixed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Extension {
     pub tag: u32,
     /// A reader that does not know a required field must refuse the record.

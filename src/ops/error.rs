@@ -59,8 +59,8 @@ pub enum OpError {
     },
     #[error(
         "snapshot {snapshot} is not whole, so that it cannot be told what else it needs: nothing is freed ({source}). \
-         `restow check` says more; back up again, which stores what is missing if it is still the same, or delete the \
-         snapshot"
+         `restow check` says more, and whether `restow rebuild-index`, with `--all` or without, finds what is missing; else back \
+         up again, which stores it if it is still the same, or delete the snapshot"
     )]
     NotWhole {
         snapshot: SnapshotId,

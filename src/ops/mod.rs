@@ -2,6 +2,7 @@
 //! these.
 
 mod backup;
+mod blocks;
 mod cat;
 mod check;
 mod delete;

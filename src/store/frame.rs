@@ -1,9 +1,10 @@
 //! A pack's header and trailer, read without its blocks: what the blocks are, by the pack's own word.
 
-use crate::format::{FOOTER_LEN, Footer, HEADER_LEN, Header, PackKind, name};
+use crate::fault::ErrorKind;
+use crate::format::{FOOTER_LEN, Footer, FormatError, HEADER_LEN, Header, PackKind, name};
 use crate::id::PackId;
 use crate::limits::PACK_LEN_MAX;
-use crate::storage::{Key, Storage};
+use crate::storage::{Key, Storage, StorageError};
 
 use super::pack::open_trailer;
 use super::{PackView, StoreError, Vault};
@@ -42,7 +43,8 @@ pub fn read_frame(
         Ok((header, _)) => (metadata, header),
         Err(_) => {
             let data = PackKind::Data;
-            (data, Header::decode(data.object(), &buffer).map_err(damaged)?.0)
+            let header = Header::decode(data.object(), &buffer);
+            (data, header.map_err(|error| bad_header(storage, &key, error))?.0)
         }
     };
     let mut read = HEADER_LEN as u64;
@@ -75,4 +77,41 @@ pub fn read_frame(
         return Err(StoreError::damaged(object, "pack", expected, found));
     }
     Ok(PackFrame { kind, view: PackView { key: seal, contents: trailer.contents }, read })
+}
+
+/// What is wrong with a pack whose header does not decode. The version is not sealed: where it is a newer one the pack's
+/// bytes tell, which it is named after, whether somebody wrote it so or it has rotted.
+pub(super) fn bad_header(storage: &dyn Storage, key: &Key, error: FormatError) -> StoreError {
+    if error.kind() == ErrorKind::TooNew {
+        match hash_of(storage, key) {
+            Ok(found) if found.to_hex().as_str() != key.name() => {
+                let (object, found) = (key.to_string(), found.to_string());
+                return StoreError::WrongName { object, found };
+            }
+            Ok(_) => {}
+            Err(error) => return error.into(),
+        }
+    }
+    StoreError::format(key, error)
+}
+
+/// Read at once of an object that is hashed.
+const PIECE: usize = 4 * 1024 * 1024;
+
+fn hash_of(storage: &dyn Storage, key: &Key) -> Result<blake3::Hash, StorageError> {
+    let (mut hasher, mut piece, mut at, mut len) = (blake3::Hasher::new(), Vec::new(), 0, PIECE);
+    while len > 0 {
+        match storage.get_range(key, at, len, &mut piece) {
+            Ok(()) => {
+                hasher.update(&piece);
+                at += len as u64;
+            }
+            // Its end is within this piece.
+            Err(StorageError::Short { found, .. }) if (at..at + len as u64).contains(&found) => {
+                len = usize::try_from(found - at).unwrap_or(0);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(hasher.finalize())
 }

@@ -189,10 +189,13 @@ impl Known {
         }
     }
 
-    fn first_that_counts(&self, copies: Vec<Location>) -> Result<Option<Location>, StoreError> {
+    fn first_that_counts(&self, mut copies: Vec<Location>) -> Result<Option<Location>, StoreError> {
+        copies.retain(|copy| self.is_usable(&copy.pack));
+        // Where every pack counts, whoever reads the copy finds what it is coded against in such packs, or nowhere. Where
+        // there is a choice, one is looked for that can be read.
+        let is_taken_as_it_is = self.all_usable && copies.len() == 1;
         for copy in copies {
-            // Where every pack counts, whoever reads the copy finds all that it is coded against in such packs.
-            if self.is_usable(&copy.pack) && (self.all_usable || self.counts(&copy)?) {
+            if is_taken_as_it_is || self.counts(&copy)? {
                 return Ok(Some(copy));
             }
         }

@@ -21,6 +21,7 @@ use super::buffer::Buffer;
 use super::chain::Chain;
 use super::contents::Contents;
 use super::decoded::Decoded;
+use super::frame::bad_header;
 use super::lost::Lost;
 use super::recent::Recent;
 use super::refresh::Refresh;
@@ -43,11 +44,14 @@ pub struct StoreReader {
     index: Arc<dyn ChunkIndex>,
     /// For threads outside of the pool, and then for each in it.
     near: Vec<Near>,
-    keys: Mutex<LruCache<PackId, Arc<SealKey>>>,
+    keys: Mutex<LruCache<PackId, KnownKey>>,
     contents: Contents,
     lost: Lost,
     refresh: Option<Refresh>,
 }
+
+/// A pack's key, or why it has none: to find that out may take reading all of it.
+type KnownKey = Result<Arc<SealKey>, Arc<StoreError>>;
 
 /// What was decoded last.
 pub(super) struct Near {
@@ -325,26 +329,29 @@ impl StoreReader {
     }
 
     pub(super) fn pack_key(&self, location: &Location) -> Result<Arc<SealKey>, StoreError> {
-        let cached =
-            self.keys.lock().unwrap_or_else(PoisonError::into_inner).get(&location.pack).cloned();
+        let keys = || self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        let cached = keys().get(&location.pack).cloned();
         if let Some(key) = cached {
-            return Ok(key);
+            return key.map_err(StoreError::Known);
         }
-        let (object, mut header) = (name::pack(&location.pack), Vec::new());
+        let key = match self.key_in_header(location) {
+            Ok(key) => Ok(Arc::new(key)),
+            Err(error @ StoreError::WrongName { .. }) => Err(Arc::new(error)),
+            Err(error) => return Err(error),
+        };
+        keys().put(location.pack, key.clone());
+        key.map_err(StoreError::Known)
+    }
+
+    fn key_in_header(&self, location: &Location) -> Result<SealKey, StoreError> {
+        let (object, mut header) = (Key::new(name::pack(&location.pack))?, Vec::new());
         self.storage
-            .get_range(&Key::new(object.as_str())?, 0, HEADER_LEN, &mut header)
+            .get_range(&object, 0, HEADER_LEN, &mut header)
             .map_err(|error| self.gone_or(error))?;
         let kind = location.pack_kind.object();
-        let (header, _) =
-            Header::decode(kind, &header).map_err(|e| StoreError::format(&object, e))?;
-        let key =
-            self.vault.object_key(kind, &header.salt).map_err(|e| StoreError::codec(&object, e))?;
-        let key = Arc::new(key);
-        self.keys
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .put(location.pack, Arc::clone(&key));
-        Ok(key)
+        let (header, _) = Header::decode(kind, &header)
+            .map_err(|error| bad_header(&*self.storage, &object, error))?;
+        self.vault.object_key(kind, &header.salt).map_err(|e| StoreError::codec(object, e))
     }
 
     pub(super) fn has_decoded(&self, at: &Location) -> bool {

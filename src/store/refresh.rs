@@ -38,3 +38,34 @@ impl Refresh {
         Ok(is_new)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+
+    #[test]
+    fn news_are_asked_for_once_by_all_who_miss_something_and_again_by_who_still_does() {
+        let asked = Arc::new(AtomicU64::new(0));
+        let counted = Arc::clone(&asked);
+        // There are news twice.
+        let news = move || Ok(counted.fetch_add(1, Ordering::Relaxed) < 2);
+        let refresh = Refresh::new(Box::new(news));
+        assert!(refresh.since(0).unwrap());
+        assert!(refresh.since(0).unwrap(), "who waited meanwhile has them, too");
+        assert_eq!((refresh.times(), asked.load(Ordering::Relaxed)), (1, 1));
+        assert!(refresh.since(1).unwrap(), "who did not find it there asks again");
+        assert_eq!((refresh.times(), asked.load(Ordering::Relaxed)), (2, 2));
+        for asks in 3..5 {
+            assert!(!refresh.since(2).unwrap(), "until there is nothing new");
+            assert_eq!((refresh.times(), asked.load(Ordering::Relaxed)), (2, asks));
+        }
+    }
+
+    #[test]
+    fn an_error_is_no_news() {
+        let refresh = Refresh::new(Box::new(|| Err(StoreError::Interrupted)));
+        assert!(refresh.since(0).is_err());
+        assert_eq!(refresh.times(), 0);
+    }
+}

@@ -2,6 +2,7 @@
 
 use rayon::prelude::*;
 
+use crate::fault::ErrorKind;
 use crate::format::{BlockRecord, Codec, HEADER_LEN, PackContents, PackKind};
 use crate::id::{ChunkId, PackId};
 use crate::index::{Base, Location};
@@ -43,7 +44,14 @@ pub fn scan_pack(
     let object = id.to_hex();
     let mut report =
         PackReport { wrong_name: verify_name(&object, &object, bytes).err(), ..Default::default() };
-    let view = PackView::read(reader.vault(), kind, &object, bytes)?;
+    let view = match PackView::read(reader.vault(), kind, &object, bytes) {
+        Ok(view) => view,
+        // A version that is not sealed may have rotted as well as anything else.
+        Err(error) if error.kind() == ErrorKind::TooNew => {
+            return Err(report.wrong_name.unwrap_or(error));
+        }
+        Err(error) => return Err(error),
+    };
 
     report.contents = view.contents.fingerprint();
     let mut rest = bytes.get_mut(HEADER_LEN..).unwrap_or_default();

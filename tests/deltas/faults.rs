@@ -7,13 +7,14 @@ use restow::progress::{Cancel, Silent};
 use restow::repo::CreateOptions;
 use restow::storage::{Key, Memory, Storage};
 
+use crate::prune::costs::broken_shallow_copy;
 use crate::support::faulty::{Call, Failure, Faulty};
 use crate::support::hand_packs::{HandPack, commit, id_of, pack_key, whole};
 use crate::support::hooked::Hooked;
 use crate::support::memory_source::MemorySource;
 use crate::support::model::{Files, noise, path};
 use crate::support::{
-    back_up, default_chunks, memory_repository, open, restore_to_memory, try_open,
+    back_up, copy_of, default_chunks, memory_repository, open, restore_to_memory, try_open,
 };
 
 use super::edits::{Table, touched};
@@ -226,21 +227,12 @@ fn a_dry_run_tells_of_deltas_and_stores_nothing() {
 }
 
 /// Another storage with the same objects.
-fn copy(storage: &Memory) -> Memory {
-    let copy = Memory::new();
-    let folders = ["restow.json", "config", "keys", "packs", "index", "snapshots"];
-    for key in folders.iter().flat_map(|folder| keys_of(storage, folder)) {
-        copy.put(&key, &storage.get(&key, 1 << 30).unwrap()).unwrap();
-    }
-    copy
-}
-
 #[test]
 fn nothing_that_a_killed_backup_left_makes_a_later_delta_wrong() {
     let (whole, series, _) = three_nights();
     let third = source("x", &night(3));
     let puts = {
-        let counting = Arc::new(Faulty::counting(copy(&whole)).only(&[Call::Put]));
+        let counting = Arc::new(Faulty::counting(copy_of(&whole)).only(&[Call::Put]));
         let repository = try_open(Arc::clone(&counting) as Arc<dyn Storage>).unwrap();
         back_up(&repository, &[&third]).unwrap();
         counting.calls()
@@ -248,7 +240,7 @@ fn nothing_that_a_killed_backup_left_makes_a_later_delta_wrong() {
     assert!(puts >= 5, "{puts}");
     for failure in Failure::ALL {
         for at in 0..puts {
-            let storage = copy(&whole);
+            let storage = copy_of(&whole);
             let faulty = Faulty::failing(storage.clone(), at, failure).only(&[Call::Put]);
             let cut_off = try_open(Arc::new(faulty)).map(|it| back_up(&it, &[&third]));
             let mut series = series.clone();
@@ -310,4 +302,23 @@ fn a_chunk_that_was_lost_is_stored_by_itself() {
     assert_eq!(reader.cheapest(&id_of(&repository, &second)).unwrap().depth, 0);
     let restored = restore_to_memory(&repository, before).contents();
     assert!(restored[&path("a")] == third && restored[&path("b")] == others[5]);
+}
+
+/// Found in review: where all packs count, a copy was taken for a base that is coded against something that is nowhere,
+/// though there was another.
+#[test]
+fn a_base_is_taken_from_a_copy_that_can_be_decoded() {
+    let sizes = CreateOptions { chunk_min: 4096, chunk_avg: 16_384, ..default_chunks() };
+    let storage = memory_repository(&sizes);
+    let repository = open(storage.clone());
+    let (before, [.., old]) = broken_shallow_copy(&repository);
+    let mut new = old.clone();
+    new[5] ^= 1;
+    let files: Files = [(path("a"), new.clone())].into();
+    let report = back_up(&repository, &[&MemorySource::new(files.clone())]).unwrap();
+    let reader = repository.reader(&repository.load_index().unwrap());
+    assert_eq!(reader.cheapest(&id_of(&repository, &new)).unwrap().depth, 3, "coded against it");
+    let repository = open(storage);
+    assert!(restore_to_memory(&repository, report.id.unwrap()).contents() == files);
+    assert!(restore_to_memory(&repository, before).contents()[&path("a")] == old);
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::accepts_rebuild::RebuildSteps;
 use super::events::{Act, ActorName, Kind, ObjectEvent, Role};
 
 #[derive(Default)]
@@ -28,6 +29,8 @@ pub struct PruneSteps {
     unindexed: BTreeSet<String>,
     /// Others condemned something before.
     resumed: bool,
+    /// It turned out to be a rebuild of the index.
+    rebuild: Option<RebuildSteps>,
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -40,6 +43,8 @@ enum At {
     PacksListed,
     /// Manifests are: step 3.
     Planned,
+    /// Index objects are put, and then deleted, and nothing else.
+    Rebuilding,
     /// Its own condemned object is put, or others' were found: step 5.
     Condemned,
     /// Writers are at work: they are noted, or were by somebody else.
@@ -81,6 +86,12 @@ impl PruneSteps {
                 true => Ok(()),
                 false => Err("step 1: void/ is put before another's active/ is deleted"),
             },
+            // A prune lists manifests before.
+            (Act::Put | Act::Delete, Kind::Index)
+                if matches!(self.at, At::PacksListed | At::Rebuilding) =>
+            {
+                self.rebuild(event)
+            }
             (Act::Put, Kind::Pack) => self.put_pack(event),
             (Act::Put, Kind::Index) => self.put_index(event),
             (Act::Put, Kind::Condemned) => self.condemn(event),
@@ -117,9 +128,12 @@ impl PruneSteps {
             (Kind::Index, At::CondemnedListed | At::IndexListed) => {
                 self.index(event, At::IndexListed)
             }
-            // A rebuild of the index: it goes on with nothing of what is condemned, and may put and delete index objects only.
+            // A rebuild of the index: it goes on with nothing of what is condemned.
             (Kind::Index, At::Condemned) if self.resumed => self.index(event, At::IndexListed),
             (Kind::Pack, At::IndexListed) => self.packs(event, At::PacksListed)?,
+            (Kind::Manifest, At::PacksListed) if self.resumed => {
+                return Err("what others condemned is gone on with before anything is planned");
+            }
             (Kind::Manifest, At::PacksListed) => At::Planned,
             (Kind::Active, At::Condemned) => self.waits(event),
             // It may look whether somebody else noted them meanwhile.
@@ -223,7 +237,7 @@ impl PruneSteps {
                     false => Err("an index object of copies lists copies only"),
                 }
             }
-            At::PacksListed | At::Planned | At::Rescuing | At::IndexPut => {
+            At::Planned | At::Rescuing | At::IndexPut => {
                 if event.packs.iter().any(|pack| self.condemned.contains(pack)) {
                     return Err("step 7: new index objects list nothing condemned");
                 }
@@ -231,6 +245,22 @@ impl PruneSteps {
             }
             _ => Err("index objects are put at 3, 6 and 7"),
         }
+    }
+
+    fn rebuild(&mut self, event: &ObjectEvent) -> Taken {
+        let has_deleted = self.rebuild.as_ref().is_some_and(RebuildSteps::deletes);
+        if !self.checked && !has_deleted {
+            return Err("void/<self> is looked for before each put, and before index objects go");
+        }
+        self.at = At::Rebuilding;
+        self.checked = false;
+        let is_at_work =
+            |other: &ActorName| other.role == Role::Writer && !self.void.contains(&other.name);
+        let beside_writers = self.others.iter().any(is_at_work);
+        let found = self.index[1].as_deref().unwrap_or_default();
+        let (lists, there, condemned) = (&self.lists, &self.there, &self.condemned);
+        let begun = || RebuildSteps::new(found, lists, there, condemned, beside_writers);
+        self.rebuild.get_or_insert_with(begun).take(event)
     }
 
     fn condemn(&mut self, event: &ObjectEvent) -> Taken {
@@ -287,7 +317,7 @@ impl PruneSteps {
 
     /// Step 7 goes forward only.
     fn reach(&mut self, at: At) -> Taken {
-        let is_before_6 = matches!(self.at, At::PacksListed | At::Planned);
+        let is_before_6 = self.at == At::Planned;
         if self.at > at || !is_before_6 && self.at < At::Rescuing {
             return Err("step 7 comes after step 6, and goes forward only");
         }

@@ -5,18 +5,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use restow::format::name;
 use restow::ops::{BackupReport, OpError};
-use restow::progress::{Cancel, Silent};
 use restow::repo::{CreateOptions, Identity, OpenOptions, Repository};
 use restow::storage::{Key, Memory, Storage};
 
 use super::accepts::accepts;
-use super::events::{Act, Kind, ObjectEvent, Rejection};
-use super::real::{Recorder, names, restless};
-use crate::support::faulty::{Call, Failure, Faulty};
+use super::events::{Act, Kind, ObjectEvent};
+use super::faults::{Run, at_each_operation};
+use super::real::{Recorder, count, names, restless};
+use crate::support::faulty::Call;
 use crate::support::memory_source::MemorySource;
 use crate::support::model::{Files, noise, path};
 use crate::support::{
-    back_up, default_chunks, identity, memory_repository, open, passphrase, small_chunks,
+    back_up, copy_of, default_chunks, identity, memory_repository, open, passphrase, small_chunks,
 };
 
 fn open_as(storage: impl Storage + 'static, who: Identity) -> Repository {
@@ -34,10 +34,6 @@ fn recorded(
     let repository = open_as(recorder.record(storage, before), who);
     let result = back_up(&repository, &[source]);
     (result, recorder.trace(&open(storage.clone())))
-}
-
-fn count(trace: &[ObjectEvent], act: Act, kind: Kind) -> usize {
-    trace.iter().filter(|event| (event.act, event.kind) == (act, kind)).count()
 }
 
 fn files(nights: u64) -> Files {
@@ -131,58 +127,18 @@ fn backups_at_once_follow_the_protocol_each() {
     assert_eq!(names(&storage, name::SNAPSHOTS).len(), 2);
 }
 
-/// Whatever operation fails, what is done after it is what the protocol allows.
 #[test]
 fn backups_that_meet_faults_follow_the_protocol() {
     let base = memory_repository(&small_chunks());
     back_up(&open(base.clone()), &[&MemorySource::new(files(0))]).unwrap();
     let source = MemorySource::new(files(1));
-    let run = |at: Option<u64>, failure| {
-        let storage = copy(&base);
-        let recorder = Recorder::default();
-        let listened = recorder.record(&storage, |_, _| {});
-        let faulty = match at {
-            Some(at) => Faulty::failing(listened, at, failure),
-            None => Faulty::counting(listened),
-        };
-        let faulty = Arc::new(faulty.only(&[Call::Put, Call::Delete, Call::List]));
-        let opened = Repository::open(
-            Arc::clone(&faulty) as Arc<dyn Storage>,
-            &passphrase(),
-            identity(),
-            OpenOptions::default(),
-        );
-        let done = opened.is_ok_and(|repository| {
-            let options = restow::ops::BackupOptions::default();
-            restow::ops::backup(&repository, &[&source], &options, &Silent, &Cancel::new()).is_ok()
-        });
-        (done, recorder.trace(&open(storage)), faulty.calls())
-    };
-    let (done, whole, calls) = run(None, Failure::Refused);
-    assert!(done && calls > 12, "{calls}");
-    let mut failed = 0;
-    for failure in
-        [Failure::Refused, Failure::Unanswered, Failure::CrashBefore, Failure::CrashAfter]
-    {
-        for at in 0..calls {
-            let (done, trace, _) = run(Some(at), failure);
-            failed += usize::from(!done);
-            let accepted: Result<(), Rejection> = accepts(&trace);
-            assert_eq!(accepted, Ok(()), "{failure:?} at {at} of {calls}");
-            assert!(trace.len() <= whole.len(), "{failure:?} at {at}");
-        }
+    let run = |repository: &Repository| back_up(repository, &[&source]).is_ok();
+    let (whole, failing) = at_each_operation(|| copy_of(&base), run);
+    assert!(whole.calls > 12, "{}", whole.calls);
+    let len = |run: &Run| run.traces.iter().map(Vec::len).sum::<usize>();
+    for run in &failing {
+        assert!(run.traces.len() <= 1 && len(run) <= len(&whole), "{}", run.what);
     }
+    let failed = failing.iter().filter(|run| !run.done).count();
     assert!(failed > 20, "{failed}");
-}
-
-fn copy(storage: &Memory) -> Memory {
-    let copy = Memory::new();
-    for folder in ["restow.json", "config", "keys", "packs", "index", "snapshots"] {
-        let mut keys = Vec::new();
-        storage.list(&Key::new(folder).unwrap(), &mut |listed| keys.push(listed.key)).unwrap();
-        for key in keys {
-            copy.put(&key, &storage.get(&key, 1 << 30).unwrap()).unwrap();
-        }
-    }
-    copy
 }

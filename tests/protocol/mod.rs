@@ -7,10 +7,12 @@
 
 mod accepts;
 mod accepts_prune;
+mod accepts_rebuild;
 mod accepts_writer;
 mod backups;
 mod events;
 mod explore;
+mod faults;
 mod model;
 mod objects;
 mod plan;
@@ -22,6 +24,7 @@ mod prune_lists;
 mod prunes;
 mod real;
 mod rebuild;
+mod rebuild_traces;
 mod rebuilds;
 mod scenario;
 mod scenarios;

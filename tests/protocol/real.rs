@@ -160,9 +160,9 @@ fn event(me: &ActorName, seen: &Seen, repository: &Repository) -> Option<ObjectE
 }
 
 fn tell_index(event: &mut ObjectEvent, name: &str, bytes: &[u8], repository: &Repository) {
-    // A damaged one lists nothing.
+    // A damaged one is found, and lists nothing.
     let record = repository.vault().open::<IndexRecord>(ObjectKind::Index, name, bytes);
-    let packs = record.map(|record| record.packs).unwrap_or_default();
+    let Ok(IndexRecord { packs, .. }) = record else { return };
     let packs = packs.iter().map(|pack| pack.id.to_hex());
     match event.act {
         Act::Put => event.packs.extend(packs),
@@ -184,6 +184,10 @@ fn tell_condemned(event: &mut ObjectEvent, name: &str, bytes: &[u8], repository:
             event.notes.push(Note { condemned: condemned.to_hex(), writers });
         }
     }
+}
+
+pub fn count(trace: &[ObjectEvent], act: Act, kind: Kind) -> usize {
+    trace.iter().filter(|event| (event.act, event.kind) == (act, kind)).count()
 }
 
 /// An identity whose signs of life follow each other without a pause.

@@ -8,12 +8,14 @@ use restow::progress::{Cancel, Silent};
 use restow::repo::{OpenOptions, RepoError, Repository};
 use restow::storage::{Key, Memory, Storage};
 
-use super::waits::{interrupted, one, puts};
+use super::waits::{one, puts};
 use super::{LONG, assert_tidy, assert_whole, delete, keys, prune_alone, take, try_prune};
 use crate::support::faulty::Call;
 use crate::support::hooked::Hooked;
 use crate::support::memory_source::MemorySource;
-use crate::support::{back_up, identity, memory_repository, open, passphrase, small_chunks};
+use crate::support::{
+    back_up, identity, memory_repository, open, open_interrupted, passphrase, small_chunks,
+};
 
 fn look(repository: &Repository) -> CheckReport {
     let options = CheckOptions { read_data: true, snapshot: None };
@@ -76,7 +78,7 @@ fn packs_that_only_a_void_writer_lists_are_not_missed() {
     let storage = memory_repository(&small_chunks());
     let kept = take(&storage, &one(30_000, 2));
     let there = storage.clone();
-    let repository = interrupted(&storage, puts(name::INDEX), move || {
+    let repository = open_interrupted(&storage, puts(name::INDEX), move || {
         there.advance(LONG);
         let report = try_prune(&open(there.clone())).unwrap();
         let plan = report.plan.as_ref().unwrap();

@@ -2,9 +2,10 @@
 
 mod checks;
 mod compacts;
-mod costs;
+pub mod costs;
 mod faults;
 mod frees;
+mod moved;
 mod nights;
 mod property;
 mod refuses;

@@ -9,6 +9,8 @@ use restow::repo::{Filter, Repository, Selector, Standing};
 use restow::storage::{Key, Memory, Storage};
 
 use super::{assert_tidy, assert_whole, delete, keys, prune_alone, take, try_prune};
+use crate::support::faulty::{Call, injected};
+use crate::support::hooked::Hooked;
 use crate::support::memory_source::MemorySource;
 use crate::support::model::{Files, noise, path};
 use crate::support::{back_up, memory_repository, open, restore_to_memory, small_chunks};
@@ -138,6 +140,40 @@ fn what_was_found_whole_is_needed_like_any_other() {
     notes.iter().for_each(|key| storage.delete(key).unwrap());
     prune_alone(&open(storage.clone()));
     assert_whole(&storage, &[(kept_id, kept)], "the other");
+}
+
+/// What a writer that was taken for dead left may be gone; what is only out of reach is not.
+#[test]
+fn what_cannot_be_read_just_now_stops_a_prune_whoever_needs_it() {
+    let storage = memory_repository(&small_chunks());
+    let kept: Files = [(path("kept"), noise(50_000, 77))].into();
+    let (kept_id, id) = (take(&storage, &kept), take(&storage, &files()));
+    let repository = open(storage.clone());
+    let writer = repository.manifest(&id).unwrap().writer;
+    storage.put(&Key::new(name::void(&writer)).unwrap(), b"void").unwrap();
+    let records = repository.index_objects().unwrap().into_iter();
+    let records = records.map(|object| repository.index_object(&object).unwrap());
+    let its = records.filter(|record| record.writer == writer).flat_map(|record| record.packs);
+    let its: Vec<Key> = its.map(|pack| Key::new(name::pack(&pack.id)).unwrap()).collect();
+    assert_eq!(its.len(), 2);
+    let before = keys(&storage, name::PACKS);
+    let unread = its.clone();
+    let hooked = Hooked::before(storage.clone(), move |call, key| {
+        let reads = matches!(call, Call::Get | Call::GetRange);
+        match reads && unread.contains(key) {
+            true => Err(injected(call, key, "not just now")),
+            false => Ok(()),
+        }
+    });
+    let error = try_prune(&open(hooked)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Failed, "{error}");
+    assert!(error.to_string().contains("not just now"), "{error}");
+    assert_eq!(keys(&storage, name::PACKS), before);
+    assert!(keys(&storage, name::CONDEMNED).is_empty() && keys(&storage, name::ACTIVE).is_empty());
+    // What is damaged is borne.
+    rot(&storage, packs_of_kind(&storage, 4).iter().find(|key| its.contains(key)).unwrap());
+    assert!(prune_alone(&open(storage.clone())).deleted.count > 0);
+    assert!(restore_to_memory(&open(storage.clone()), kept_id).contents() == kept);
 }
 
 /// What is condemned cannot be read: nothing is taken for stored, and a prune says what to do.

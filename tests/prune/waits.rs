@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use restow::format::name;
 use restow::ops::{OpError, PruneReport};
 use restow::repo::{Identity, OpenOptions, RepoError, Repository};
-use restow::storage::{Key, Memory, Storage};
+use restow::storage::{Key, Storage};
 use restow::store::put_index;
 
 use super::{LONG, assert_tidy, assert_whole, keys, pack_bytes, prune_alone, take, try_prune};
@@ -16,28 +16,9 @@ use crate::support::hooked::Hooked;
 use crate::support::memory_source::MemorySource;
 use crate::support::model::{Files, noise, path};
 use crate::support::{
-    back_up, identity, memory_repository, open, passphrase, restore_to_memory, small_chunks,
+    back_up, identity, memory_repository, open, open_interrupted, passphrase, restore_to_memory,
+    small_chunks,
 };
-
-/// Opens over a storage where `what` happens once, before the first operation that `when` is true of.
-pub(super) fn interrupted(
-    storage: &Memory,
-    when: impl Fn(Call, &Key) -> bool + Send + Sync + 'static,
-    what: impl FnOnce() + Send + 'static,
-) -> Repository {
-    let (what, begun) = (Mutex::new(Some(what)), AtomicBool::new(false));
-    let hooked = Hooked::before(storage.clone(), move |call, key| {
-        if when(call, key) && !begun.swap(true, Ordering::Relaxed) {
-            let what = what.lock().unwrap().take();
-            if let Some(what) = what {
-                what();
-            }
-        }
-        Ok(())
-    });
-    let options = OpenOptions::default();
-    Repository::open(Arc::new(hooked), &passphrase(), identity(), options).unwrap()
-}
 
 pub(super) fn puts(folder: &'static str) -> impl Fn(Call, &Key) -> bool {
     move |call, key| call == Call::Put && key.as_str().starts_with(folder)
@@ -54,7 +35,7 @@ fn a_backup_counts_on_what_is_condemned_while_it_runs() {
     let old = take(&storage, &one(60_000, 1));
     let (there, heard) = (storage.clone(), Arc::new(Mutex::new(PruneReport::default())));
     let told = Arc::clone(&heard);
-    let repository = interrupted(&storage, puts(name::PACKS), move || {
+    let repository = open_interrupted(&storage, puts(name::PACKS), move || {
         let repository = open(there.clone());
         repository.delete_snapshot(&old).unwrap();
         *told.lock().unwrap() = try_prune(&repository).unwrap();
@@ -83,7 +64,7 @@ fn a_backup_that_begins_later_is_not_waited_for() {
     let late = Arc::new(Mutex::new(None));
     let (there, told) = (storage.clone(), Arc::clone(&late));
     // While the first backup runs, a prune condemns; when it ends, a second backup is at work.
-    let repository = interrupted(&storage, puts(name::PACKS), move || {
+    let repository = open_interrupted(&storage, puts(name::PACKS), move || {
         let repository = open(there.clone());
         repository.delete_snapshot(&old).unwrap();
         assert_eq!(try_prune(&repository).unwrap().waits_for.len(), 1);
@@ -92,7 +73,7 @@ fn a_backup_that_begins_later_is_not_waited_for() {
     first.insert(path("b"), noise(60_000, 1));
     let first_id = back_up(&repository, &[&MemorySource::new(first.clone())]).unwrap().id.unwrap();
     let there = storage.clone();
-    let repository = interrupted(&storage, puts(name::SNAPSHOTS), move || {
+    let repository = open_interrupted(&storage, puts(name::SNAPSHOTS), move || {
         *told.lock().unwrap() = Some(try_prune(&open(there.clone())).unwrap());
     });
     let second = one(60_000, 1);
@@ -117,7 +98,7 @@ fn what_comes_between_plan_and_deletion_is_seen() {
     let (there, taken) = (storage.clone(), Arc::new(Mutex::new(None)));
     let told = Arc::clone(&taken);
     // A backup that runs from beginning to end just before the packs are condemned takes them for stored.
-    let repository = interrupted(&storage, puts(name::CONDEMNED), move || {
+    let repository = open_interrupted(&storage, puts(name::CONDEMNED), move || {
         *told.lock().unwrap() = Some(take(&there, &one(60_000, 1)));
     });
     let report = prune_alone(&repository);
@@ -172,7 +153,7 @@ fn index_objects_that_go_while_it_plans_are_no_error() {
         let reads = call == Call::Get && key.as_str().starts_with(name::INDEX);
         reads && has_looked.load(Ordering::Relaxed)
     };
-    let repository = interrupted(&storage, weighs, move || {
+    let repository = open_interrupted(&storage, weighs, move || {
         let repository = open(there.clone());
         for id in repository.index_objects().unwrap() {
             let mut record = repository.index_object(&id).unwrap();
@@ -193,7 +174,7 @@ fn two_prunes_do_not_work_at_once() {
     open(storage.clone()).delete_snapshot(&old).unwrap();
     let (there, second) = (storage.clone(), Arc::new(Mutex::new(None)));
     let told = Arc::clone(&second);
-    let repository = interrupted(&storage, puts(name::CONDEMNED), move || {
+    let repository = open_interrupted(&storage, puts(name::CONDEMNED), move || {
         *told.lock().unwrap() = Some(try_prune(&open(there.clone())).unwrap_err());
     });
     assert!(prune_alone(&repository).deleted.count > 0);
@@ -228,7 +209,7 @@ fn a_prune_taken_for_dead_stops_wherever_it_slept() {
             }
             at == call && key.as_str().starts_with(folder) && announced.load(Ordering::Relaxed)
         };
-        let repository = interrupted(&storage, sleeps, move || {
+        let repository = open_interrupted(&storage, sleeps, move || {
             there.advance(LONG);
             let report = try_prune(&open(there.clone())).unwrap();
             assert!(report.expired.len() == 1 && report.deleted.count > 0, "{report:?}");
@@ -251,7 +232,7 @@ fn a_backup_taken_for_dead_withdraws_and_the_next_one_is_whole() {
     let storage = memory_repository(&small_chunks());
     let old = take(&storage, &one(60_000, 1));
     let there = storage.clone();
-    let repository = interrupted(&storage, puts(name::PACKS), move || {
+    let repository = open_interrupted(&storage, puts(name::PACKS), move || {
         open(there.clone()).delete_snapshot(&old).unwrap();
         there.advance(LONG);
         let report = try_prune(&open(there.clone())).unwrap();

@@ -1,8 +1,9 @@
 //! Index objects replaced that can be read.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use restow::format::name;
+use restow::format::{Extension, IndexRecord, name};
+use restow::id::{ObjectId, PackId};
 use restow::ops::{CheckOptions, CheckReport, CompactOptions, PruneOptions, check, prune};
 use restow::progress::{Cancel, Silent};
 use restow::repo::RepoError;
@@ -124,4 +125,92 @@ fn what_was_compacted_stays_so() {
     assert!(compact().deleted.count > 0);
     assert_whole(&storage, &there, "compacted");
     assert_eq!(listed(&open(storage.clone())).1, packs(&storage));
+}
+
+/// What a newer restow says of these packs, in a field that this one need not know.
+fn field(value: &[u8]) -> Extension {
+    Extension { tag: 900, required: false, value: value.into() }
+}
+
+/// Puts an index object anew, changed.
+fn change(storage: &Memory, id: &ObjectId, change: impl FnOnce(&mut IndexRecord)) -> ObjectId {
+    let repository = open(storage.clone());
+    let mut record = repository.index_object(id).unwrap();
+    change(&mut record);
+    let before = repository.index_objects().unwrap();
+    repository.put_index_object(&record).unwrap();
+    repository.delete_index_object(id).unwrap();
+    let now = repository.index_objects().unwrap();
+    now.into_iter().find(|id| !before.contains(id)).unwrap()
+}
+
+/// What is said of each pack.
+fn said(storage: &Memory) -> BTreeMap<PackId, Vec<Extension>> {
+    let repository = open(storage.clone());
+    let mut said = BTreeMap::new();
+    for id in repository.index_objects().unwrap() {
+        let IndexRecord { packs, ext, .. } = repository.index_object(&id).unwrap();
+        for pack in packs {
+            assert!(said.insert(pack.id, ext.clone()).is_none(), "listed once");
+        }
+    }
+    said
+}
+
+/// Found in review: it was dropped with the index objects that said it.
+#[test]
+fn what_a_newer_restow_says_of_packs_is_taken_along() {
+    let (storage, there) = nights(5);
+    let objects = open(storage.clone()).index_objects().unwrap();
+    for (object, value) in objects.iter().zip([b"one", b"two", b"one"]) {
+        change(&storage, object, |record| record.ext.push(field(value)));
+    }
+    change(&storage, &objects[3], |record| {
+        record.ext = vec![field(b"two"), IndexRecord::compacted_at(12)];
+    });
+    let before = said(&storage);
+    for _ in 0..2 {
+        let report = rebuild_all(&storage);
+        assert_eq!((report.objects_put, report.corrected), (4, 0), "{report:?}");
+        let sorted = |said: BTreeMap<PackId, Vec<Extension>>| -> Vec<_> {
+            let each = said.into_iter().map(|(id, mut ext)| {
+                ext.sort();
+                (id, ext)
+            });
+            each.collect()
+        };
+        assert_eq!(sorted(said(&storage)), sorted(before.clone()));
+        assert_whole(&storage, &there, "taken along");
+        assert_nothing_new(&storage, &there[4].1, "taken along");
+    }
+}
+
+/// It was said of something else, or takes more room than there is beside packs.
+#[test]
+fn what_a_newer_restow_says_is_left_out_where_it_cannot_hold() {
+    let (storage, there) = nights(3);
+    let objects = open(storage.clone()).index_objects().unwrap();
+    let mut wrong = None;
+    change(&storage, &objects[0], |record| {
+        record.ext.push(field(b"one"));
+        let longest =
+            record.packs.iter_mut().max_by_key(|pack| pack.contents.blocks.len()).unwrap();
+        longest.contents.blocks[0].chunks[0].id = restow::id::ChunkId::new([7; 32]);
+        wrong = Some(longest.id);
+    });
+    for (object, len) in objects[1..].iter().zip([60 << 10, 20 << 20]) {
+        change(&storage, object, |record| record.ext.push(field(&vec![1; len])));
+    }
+    let before = said(&storage);
+    let report = rebuild_all(&storage);
+    assert!(report.is_whole() && report.corrected == 1, "{report:?}");
+    for (id, ext) in said(&storage) {
+        let is_long = before[&id].iter().any(|field| field.value.len() > 64 << 10);
+        match Some(id) == wrong || is_long {
+            true => assert_eq!(ext, []),
+            false => assert!(!ext.is_empty() && ext == before[&id]),
+        }
+    }
+    assert!(checked(&storage).is_clean());
+    assert_whole(&storage, &there, "left out");
 }

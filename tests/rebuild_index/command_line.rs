@@ -3,7 +3,11 @@
 use std::fs;
 use std::path::PathBuf;
 
+use restow::storage::{Local, Storage};
+
+use super::condemned::{lists_condemned, needed_again};
 use crate::support::binary::{Bench, stderr};
+use crate::support::copy_into;
 use crate::support::model::noise;
 use crate::support::tree::look;
 
@@ -94,4 +98,52 @@ fn what_cannot_be_read_is_named_with_what_it_means() {
     bench.ok(&["backup", "site", "--force"]);
     assert!(bench.run(&["restore", "latest", "--to", "back"]).status.success());
     bench.fails(5, &["rebuild-index", "--repository", "nowhere"]);
+}
+
+/// Found in review: what listed condemned packs was lost, and nobody named the one command that helps.
+#[test]
+fn where_condemned_packs_are_listed_nowhere_the_way_is_named() {
+    for is_lost in [true, false] {
+        let (storage, _, files) = needed_again();
+        let lists_them = lists_condemned(&storage);
+        match is_lost {
+            true => storage.delete(&lists_them).unwrap(),
+            false => super::flip(&storage, &lists_them, 0.5),
+        }
+        let bench = Bench::new();
+        copy_into(&storage, &Local::create(bench.repository()).unwrap());
+        let said = |args: &[&str]| {
+            let mut command = bench.command(args);
+            let output = command.env("RESTOW_PASSPHRASE", "correct horse battery staple").output();
+            let output = output.unwrap();
+            let text = String::from_utf8_lossy(&output.stdout).into_owned();
+            (output.status.code(), text, stderr(&output))
+        };
+        let (code, text, _) = said(&["check"]);
+        let all = if is_lost { " --all" } else { "" };
+        let way = format!("`restow rebuild-index{all}` makes the index anew");
+        assert!(code == Some(4) && text.contains(&way), "{text}");
+        assert!(text.contains("of which a prune means to delete"), "{text}");
+        let (_, text, _) = said(&["check", "--json"]);
+        let found: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert!(found["unindexed_condemned"].as_u64().unwrap() > 0, "{text}");
+        let (code, _, text) = said(&["prune"]);
+        assert!(code == Some(4) && text.contains("rebuild-index"), "{text}");
+
+        let (code, text, _) = said(&["rebuild-index"]);
+        let names_it = text.lines().last().unwrap().ends_with("run `restow rebuild-index --all`");
+        assert_eq!((code, names_it), (Some(0), is_lost), "{text}");
+        if is_lost {
+            assert_eq!(said(&["check"]).0, Some(4), "it had no reason to list them");
+            let (code, text, _) = said(&["rebuild-index", "--all"]);
+            assert!(code == Some(0) && !text.contains("run `restow"), "{text}");
+        }
+        assert_eq!(said(&["check", "--read-data"]).0, Some(0));
+        assert_eq!(said(&["prune"]).0, Some(0));
+        for (name, bytes) in &files {
+            let mut command = bench.command(&["cat", "latest", &name.display()]);
+            command.env("RESTOW_PASSPHRASE", "correct horse battery staple");
+            assert!(command.output().unwrap().stdout == *bytes);
+        }
+    }
 }

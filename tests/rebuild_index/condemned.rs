@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex};
 
 use restow::format::name;
 use restow::id::{ObjectId, PackId, SnapshotId};
-use restow::ops::{OpError, PruneReport};
+use restow::ops::{CheckOptions, OpError, PruneReport, check};
+use restow::progress::{Cancel, Silent};
 use restow::repo::{Repository, WriteSession};
 use restow::storage::{Key, Memory, Storage, StorageError};
 
@@ -68,7 +69,7 @@ fn they_are_not_listed_anew() {
 }
 
 /// A backup that was at work counts on what a prune condemned meanwhile.
-fn needed_again() -> (Memory, SnapshotId, Files) {
+pub(super) fn needed_again() -> (Memory, SnapshotId, Files) {
     let storage = memory_repository(&small_chunks());
     let old = take(&storage, &one(60_000, 1));
     let (there, heard) = (storage.clone(), Arc::new(Mutex::new(PruneReport::default())));
@@ -86,7 +87,7 @@ fn needed_again() -> (Memory, SnapshotId, Files) {
 }
 
 /// The index object that lists what is condemned.
-fn lists_condemned(storage: &Memory) -> Key {
+pub(super) fn lists_condemned(storage: &Memory) -> Key {
     let (repository, going) = (open(storage.clone()), condemned(storage));
     let lists_them = |id: &ObjectId| {
         let record = repository.index_object(id).unwrap();
@@ -123,7 +124,12 @@ fn what_is_needed_of_them_is_found_when_asked_for() {
     assert_eq!(report.condemned.count, going.len() as u64, "{report:?}");
     let error = try_prune(&open(storage.clone())).unwrap_err();
     assert!(matches!(error, OpError::NotWhole { .. }), "{error}");
+    assert!(error.to_string().contains("`restow rebuild-index`, with `--all`"), "{error}");
     assert_eq!(condemned(&storage), going);
+    let options = CheckOptions::default();
+    let found = check(&open(storage.clone()), &options, &Silent, &Cancel::new()).unwrap();
+    assert_eq!(found.unindexed_condemned, going.len() as u64, "{found:?}");
+    assert_eq!(found.snapshots_damaged.len(), 1, "{found:?}");
 
     let report = rebuild_all(&storage);
     assert_eq!((report.condemned.count, report.listed.count), (0, going.len() as u64));

@@ -106,6 +106,11 @@ const FOLDERS: [&str; 11] = [
 /// Another storage with the same objects, in the order in which they were put.
 pub fn copy_of(storage: &Memory) -> Memory {
     let copy = Memory::new();
+    copy_into(storage, &copy);
+    copy
+}
+
+pub fn copy_into(storage: &Memory, copy: &dyn Storage) {
     let mut all = Vec::new();
     for folder in FOLDERS {
         storage.list(&Key::new(folder).unwrap(), &mut |listed| all.push(listed)).unwrap();
@@ -114,7 +119,6 @@ pub fn copy_of(storage: &Memory) -> Memory {
     for listed in all {
         copy.put(&listed.key, &storage.get(&listed.key, 1 << 30).unwrap()).unwrap();
     }
-    copy
 }
 
 pub fn back_up(

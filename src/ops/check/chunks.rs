@@ -4,12 +4,13 @@ use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use crate::fault::ErrorKind;
 use crate::format::name;
 use crate::id::{BaseId, ChunkId, PackId};
 use crate::index::{Base, Location, PackEntry};
 use crate::limits::PACK_LEN_MAX;
 use crate::progress::{Cancel, Event, Observer, Phase};
-use crate::repo::{IndexState, Repository};
+use crate::repo::{IndexState, RepoError, Repository};
 use crate::storage::Key;
 use crate::store::{StoreError, StoreReader, scan_pack};
 
@@ -41,7 +42,7 @@ impl ChunkStates {
         report: &mut CheckReport,
     ) -> Result<(), OpError> {
         let mut listed: HashMap<PackId, u64> = HashMap::new();
-        let prefix = Key::new(name::PACKS).map_err(crate::repo::RepoError::from)?;
+        let prefix = Key::new(name::PACKS).map_err(RepoError::from)?;
         repository.storage().list(&prefix, &mut |object| {
             // One in the wrong folder is none: nobody looks for it there.
             if let Ok(id) = object.key.name().parse()
@@ -68,6 +69,11 @@ impl ChunkStates {
             }
         }
         report.unindexed_packs = listed.len() as u64;
+        if !listed.is_empty() {
+            let condemned = condemned(repository)?;
+            let going = listed.keys().filter(|id| condemned.contains(id));
+            report.unindexed_condemned = going.count() as u64;
+        }
         Ok(())
     }
 
@@ -107,7 +113,7 @@ impl ChunkStates {
     ) -> Result<(), OpError> {
         let object = name::pack(id);
         let Some(kind) = entries.first().map(|entry| entry.kind) else { return Ok(()) };
-        let key = Key::new(object.as_str()).map_err(crate::repo::RepoError::from)?;
+        let key = Key::new(object.as_str()).map_err(RepoError::from)?;
         let scanned =
             repository.storage().get(&key, PACK_LEN_MAX).map_err(StoreError::from).and_then(
                 |mut bytes| {
@@ -150,6 +156,14 @@ impl ChunkStates {
     /// Whether some copy of a chunk can be decoded, as far as is known; else what is wrong.
     pub fn verdict(&self, id: &ChunkId) -> Result<(), StoreError> {
         self.verdicts.borrow_mut().of(id, self)
+    }
+}
+
+/// Where that cannot be read, prunes and backups say so.
+fn condemned(repository: &Repository) -> Result<HashSet<PackId>, RepoError> {
+    match repository.condemned() {
+        Err(error) if error.kind() == ErrorKind::Damage => Ok(HashSet::new()),
+        condemned => condemned,
     }
 }
 

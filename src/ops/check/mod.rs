@@ -62,6 +62,8 @@ pub struct CheckReport {
     pub snapshots_damaged: Vec<SnapshotDamage>,
     /// Packs no index object lists: left by an interrupted backup. No damage.
     pub unindexed_packs: u64,
+    /// Those of them that a prune means to delete. Where a snapshot needs them an index object was lost that listed them.
+    pub unindexed_condemned: u64,
 }
 
 fn snapshot_name(id: &SnapshotId) -> Bytes {

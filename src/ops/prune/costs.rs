@@ -6,11 +6,13 @@ use std::sync::Arc;
 
 use crate::format::{EntryPath, NodeRef};
 use crate::id::{BaseId, ChunkId, PackId, SnapshotId};
+use crate::index::Location;
 use crate::progress::{Cancel, Event, Observer, Phase};
 use crate::repo::{Repository, Root, SnapshotView};
 use crate::store::{StoreError, StoreReader};
 
 use super::super::OpError;
+use super::super::blocks::Blocks;
 use super::super::needs::{Tree, Visitor, Walk};
 use super::super::steady::steadily;
 use super::mark::is_lost;
@@ -78,7 +80,7 @@ fn entry_costs_now(
     }
     claims.lenient = false;
     let snapshot = repository.snapshot(id)?;
-    let reader = Arc::clone(&claims.reader);
+    let reader = Arc::clone(claims.blocks.reader());
     let view = SnapshotView::new(*id, snapshot.manifest, Arc::clone(&reader));
     let mut entries = view.entries();
     let (mut number, mut paths) = (0u32, Vec::new());
@@ -111,6 +113,13 @@ enum Claimed {
 }
 
 impl Owners {
+    /// Whether the block is this one's or several's already, and so is all that it is coded against.
+    fn is_settled(&self, at: &Location, owner: u32) -> bool {
+        let blocks = self.numbers.get(&at.pack).and_then(|number| self.packs.get(*number));
+        let there = blocks.and_then(|blocks| blocks.get(at.ordinal as usize));
+        there.is_some_and(|there| *there == SEVERAL || *there == owner)
+    }
+
     fn claim(&mut self, pack: &PackId, block: u32, owner: u32) -> Claimed {
         let next = self.packs.len();
         let number = *self.numbers.entry(*pack).or_insert(next);
@@ -139,9 +148,9 @@ impl Owners {
 }
 
 struct Claims {
-    reader: Arc<StoreReader>,
+    blocks: Blocks,
     owner: u32,
-    blocks: Owners,
+    owners: Owners,
     /// Nodes of catalogs and recipes, by id and level: who had everything below them walked.
     nodes: HashMap<(ChunkId, u8, Tree), u32>,
     alone: Vec<u64>,
@@ -154,9 +163,9 @@ struct Claims {
 
 impl Claims {
     fn new(reader: Arc<StoreReader>) -> Self {
-        let (blocks, nodes, alone) = (Owners::default(), HashMap::new(), Vec::new());
-        let settled = Recent::new();
-        Self { reader, owner: 0, blocks, nodes, alone, shared: 0, settled, lenient: false }
+        let (owners, nodes, alone) = (Owners::default(), HashMap::new(), Vec::new());
+        let (blocks, settled) = (Blocks::new(reader), Recent::new());
+        Self { blocks, owner: 0, owners, nodes, alone, shared: 0, settled, lenient: false }
     }
 
     fn alone(&self, owner: u32) -> u64 {
@@ -180,7 +189,7 @@ impl Claims {
     /// Everything that a snapshot needs is `owner`'s.
     fn snapshot(&mut self, root: &Root, owner: u32, cancel: &Cancel) -> Result<(), OpError> {
         (self.owner, self.lenient) = (owner, root.is_void);
-        let reader = Arc::clone(&self.reader);
+        let reader = Arc::clone(self.blocks.reader());
         let mut walk = Walk { visitor: self, reader: &reader, cancel };
         match walk.snapshot(root.catalog) {
             Ok(_) => Ok(()),
@@ -195,21 +204,18 @@ impl Claims {
         if self.settled.has(&BaseId::of(id)) {
             return Ok(());
         }
-        let mut todo = vec![*id];
-        while let Some(id) = todo.pop() {
-            let copy = self.reader.cheapest(&id)?;
+        let (owners, owner) = (&self.owners, self.owner);
+        let found = self.blocks.of(id, &|copy| owners.is_settled(copy, owner))?;
+        for (id, copy) in found {
             let bytes = u64::from(copy.sealed_len);
-            match self.blocks.claim(&copy.pack, copy.ordinal, self.owner) {
-                Claimed::Nothing => continue,
-                Claimed::First => self.count(self.owner, bytes, true),
+            match self.owners.claim(&copy.pack, copy.ordinal, owner) {
+                Claimed::Nothing => {}
+                Claimed::First => self.count(owner, bytes, true),
                 Claimed::Second(before) => {
                     self.count(before, bytes, false);
                     self.count(SEVERAL, bytes, true);
                     self.settled.add(&BaseId::of(&id), copy.depth);
                 }
-            }
-            for base in self.reader.bases(&copy)? {
-                todo.push(self.reader.locate_base(&base.name)?.0);
             }
         }
         Ok(())

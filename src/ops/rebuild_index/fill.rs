@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use crate::format::{IndexRecord, IndexedPack, PackContents};
+use crate::format::{Extension, IndexRecord, IndexedPack, PackContents};
 use crate::id::{ActorId, ChunkId};
 use crate::limits::{INDEX_FLUSH_CHUNKS, INDEX_MAX};
 use crate::repo::{PruneSession, Repository};
@@ -10,12 +10,21 @@ use crate::repo::{PruneSession, Repository};
 use super::super::OpError;
 
 /// Packs that may stand in one index object.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Group {
     /// The writer they are of, if it was taken for dead: they still give no hits.
     pub void: Option<ActorId>,
     /// The level they were compacted at.
     pub level: Reverse<Option<i32>>,
+    /// What a newer restow said of each of them.
+    pub unknown: Reverse<Vec<Extension>>,
+}
+
+impl Group {
+    /// These packs, where what somebody said of what is in them does not hold.
+    pub fn as_they_are(&self) -> Self {
+        Self { unknown: Reverse(Vec::new()), ..self.clone() }
+    }
 }
 
 /// Gathers packs and puts index objects that list them. Memory is bounded by what one may hold.
@@ -43,10 +52,10 @@ impl<'r> Fill<'r> {
         Ok(Self { repository, session, writer, group, packs, chunks: 0, bytes: 0, put: 0 })
     }
 
-    pub fn turn_to(&mut self, group: Group) -> Result<(), OpError> {
-        if group != self.group {
+    pub fn turn_to(&mut self, group: &Group) -> Result<(), OpError> {
+        if *group != self.group {
             self.flush()?;
-            self.group = group;
+            self.group.clone_from(group);
         }
         Ok(())
     }
@@ -73,9 +82,10 @@ impl<'r> Fill<'r> {
         }
         if let Some(session) = self.session {
             session.still_counts()?;
-            let Group { void, level: Reverse(level) } = self.group;
+            let Group { void, level: Reverse(level), unknown: Reverse(unknown) } = &self.group;
             let writer = void.unwrap_or(self.writer);
-            let ext = level.map(IndexRecord::compacted_at).into_iter().collect();
+            let level = level.map(IndexRecord::compacted_at);
+            let ext = level.into_iter().chain(unknown.iter().cloned()).collect();
             let record = IndexRecord { writer, packs, replaces: Vec::new(), ext };
             self.repository.put_index_object(&record)?;
         }

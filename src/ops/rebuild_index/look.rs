@@ -5,6 +5,7 @@ use std::time::SystemTime;
 use rayon::prelude::*;
 
 use crate::fault::ErrorKind;
+use crate::format::Extension;
 use crate::id::{ActorId, ObjectId};
 use crate::index::PackEntry;
 use crate::progress::Cancel;
@@ -15,6 +16,12 @@ use super::super::OpError;
 /// Index objects decoded at once: some 5 MiB each.
 const BATCH: usize = 8;
 
+/// Most bytes of what is not known that are taken along: all objects' are in memory, and each new object has room for it
+/// beside its packs. Of more nothing is.
+const UNKNOWN_MAX: usize = 64 * 1024;
+/// What such a field takes besides its value, at most.
+const FIELD: usize = 16;
+
 /// An index object that says what packs hold.
 pub(super) struct Readable {
     pub id: ObjectId,
@@ -22,6 +29,8 @@ pub(super) struct Readable {
     pub writer: ActorId,
     /// The level its packs were compacted at.
     pub level: Option<i32>,
+    /// What a newer restow says of each of its packs.
+    pub unknown: Vec<Extension>,
     pub packs: Vec<PackEntry>,
 }
 
@@ -78,7 +87,10 @@ fn look_once(repository: &Repository, cancel: &Cancel) -> Result<Option<Look>, O
 
 fn read(repository: &Repository, id: ObjectId, stored: SystemTime) -> Result<Readable, RepoError> {
     let record = repository.index_object(&id)?;
-    let (writer, level) = (record.writer, record.compacted());
+    let (writer, level, mut unknown) = (record.writer, record.compacted(), Vec::new());
+    if record.unknown().map(|field| field.value.len() + FIELD).sum::<usize>() <= UNKNOWN_MAX {
+        unknown.extend(record.unknown().cloned());
+    }
     let packs = record.packs.iter().map(PackEntry::of).collect();
-    Ok(Readable { id, stored, writer, level, packs })
+    Ok(Readable { id, stored, writer, level, unknown, packs })
 }

@@ -35,6 +35,7 @@ impl Rebuild<'_> {
         let group = |object: &Readable| Group {
             void: Some(object.writer).filter(|writer| stock.void.contains(writer)),
             level: Reverse(object.level),
+            unknown: Reverse(object.unknown.clone()),
         };
         // What a writer that counts lists, too, is listed as that one's.
         let mut order: Vec<_> =
@@ -43,11 +44,10 @@ impl Rebuild<'_> {
         let said = merged.iter().flat_map(|object| &object.packs).copied().collect();
         let mut moved = Moved { said, listed: HashSet::new(), carried: BTreeSet::new() };
         for (group, _, id) in order {
-            fill.turn_to(group)?;
             let mut packs = self.repository.index_object(&id)?.packs;
             packs.retain(|pack| !moved.listed.contains(&pack.id));
             for some in packs.chunks(READ_AT_ONCE) {
-                self.move_over(some, group.void.is_some(), stock, &mut moved, fill)?;
+                self.move_over(some, &group, stock, &mut moved, fill)?;
             }
         }
         Ok(())
@@ -56,7 +56,7 @@ impl Rebuild<'_> {
     fn move_over(
         &mut self,
         packs: &[IndexedPack],
-        is_void: bool,
+        group: &Group,
         stock: &Stock,
         moved: &mut Moved,
         fill: &mut Fill<'_>,
@@ -72,6 +72,10 @@ impl Rebuild<'_> {
                         let entry = PackEntry::of(&found);
                         let differs = all_of(&moved.said, &found.id).any(|other| *other != entry);
                         self.report.corrected += u64::from(differs);
+                        match entry == PackEntry::of(pack) {
+                            true => fill.turn_to(group)?,
+                            false => fill.turn_to(&group.as_they_are())?,
+                        }
                         fill.push(found)?;
                     }
                     continue;
@@ -80,10 +84,11 @@ impl Rebuild<'_> {
                     let what = "its trailer cannot be read, it stays as index objects list it";
                     self.problem(&name::pack(&pack.id), format!("{what}: {error}"));
                 }
-                None if is_new && !is_void => self.differs(&PackEntry::of(pack), None),
+                None if is_new && group.void.is_none() => self.differs(&PackEntry::of(pack), None),
                 Some(Err(_)) | None => {}
             }
             if moved.carried.insert(PackEntry::of(pack)) {
+                fill.turn_to(group)?;
                 fill.push(pack.clone())?;
             }
         }

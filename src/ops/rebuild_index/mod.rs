@@ -81,52 +81,52 @@ pub fn rebuild_index(
     observer: &dyn Observer,
     cancel: &Cancel,
 ) -> Result<RebuildReport, OpError> {
-    let (report, all) = (RebuildReport::default(), options.all);
     if options.dry_run {
         let (oldest, condemned) = (repository.oldest_work()?, repository.condemned()?);
         let limits = (oldest, &condemned);
-        let mut rebuild = Rebuild {
-            repository,
-            session: None,
-            all,
-            limits,
-            observer,
-            cancel,
-            report,
-            some_unread: false,
-        };
-        rebuild.run()?;
-        return Ok(rebuild.report);
+        return run_within(repository, None, limits, options, observer, cancel);
     }
     let mut session = match repository.begin_prune(options.expire_after)? {
         Begun::Session(session) => session,
         Begun::Busy(other) => return Err(OpError::PruneAtWork { other: other.describe() }),
     };
     let expired = std::mem::take(&mut session.expired);
-    let (limits, own) = ((session.oldest, session.condemned()), Some(&*session));
-    let report = RebuildReport { expired, ..report };
-    let mut rebuild = Rebuild {
-        repository,
-        session: own,
-        all,
-        limits,
-        observer,
-        cancel,
-        report,
-        some_unread: false,
+    let done = {
+        let limits = (session.oldest, session.condemned());
+        run_within(repository, Some(&session), limits, options, observer, cancel)
     };
-    let done = rebuild.run();
-    let report = rebuild.report;
     match done {
-        Ok(()) => {
+        Ok(report) => {
             session.retire()?;
-            Ok(report)
+            Ok(RebuildReport { expired, ..report })
         }
         Err(error) => {
             session.give_up();
             Err(error)
         }
     }
+}
+
+fn run_within<'r>(
+    repository: &'r Repository,
+    session: Option<&'r PruneSession<'r>>,
+    limits: (SystemTime, &'r HashSet<PackId>),
+    options: &RebuildOptions,
+    observer: &'r dyn Observer,
+    cancel: &'r Cancel,
+) -> Result<RebuildReport, OpError> {
+    let mut rebuild = Rebuild {
+        repository,
+        session,
+        all: options.all,
+        limits,
+        observer,
+        cancel,
+        report: RebuildReport::default(),
+        some_unread: false,
+    };
+    rebuild.run()?;
+    Ok(rebuild.report)
 }
 
 /// Trailers read at once: most take a few KiB, none more than 64 MiB with what is decoded of it.
@@ -173,7 +173,7 @@ impl Rebuild<'_> {
         drop(total);
         let mut fill = Fill::new(self.repository, self.session)?;
         self.merge(&merged, &stock, &mut fill)?;
-        fill.turn_to(Group::default())?;
+        fill.turn_to(&Group::default())?;
         self.list_anew(&unlisted, &mut fill)?;
         fill.flush()?;
         self.report.objects_put = fill.put;

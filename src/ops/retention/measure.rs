@@ -10,9 +10,10 @@ use crate::format::{NodeRef, TreeRoot};
 use crate::id::{ChunkId, PackId, SnapshotId};
 use crate::progress::Cancel;
 use crate::repo::Repository;
-use crate::store::{StoreError, StoreReader};
+use crate::store::StoreError;
 
 use super::super::OpError;
+use super::super::blocks::Blocks;
 use super::super::needs::{Tree, Visitor, Walk};
 use super::plan::{Question, Sizes};
 
@@ -34,7 +35,8 @@ impl<'s> Scales<'s> {
 
     pub fn measure(&self, question: &Question) -> Result<Sizes, OpError> {
         let reader = self.repository.reader(&self.repository.load_index()?);
-        let mut met = Met { reader: Arc::clone(&reader), seen: Seen::new(), bytes: 0 };
+        let blocks = Blocks::new(Arc::clone(&reader));
+        let mut met = Met { blocks, seen: Seen::new(), bytes: 0 };
         let mut meet = |id: &SnapshotId| -> Result<u64, OpError> {
             let before = met.bytes;
             if let Some(catalog) = self.catalogs.get(id) {
@@ -56,7 +58,7 @@ impl<'s> Scales<'s> {
 }
 
 struct Met {
-    reader: Arc<StoreReader>,
+    blocks: Blocks,
     seen: Seen,
     bytes: u64,
 }
@@ -65,19 +67,14 @@ impl Met {
     /// The block of a chunk, and all that it is coded against. Of several copies the shallowest counts: the
     /// one that a prune keeps.
     fn chunk(&mut self, id: &ChunkId) -> Result<(), StoreError> {
-        let mut todo = vec![*id];
-        while let Some(id) = todo.pop() {
-            if !self.seen.add(id.as_bytes(), 0) {
-                continue;
-            }
-            let copy = self.reader.cheapest(&id)?;
-            if !self.seen.block(&copy.pack, copy.ordinal) {
-                continue;
-            }
+        if !self.seen.add(id.as_bytes(), 0) {
+            return Ok(());
+        }
+        let seen = &self.seen;
+        for (id, copy) in self.blocks.of(id, &|copy| seen.has_block(&copy.pack, copy.ordinal))? {
+            self.seen.add(id.as_bytes(), 0);
+            self.seen.block(&copy.pack, copy.ordinal);
             self.bytes = self.bytes.saturating_add(u64::from(copy.sealed_len));
-            for base in self.reader.bases(&copy)? {
-                todo.push(self.reader.locate_base(&base.name)?.0);
-            }
         }
         Ok(())
     }
@@ -112,7 +109,7 @@ struct Seen {
 
 /// 128 MiB.
 const WORDS: usize = 1 << 24;
-const PROBES: u64 = 3;
+const PROBES: usize = 3;
 const MIXER: u64 = 0x9e37_79b9_7f4a_7c15;
 
 impl Seen {
@@ -121,8 +118,13 @@ impl Seen {
     }
 
     fn block(&mut self, pack: &PackId, ordinal: u32) -> bool {
-        // Never 0, which stands for the chunk of that id.
-        self.add(pack.as_bytes(), (u64::from(ordinal) + 1).wrapping_mul(MIXER))
+        self.add(pack.as_bytes(), block_salt(ordinal))
+    }
+
+    fn has_block(&self, pack: &PackId, ordinal: u32) -> bool {
+        let bit_is_set =
+            |(word, bit): (usize, u64)| self.bits.get(word).is_some_and(|word| word & bit != 0);
+        places(pack.as_bytes(), block_salt(ordinal)).into_iter().all(bit_is_set)
     }
 
     /// A node whose whole tree was walked.
@@ -134,15 +136,10 @@ impl Seen {
         self.add(id.as_bytes(), (u64::from(level) << 2 | tree).wrapping_mul(MIXER))
     }
 
-    /// Whether it is new. Ids are hashes: their own bytes say where to look.
+    /// Whether it is new.
     fn add(&mut self, id: &[u8; 32], salt: u64) -> bool {
-        let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, ..] = *id;
-        let first = u64::from_le_bytes([a, b, c, d, e, f, g, h]).wrapping_add(salt);
-        let step = u64::from_le_bytes([i, j, k, l, m, n, o, p]) ^ salt.rotate_left(32);
         let mut is_new = false;
-        for probe in 0..PROBES {
-            let at = first.wrapping_add((step | 1).wrapping_mul(probe));
-            let (word, bit) = ((at >> 6) as usize % WORDS, 1 << (at & 63));
+        for (word, bit) in places(id, salt) {
             if let Some(word) = self.bits.get_mut(word) {
                 is_new |= *word & bit == 0;
                 *word |= bit;
@@ -150,6 +147,22 @@ impl Seen {
         }
         is_new
     }
+}
+
+/// Never 0, which stands for the chunk of that id.
+fn block_salt(ordinal: u32) -> u64 {
+    (u64::from(ordinal) + 1).wrapping_mul(MIXER)
+}
+
+/// Words, and a bit in each. Ids are hashes: their own bytes say where to look.
+fn places(id: &[u8; 32], salt: u64) -> [(usize, u64); PROBES] {
+    let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, ..] = *id;
+    let first = u64::from_le_bytes([a, b, c, d, e, f, g, h]).wrapping_add(salt);
+    let step = u64::from_le_bytes([i, j, k, l, m, n, o, p]) ^ salt.rotate_left(32);
+    std::array::from_fn(|probe| {
+        let at = first.wrapping_add((step | 1).wrapping_mul(probe as u64));
+        ((at >> 6) as usize % WORDS, 1 << (at & 63))
+    })
 }
 
 #[cfg(test)]
@@ -165,6 +178,7 @@ mod tests {
         assert_eq!(ids.filter(|number| seen.add(&id(*number), 0)).count(), 0);
         let pack = PackId::new(id(1_000_000));
         assert!((0..8192).filter(|ordinal| seen.block(&pack, *ordinal)).count() > 8_180);
-        assert!(!seen.block(&pack, 77));
+        assert!(!seen.block(&pack, 77) && seen.has_block(&pack, 77));
+        assert!((8192..16_384).filter(|ordinal| seen.has_block(&pack, *ordinal)).count() < 10);
     }
 }

@@ -55,9 +55,12 @@ fn print(report: &CheckReport, args: &CheckArgs) {
         return;
     }
     if report.unindexed_packs > 0 {
-        let whose = match report.is_clean() {
-            true => "of interrupted backups that no snapshot uses",
-            false => "that no index object lists",
+        let whose = match (report.is_clean(), report.unindexed_condemned) {
+            (true, _) => "of interrupted backups that no snapshot uses".to_owned(),
+            (false, 0) => "that no index object lists".to_owned(),
+            (false, going) => {
+                format!("that no index object lists, {going} of which a prune means to delete")
+            }
         };
         println!("{} packs {whose}", report.unindexed_packs);
     }
@@ -80,6 +83,11 @@ fn way_out(report: &CheckReport) -> Option<&'static str> {
     }
     let is_lost = report.unindexed_packs > 0 && !report.snapshots_damaged.is_empty();
     let is_damaged = any(&|problem| problem.path.starts_with(b"index/"));
+    // What a prune means to delete is listed anew only where index objects are seen to be missing, or when that is said.
+    let is_seen = is_damaged || report.packs == 0;
+    if is_lost && report.unindexed_condemned > 0 && !is_seen {
+        return Some("restow rebuild-index --all");
+    }
     (is_damaged || is_lost).then_some("restow rebuild-index")
 }
 
@@ -113,6 +121,7 @@ fn to_json(report: &CheckReport) -> serde_json::Value {
         "bytes_read": report.bytes_read,
         "chunks_read": report.chunks_read,
         "unindexed_packs": report.unindexed_packs,
+        "unindexed_condemned": report.unindexed_condemned,
         "damaged_objects": report.objects_damaged.iter().map(output::problem_json).collect::<Vec<_>>(),
         "damaged_snapshots": snapshots,
     })

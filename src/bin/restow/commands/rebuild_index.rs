@@ -64,6 +64,11 @@ fn print(report: &RebuildReport, args: &RebuildIndexArgs) {
             "SOMETHING COULD NOT BE READ: `restow check` names the snapshots that lack it; a backup of the same stores it again"
         );
     }
+    if report.condemned.count > 0 {
+        println!(
+            "what a prune means to delete is not listed: if `restow check` names damaged snapshots all the same, run `restow rebuild-index --all`"
+        );
+    }
 }
 
 fn to_json(report: &RebuildReport, args: &RebuildIndexArgs) -> Value {
