@@ -155,9 +155,14 @@ impl Repository {
     }
 
     /// When the oldest backup began that is at work; now, if there is none. By the storage's time.
-    pub fn oldest_work(&self) -> Result<SystemTime, RepoError> {
+    pub fn oldest_work(&self, expiry: Option<Duration>) -> Result<SystemTime, RepoError> {
         let peers = peers(&**self.storage(), self.vault())?;
-        let oldest = peers.iter().filter(|peer| !peer.is_prune()).map(|peer| peer.announced).min();
+        let (here, now) = (self.identity(), SystemTime::now());
+        let counts = |peer: &&Peer| {
+            let is_dead = |expiry| peer.is_dead(here, now, expiry);
+            !peer.is_prune() && !expiry.is_some_and(is_dead)
+        };
+        let oldest = peers.iter().filter(counts).map(|peer| peer.announced).min();
         // No storage's clock is so far ahead.
         let far = SystemTime::now() + Duration::from_secs(100 * 365 * 24 * 3600);
         Ok(oldest.unwrap_or(far))

@@ -107,7 +107,8 @@ pub fn prune(
     if options.dry_run {
         // Nothing is put, so that the storage does not say what time it is.
         let compaction = options.compact.map(|compact| compact.at(SystemTime::now()));
-        report.plan = Some(plan_settled(repository, &[], compaction, observer, cancel)?);
+        let when = (options.expire_after, compaction);
+        report.plan = Some(plan_settled(repository, &[], when, observer, cancel)?);
         return Ok(report);
     }
     settled_round(repository, options, observer, cancel, &mut report)?;
@@ -128,42 +129,35 @@ pub fn plan_prune(
     observer: &dyn Observer,
     cancel: &Cancel,
 ) -> Result<PrunePlan, OpError> {
-    plan_settled(repository, without, None, observer, cancel)
+    let when = (PruneOptions::default().expire_after, None);
+    plan_settled(repository, without, when, observer, cancel)
 }
 
 fn plan_settled(
     repository: &Repository,
     without: &[SnapshotId],
-    compaction: Option<Compaction>,
+    when: (Duration, Option<Compaction>),
     observer: &dyn Observer,
     cancel: &Cancel,
 ) -> Result<PrunePlan, OpError> {
-    let look = || plan_once(repository, without, compaction, observer, cancel);
+    let look = || plan_once(repository, without, when, observer, cancel);
     steadily(repository, cancel, look, Result::is_ok)
 }
 
 fn plan_once(
     repository: &Repository,
     without: &[SnapshotId],
-    compaction: Option<Compaction>,
+    (expiry, compaction): (Duration, Option<Compaction>),
     observer: &dyn Observer,
     cancel: &Cancel,
 ) -> Result<PrunePlan, OpError> {
     let mut sight = repository.look(None)?;
     refuse_unreadable(&mut sight, without)?;
-    let oldest = repository.oldest_work()?;
+    let oldest = repository.oldest_work(Some(expiry))?;
     let mut roots = sight.roots.clone();
     roots.retain(|root| !without.contains(&root.id));
-    let none = HashSet::new();
-    let when = (oldest, compaction, &none);
-    let mut plan = work(repository, &sight, &roots, when, observer, cancel)?.plan;
-    for id in repository.condemned()? {
-        if let Some(object) = sight.packs.get(&id) {
-            plan.condemned.count += 1;
-            plan.condemned.bytes += object.len;
-        }
-    }
-    Ok(plan)
+    let packs = (&repository.condemned()?, &HashSet::new());
+    Ok(work(repository, &sight, &roots, packs, (oldest, compaction), observer, cancel)?.plan)
 }
 
 /// A backup that ends between the listings of index and snapshots has a manifest, and its chunks seem to be nowhere. A
@@ -258,9 +252,10 @@ impl Round<'_> {
                 return Err(OpError::NoSnapshots { packs: sight.packs.len() });
             }
             let compaction = self.options.compact.map(|compact| compact.at(session.now));
-            let when = (session.oldest, compaction, self.fixed);
+            let none = HashSet::new();
+            let (packs, when) = ((&none, self.fixed), (session.oldest, compaction));
             let (repository, roots) = (self.repository, &sight.roots);
-            let work = work(repository, &sight, roots, when, self.observer, self.cancel)?;
+            let work = work(repository, &sight, roots, packs, when, self.observer, self.cancel)?;
             self.report.plan = Some(work.plan);
             if work.condemned.is_empty() {
                 let is_stale = sight.lists_what_is_gone();

@@ -54,19 +54,21 @@ pub struct PrunePlan {
     pub waste: u64,
     /// Packs that stay because they were stored after a backup began that is still at work.
     pub young: PackTotals,
-    /// Packs that an earlier prune meant to delete.
+    /// Of a dry run: packs that an earlier prune meant to delete. What is needed of them is copied.
     pub condemned: PackTotals,
 }
 
 impl PrunePlan {
     /// Bytes of packs the repository has less afterwards, but for what a compaction gains.
     pub fn freed(&self) -> u64 {
-        let going = self.dead.bytes + self.emptied.bytes + self.compacted.bytes;
+        let going = [self.dead, self.emptied, self.compacted, self.condemned];
+        let going: u64 = going.iter().map(|packs| packs.bytes).sum();
         going.saturating_sub(self.rewritten)
     }
 
     pub fn is_nothing(&self) -> bool {
-        self.dead.count + self.emptied.count + self.compacted.count == 0
+        let going = [self.dead, self.emptied, self.compacted, self.condemned];
+        going.iter().all(|packs| packs.count == 0)
     }
 }
 
@@ -107,17 +109,19 @@ pub(super) fn refuse_unreadable(sight: &mut Sight, without: &[SnapshotId]) -> Re
     }
 }
 
-/// Plans for these snapshots. Packs stored after `oldest` are left for another time.
+/// Plans for these snapshots. Packs stored after `oldest` are left for another time; those that are `going` go in any case,
+/// those that are `fixed` are not copied from.
 pub(super) fn work(
     repository: &Repository,
     sight: &Sight,
     roots: &[Root],
-    (oldest, compaction, fixed): (SystemTime, Option<Compaction>, &HashSet<PackId>),
+    (going, fixed): (&HashSet<PackId>, &HashSet<PackId>),
+    (oldest, compaction): (SystemTime, Option<Compaction>),
     observer: &dyn Observer,
     cancel: &Cancel,
 ) -> Result<Work, OpError> {
     let none = HashSet::new();
-    let packs = Packs::new(sight, oldest, &none, &none);
+    let packs = Packs::new(sight, oldest, going, &none);
     let mut keeper = Keeper::new(repository.reader(&sight.index), packs);
     mark(&mut keeper, roots, observer, cancel)?;
     let scene = Scene { repository, objects: &sight.objects, fixed, cancel };
@@ -134,6 +138,11 @@ pub(super) fn work(
             continue;
         }
         plan.packs.add(pack.len);
+        if pack.place == Place::Going {
+            plan.condemned.add(pack.len);
+            copied.0 += weight.rescued;
+            continue;
+        }
         match fate {
             Fate::Stays => {
                 match pack.is_young && pack.live.is_empty() {

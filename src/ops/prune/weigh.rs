@@ -26,6 +26,8 @@ pub(super) struct Weight {
     pub listing: u64,
     /// Packs that hold bases of blocks in here that nobody needs: such a block may be hit as long as it is there.
     pub leans_on: BTreeSet<u32>,
+    /// Bytes of blocks that are needed elsewhere.
+    pub rescued: u64,
     /// Blocks that are merged into what is coded against them, and their bytes.
     pub merged: (u64, u64),
     /// Set once it was weighed.
@@ -98,6 +100,9 @@ fn add(
             weight.listing += listed_in(block, chunks);
             weight.live_blocks += 1;
             continue;
+        }
+        if pack.rescued.has(ordinal) {
+            weight.rescued += u64::from(block.sealed_len) + listed_in(block, block.chunks.len());
         }
         if pack.merged.has(ordinal) {
             weight.merged.0 += 1;

@@ -82,7 +82,7 @@ pub fn rebuild_index(
     cancel: &Cancel,
 ) -> Result<RebuildReport, OpError> {
     if options.dry_run {
-        let (oldest, condemned) = (repository.oldest_work()?, repository.condemned()?);
+        let (oldest, condemned) = (repository.oldest_work(None)?, repository.condemned()?);
         let limits = (oldest, &condemned);
         return run_within(repository, None, limits, options, observer, cancel);
     }
