@@ -5,6 +5,7 @@ mod beside;
 mod command_line;
 mod condemned;
 mod faults;
+mod losses;
 mod mends;
 mod property;
 
