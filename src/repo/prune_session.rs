@@ -154,13 +154,16 @@ impl Repository {
         Ok([listed(name::INDEX)?, listed(name::SNAPSHOTS)?, listed(name::VOID)?])
     }
 
-    /// When the oldest backup began that is at work; now, if there is none. By the storage's time.
-    pub fn oldest_work(&self, expiry: Option<Duration>) -> Result<SystemTime, RepoError> {
+    /// When the oldest backup began that is at work; now, if there is none. By the storage's time. Without those, if
+    /// that was asked for, that a prune would take for dead at this time.
+    pub fn oldest_work(
+        &self,
+        without_dead: Option<(SystemTime, Duration)>,
+    ) -> Result<SystemTime, RepoError> {
         let peers = peers(&**self.storage(), self.vault())?;
-        let (here, now) = (self.identity(), SystemTime::now());
         let counts = |peer: &&Peer| {
-            let is_dead = |expiry| peer.is_dead(here, now, expiry);
-            !peer.is_prune() && !expiry.is_some_and(is_dead)
+            let is_dead = |(now, expiry)| peer.is_dead(self.identity(), now, expiry);
+            !peer.is_prune() && !without_dead.is_some_and(is_dead)
         };
         let oldest = peers.iter().filter(counts).map(|peer| peer.announced).min();
         // No storage's clock is so far ahead.

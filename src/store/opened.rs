@@ -22,8 +22,10 @@ const LEVEL: i32 = 3;
 pub struct Wanted<'w> {
     /// By a block's number in its pack.
     pub blocks: &'w (dyn Fn(u32) -> bool + Sync),
-    /// Asked of the chunks of plain blocks that hold several.
-    pub chunks: &'w (dyn Fn(&ChunkId) -> bool + Sync),
+    /// Asked of the chunks of plain blocks that hold several, with the block's length and the chunk's.
+    pub chunks: &'w (dyn Fn(u32, (&ChunkId, u32)) -> bool + Sync),
+    /// The zstd level of blocks that lose chunks.
+    pub level: Option<i32>,
     pub recode: &'w Recode<'w>,
 }
 
@@ -196,7 +198,8 @@ impl Opener<'_> {
         if record.codec == Codec::ZstdDelta {
             return Ok(as_it_is());
         }
-        let is_wanted = |chunk: &ChunkRecord| (self.wanted.chunks)(&chunk.id);
+        let raw_len = record.raw_len();
+        let is_wanted = |chunk: &ChunkRecord| (self.wanted.chunks)(raw_len, (&chunk.id, chunk.len));
         let wanted = record.chunks.iter().filter(|chunk| is_wanted(chunk)).count();
         // A block is never empty.
         let is_cut = (1..record.chunks.len()).contains(&wanted);
@@ -207,18 +210,19 @@ impl Opener<'_> {
         let raw = match record.codec {
             Codec::Raw => coded,
             Codec::Zstd | Codec::ZstdDelta => {
-                codec::decompress(coded, record.raw_len() as usize, &mut decoded)?;
+                codec::decompress(coded, raw_len as usize, &mut decoded)?;
                 &decoded
             }
         };
-        let level = self.level.unwrap_or(LEVEL);
         if is_cut {
+            let level = self.level.or(self.wanted.level).unwrap_or(LEVEL);
             let (chunks, raw) = cut(record, raw, is_wanted);
             return Ok(match compressed(&raw, level, raw.len())? {
                 Some(coded) => Coded { codec: Codec::Zstd, chunks, bytes: Cow::Owned(coded) },
                 None => Coded { codec: Codec::Raw, chunks, bytes: Cow::Owned(raw) },
             });
         }
+        let level = self.level.unwrap_or(LEVEL);
         Ok(match compressed(raw, level, coded.len())? {
             Some(anew) => Coded { codec: Codec::Zstd, bytes: Cow::Owned(anew), ..as_it_is() },
             None => as_it_is(),

@@ -46,6 +46,9 @@ impl Recoded {
     }
 }
 
+/// Deltas gain little above this and take much longer (docs/DELTAS.md).
+const DELTA_LEVEL_MAX: i32 = 9;
+
 /// One place of something older, and how deep it will lie.
 #[derive(Clone, Copy)]
 struct Place {
@@ -64,7 +67,7 @@ pub fn rebase(
     let is_kept = |place: &Place| place.kept.is_some();
     if at.codec != Codec::ZstdDelta || places.iter().all(is_kept) {
         let depth = places.iter().filter_map(|place| place.kept).map(|depth| depth + 1).max();
-        return Ok(Recoded::AsItIs { depth: depth.unwrap_or(0) });
+        return Ok(Recoded::AsItIs { depth: depth.map_or(at.depth, |depth| depth.min(at.depth)) });
     }
     // Depths fall from round to round.
     while !places.iter().all(is_kept) {
@@ -73,7 +76,10 @@ pub fn rebase(
     let block = reader.whole(id, at, &mut Chain::new(reader, None, *id))?;
     let raw = reader.verified(at, id, &block.bytes)?;
     let recoded = code(reader, level, &places, raw)?;
-    debug_assert!(recoded.depth() <= at.depth, "{} {recoded:?}", at.depth);
+    if recoded.depth() > at.depth {
+        let expected = format!("a depth of at most {}", at.depth);
+        return Err(StoreError::damaged(at.pack, "block coded anew", expected, recoded.depth()));
+    }
     Ok(recoded)
 }
 
@@ -157,7 +163,7 @@ fn code(
     let wrong = |e| StoreError::codec("block coded anew", e);
     let mut coded = Vec::new();
     if let Some(gathered) = &gathered
-        && code_against(level, gathered, raw, &mut coded)?
+        && code_against(level.min(DELTA_LEVEL_MAX), gathered, raw, &mut coded)?
     {
         codec::decodes_to(raw, |out| {
             codec::decompress_against(&gathered.bytes, &coded, raw.len(), out)

@@ -7,6 +7,7 @@ mod faults;
 mod frees;
 mod moved;
 mod nights;
+mod plans;
 mod property;
 mod refuses;
 mod rot;

@@ -31,8 +31,7 @@ pub(super) fn ancestor(
     let mut merged = None;
     for at in copies.into_iter().filter(|copy| copy.depth < below) {
         let Some((block, pack)) = keeper.packs.block(&at) else { continue };
-        let is_part = at.chunk_len != at.raw_len;
-        if is_part && !keeper.needs_part(&at.pack, &chunk) {
+        if !keeper.needs(&at.pack, at.raw_len, (&chunk, at.chunk_len)) {
             continue;
         }
         if pack.live.has(at.ordinal) {

@@ -43,6 +43,8 @@ pub(super) struct Facts {
 pub(super) struct Compaction {
     pub before: SystemTime,
     pub level: i32,
+    /// Whether bases are merged into what is coded against them.
+    pub merges: bool,
 }
 
 /// Packs in `fixed` are not copied from: something in them cannot be read. Those that are `wanted` are to be compacted.

@@ -165,9 +165,9 @@ impl Keeper {
         }
     }
 
-    /// Whether a chunk of this pack is needed, of a block that holds several and is needed.
-    pub fn needs_part(&self, pack: &PackId, chunk: &ChunkId) -> bool {
-        self.parts.may_have(&part_name(pack, chunk))
+    /// Whether a chunk of a block that is needed, of so many bytes, is needed itself.
+    pub fn needs(&self, pack: &PackId, raw_len: u32, (chunk, len): (&ChunkId, u32)) -> bool {
+        len == raw_len || self.parts.may_have(&part_name(pack, chunk))
     }
 
     /// Keeps the chunk named so for a block of this depth, if it can be had.
@@ -245,10 +245,13 @@ impl Keeper {
         });
         for copy in copies {
             let start = self.trail.len();
-            if !self.take(chunk, copy, from)? {
+            if !self.take(copy, from)? {
                 continue;
             }
             if !is_one_of_several || self.is_whole(chunk, copy)? {
+                if copy.chunk_len != copy.raw_len {
+                    self.parts.add(&part_name(&copy.pack, chunk));
+                }
                 return Ok(Some(*copy));
             }
             self.take_back(start);
@@ -275,12 +278,8 @@ impl Keeper {
     /// Marks this copy and, first, all that it is coded against; nothing at all if any of it cannot be had.
     ///
     /// The recursion is bounded: depths fall, and none is over 64.
-    fn take(&mut self, chunk: &ChunkId, copy: &Location, from: From) -> Result<bool, StoreError> {
+    fn take(&mut self, copy: &Location, from: From) -> Result<bool, StoreError> {
         let Some((block, pack)) = self.packs.block(copy) else { return Ok(false) };
-        // Should it be taken back, one chunk too many is copied.
-        if copy.chunk_len != copy.raw_len {
-            self.parts.add(&part_name(&copy.pack, chunk));
-        }
         let mark = match (pack.place, from) {
             (Place::Here, _) => Mark::Live,
             (Place::Going | Place::Theirs, _) if pack.rescued.has(block.1) => return Ok(true),

@@ -15,7 +15,7 @@ use super::super::OpError;
 use super::ancestors::ancestor;
 use super::choose::{Compaction, Facts, Fate, REWRITE_MAX, choose, facts};
 use super::keep::Keeper;
-use super::packs::{Block, Pack, Place};
+use super::packs::{Bits, Block, Pack, Place};
 use super::weigh::{Weight, each_pack, named, weigh};
 
 /// What is decided of all packs, and why.
@@ -37,12 +37,14 @@ pub(super) struct Scene<'s> {
 
 /// A base is merged if what is coded against it uses it this often at most, in 64ths: what goes is about as much as is
 /// written more.
-const USES_MAX: u8 = 80;
+const USES_MAX: u32 = 80;
 const ONCE: u64 = 64;
-/// Something that is not coded anew is coded against it.
-const PINNED: u8 = u8::MAX;
+/// What is used as a base only, and where: more of that is left for another time. 60 MiB.
+const USES_KNOWN: usize = 3 << 20;
 /// Attempts before nothing is merged: each is a look at all index objects.
 const ROUNDS: usize = 4;
+/// Looks at which packs are worth it before only those are that were never compacted.
+const SETTLES: usize = 64;
 
 /// Decides for all packs. With a compaction, what was live may be [`Pack::merged`] afterwards.
 pub(super) fn judge(
@@ -57,34 +59,38 @@ pub(super) fn judge(
         let is_still = pack.place == Place::Here && !pack.is_young && !pack.is_disputed;
         is_still && pack.stored < compaction.before && !scene.fixed.contains(&pack.id)
     };
-    let mut may: Vec<bool> = keeper.packs.iter().map(|(_, pack)| is_old(pack)).collect();
-    let mut tally = Tally::take(scene, keeper, &may, None)?;
-    let mut wanted = tally.wanted(&may, compaction.level);
-    if wanted != may {
-        // What a second compaction gains is known once it is known what can be merged.
-        tally = Tally::take(scene, keeper, &may, Some(&tally))?;
-        wanted = tally.wanted(&may, compaction.level);
-        may.clone_from(&wanted);
-        tally = Tally::take(scene, keeper, &may, None)?;
-    }
+    let old: Vec<bool> = keeper.packs.iter().map(|(_, pack)| is_old(pack)).collect();
+    let tally = Tally::take(scene, keeper)?;
+    let coded = tally.coded_at(compaction.level);
+    let mut may = if compaction.merges { old.clone() } else { vec![false; old.len()] };
     for _ in 0..ROUNDS {
-        tally.merge(keeper);
+        may = tally.worthwhile(may, &coded);
+        // Packs that are not yet at this level, and those in which enough is merged.
+        let wanted: Vec<bool> = (0..old.len())
+            .map(|number| (at(&old, number) && !at(&coded, number)) || at(&may, number))
+            .collect();
+        tally.merge(keeper, &may);
         let judged = judged(scene, keeper, &wanted)?;
         let held = |number: usize| {
             let stays = judged.fates.get(number) == Some(&Fate::Stays);
             stays && tally.packs.get(number).is_some_and(|pack| pack.has_deltas)
         };
-        let less: Vec<bool> = (0..).zip(&may).map(|(number, may)| *may && !held(number)).collect();
+        let less: Vec<bool> =
+            (0..may.len()).map(|number| at(&may, number) && !held(number)).collect();
         if less == may {
             return Ok(judged);
         }
         // Others lean on what was to be coded anew: its bases stay, too.
         unmerge(keeper);
         may = less;
-        tally = Tally::take(scene, keeper, &may, None)?;
     }
-    unmerge(keeper);
+    let wanted: Vec<bool> =
+        old.iter().zip(&coded).map(|(is_old, is_coded)| *is_old && !is_coded).collect();
     judged(scene, keeper, &wanted)
+}
+
+fn at(flags: &[bool], number: usize) -> bool {
+    flags.get(number).copied().unwrap_or(false)
 }
 
 fn judged(scene: Scene<'_>, keeper: &Keeper, wanted: &[bool]) -> Result<Judged, OpError> {
@@ -100,51 +106,60 @@ fn unmerge(keeper: &mut Keeper) {
     }
 }
 
-/// What was counted of one pack.
+/// What is known of one pack.
 #[derive(Clone, Default)]
 struct Counted {
-    /// How much of each block is used as a base, in 64ths of it.
-    uses: Vec<u8>,
-    /// Bytes of blocks that are live, and of those that go if its deltas are coded anew.
+    /// Bytes of blocks that are live.
     live: u64,
-    gain: u64,
     has_deltas: bool,
     /// The level it was compacted at.
     compacted: Option<i32>,
     is_seen: bool,
+    /// Blocks that something is coded against which cannot be coded anew.
+    pinned: Bits,
 }
 
-/// How often what is kept as a base only is used.
+/// How what is kept as a base only is used.
 struct Tally {
     packs: Vec<Counted>,
+    /// In no order.
+    uses: Vec<Use>,
 }
 
-/// One block is coded against another, that is kept for such only.
+/// A block of this pack is coded against a block that is kept for such only.
 struct Use {
+    user: u32,
     base: Block,
     sealed_len: u32,
+    /// How much of the base, in 64ths.
     share: u8,
 }
 
+/// For each block of each pack how often it is used, in 64ths of it.
+struct Sums(Vec<Vec<u8>>);
+
+impl Sums {
+    /// Whether it is used so little that it can be merged.
+    fn goes(&self, (pack, ordinal): Block) -> bool {
+        let sum = self.0.get(pack as usize).and_then(|sums| sums.get(ordinal as usize));
+        sum.is_some_and(|sum| (1..=USES_MAX).contains(&u32::from(*sum)))
+    }
+}
+
 impl Tally {
-    /// Counts, if the deltas of these packs are coded anew and no others; what that gains, if it was counted before.
-    fn take(
-        scene: Scene<'_>,
-        keeper: &Keeper,
-        may: &[bool],
-        before: Option<&Self>,
-    ) -> Result<Self, OpError> {
-        let mut tally = Self { packs: vec![Counted::default(); keeper.packs.len()] };
+    fn take(scene: Scene<'_>, keeper: &Keeper) -> Result<Self, OpError> {
+        let packs = vec![Counted::default(); keeper.packs.len()];
+        let mut tally = Self { packs, uses: Vec::new() };
         each_pack(scene.repository, scene.objects, scene.cancel, |listed, compacted| {
             let Some(number) = keeper.packs.find(&listed.id) else { return Ok(()) };
-            tally.add((keeper, may, before), number, (listed, compacted))
+            tally.add(keeper, number, (listed, compacted))
         })?;
         Ok(tally)
     }
 
     fn add(
         &mut self,
-        (keeper, may, before): (&Keeper, &[bool], Option<&Self>),
+        keeper: &Keeper,
         number: u32,
         (listed, compacted): (&IndexedPack, Option<i32>),
     ) -> Result<(), OpError> {
@@ -154,60 +169,84 @@ impl Tally {
         if std::mem::replace(&mut counted.is_seen, true) && !pack.is_disputed {
             return Ok(());
         }
-        let may = may.get(number as usize).copied().unwrap_or(false);
         let live: Vec<&BlockRecord> = (0u32..)
             .zip(&listed.contents.blocks)
             .filter(|(ordinal, _)| pack.is_disputed || pack.live.has(*ordinal))
             .map(|(_, block)| block)
             .collect();
+        counted.live += live.iter().map(|block| u64::from(block.sealed_len)).sum::<u64>();
+        counted.has_deltas |= live.iter().any(|block| !block.bases.is_empty());
         let uses: Result<Vec<Vec<Use>>, StoreError> =
-            live.par_iter().map(|block| uses(keeper, listed, block)).collect();
+            live.par_iter().map(|block| uses(keeper, (number, listed), block)).collect();
         for (block, uses) in live.iter().zip(uses?) {
-            let is_coded_anew = may && block.chunks.len() == 1;
-            if let Some(counted) = self.packs.get_mut(number as usize) {
-                counted.live += u64::from(block.sealed_len);
-                counted.has_deltas |= !block.bases.is_empty();
-                let gain = |one: &Use| u64::from(one.sealed_len) * u64::from(one.share) / ONCE;
-                let goes = |one: &&Use| before.is_some_and(|before| before.goes(one.base));
-                counted.gain += uses.iter().filter(goes).map(gain).sum::<u64>();
+            let can_be_coded_anew = block.chunks.len() == 1 && !pack.is_disputed;
+            for one in uses {
+                if can_be_coded_anew && self.uses.len() < USES_KNOWN {
+                    self.uses.push(one);
+                } else if let Some(base) = self.packs.get_mut(one.base.0 as usize) {
+                    base.pinned.add(one.base.1);
+                }
             }
-            uses.iter().for_each(|one| self.count(one, is_coded_anew));
         }
         Ok(())
     }
 
-    fn count(&mut self, one: &Use, is_coded_anew: bool) {
-        let (pack, ordinal) = one.base;
-        let Some(counted) = self.packs.get_mut(pack as usize) else { return };
-        let at = ordinal as usize;
-        if counted.uses.len() <= at {
-            counted.uses.resize(at + 1, 0);
+    /// Packs that were compacted at this level or a higher one.
+    fn coded_at(&self, level: i32) -> Vec<bool> {
+        let is_coded = |pack: &Counted| pack.compacted.is_some_and(|compacted| compacted >= level);
+        self.packs.iter().map(is_coded).collect()
+    }
+
+    /// Sums up, if the deltas of these packs are coded anew and no others.
+    fn sums(&self, may: &[bool]) -> Sums {
+        let mut sums: Vec<Vec<u8>> = vec![Vec::new(); self.packs.len()];
+        for one in &self.uses {
+            let (pack, ordinal) = (one.base.0 as usize, one.base.1 as usize);
+            let Some(of_pack) = sums.get_mut(pack) else { continue };
+            if of_pack.len() <= ordinal {
+                of_pack.resize(ordinal + 1, 0);
+            }
+            let is_pinned = !at(may, one.user as usize)
+                || self.packs.get(pack).is_some_and(|counted| counted.pinned.has(one.base.1));
+            if let Some(sum) = of_pack.get_mut(ordinal) {
+                *sum = if is_pinned { u8::MAX } else { sum.saturating_add(one.share) };
+            }
         }
-        if let Some(uses) = counted.uses.get_mut(at) {
-            *uses = if is_coded_anew { uses.saturating_add(one.share) } else { PINNED };
+        Sums(sums)
+    }
+
+    /// Without those that were compacted before and in which too little is merged for all that is rewritten: which, since
+    /// that is less then, may be true of others next.
+    fn worthwhile(&self, mut may: Vec<bool>, coded: &[bool]) -> Vec<bool> {
+        for _ in 0..SETTLES {
+            let (sums, mut gains) = (self.sums(&may), vec![0u64; self.packs.len()]);
+            for one in self.uses.iter().filter(|one| sums.goes(one.base)) {
+                if let Some(gain) = gains.get_mut(one.user as usize) {
+                    *gain += u64::from(one.sealed_len) * u64::from(one.share) / ONCE;
+                }
+            }
+            let is_worth_it = |number: usize| {
+                let live = self.packs.get(number).map_or(0, |pack| pack.live);
+                let gain = gains.get(number).copied().unwrap_or(0);
+                !at(coded, number) || (gain > 0 && live <= REWRITE_MAX * gain)
+            };
+            let less: Vec<bool> =
+                (0..may.len()).map(|number| at(&may, number) && is_worth_it(number)).collect();
+            if less == may {
+                return may;
+            }
+            may = less;
         }
+        (0..may.len()).map(|number| at(&may, number) && !at(coded, number)).collect()
     }
 
-    /// Whether a base that nobody names is used so little that it can be merged.
-    fn goes(&self, (pack, ordinal): Block) -> bool {
-        let uses = self.packs.get(pack as usize).and_then(|pack| pack.uses.get(ordinal as usize));
-        uses.is_some_and(|uses| (1..=USES_MAX).contains(uses))
-    }
-
-    /// Packs to be coded anew: not yet at this level, or so that enough is gained.
-    fn wanted(&self, may: &[bool], level: i32) -> Vec<bool> {
-        let is_wanted = |counted: &Counted| {
-            let is_coded = counted.compacted.is_some_and(|compacted| compacted >= level);
-            !is_coded || (counted.gain > 0 && counted.live <= REWRITE_MAX * counted.gain)
-        };
-        may.iter().zip(&self.packs).map(|(may, counted)| *may && is_wanted(counted)).collect()
-    }
-
-    fn merge(&self, keeper: &mut Keeper) {
-        for ((number, pack), counted) in (0u32..).zip(keeper.packs.iter_mut()).zip(&self.packs) {
-            for (ordinal, _) in (0u32..).zip(&counted.uses) {
+    fn merge(&self, keeper: &mut Keeper, may: &[bool]) {
+        let sums = self.sums(may);
+        for (number, pack) in (0u32..).zip(keeper.packs.iter_mut()) {
+            let blocks = sums.0.get(number as usize).map_or(0, Vec::len);
+            for ordinal in (0u32..).take(blocks) {
                 let is_base = pack.live.has(ordinal) && !pack.direct.has(ordinal);
-                if is_base && self.goes((number, ordinal)) {
+                if is_base && sums.goes((number, ordinal)) {
                     pack.live.remove(ordinal);
                     pack.merged.add(ordinal);
                 }
@@ -219,7 +258,7 @@ impl Tally {
 /// The bases of a block that nobody names.
 fn uses(
     keeper: &Keeper,
-    listed: &IndexedPack,
+    (user, listed): (u32, &IndexedPack),
     block: &BlockRecord,
 ) -> Result<Vec<Use>, StoreError> {
     let mut uses = Vec::new();
@@ -232,9 +271,9 @@ fn uses(
         let rest = found.at.chunk_len.saturating_sub(base.skip);
         let len = if base.len == 0 { rest } else { base.len };
         let raw_len = u64::from(found.at.raw_len).max(1);
-        let share = (u64::from(len) * ONCE).div_ceil(raw_len);
-        let share = u8::try_from(share).unwrap_or(PINNED);
-        uses.push(Use { base: found.block, sealed_len: found.at.sealed_len, share });
+        let share = u8::try_from((u64::from(len) * ONCE).div_ceil(raw_len)).unwrap_or(u8::MAX);
+        let (base, sealed_len) = (found.block, found.at.sealed_len);
+        uses.push(Use { user, base, sealed_len, share });
     }
     Ok(uses)
 }

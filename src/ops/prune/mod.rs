@@ -55,9 +55,9 @@ pub struct CompactOptions {
 }
 
 impl CompactOptions {
-    fn at(&self, now: SystemTime) -> Compaction {
+    fn at(&self, now: SystemTime, merges: bool) -> Compaction {
         let before = now.checked_sub(self.older_than).unwrap_or(SystemTime::UNIX_EPOCH);
-        Compaction { before, level: self.level }
+        Compaction { before, level: self.level, merges }
     }
 }
 
@@ -106,7 +106,7 @@ pub fn prune(
     let mut report = PruneReport::default();
     if options.dry_run {
         // Nothing is put, so that the storage does not say what time it is.
-        let compaction = options.compact.map(|compact| compact.at(SystemTime::now()));
+        let compaction = options.compact.map(|compact| compact.at(SystemTime::now(), true));
         let when = (options.expire_after, compaction);
         report.plan = Some(plan_settled(repository, &[], when, observer, cancel)?);
         return Ok(report);
@@ -153,11 +153,28 @@ fn plan_once(
 ) -> Result<PrunePlan, OpError> {
     let mut sight = repository.look(None)?;
     refuse_unreadable(&mut sight, without)?;
-    let oldest = repository.oldest_work(Some(expiry))?;
+    // Nothing is put, so that the storage does not say what time it is: no earlier than this.
+    let latest = sight.packs.values().map(|object| object.stored).max();
+    let oldest = repository.oldest_work(latest.map(|latest| (latest, expiry)))?;
     let mut roots = sight.roots.clone();
     roots.retain(|root| !without.contains(&root.id));
     let packs = (&repository.condemned()?, &HashSet::new());
     Ok(work(repository, &sight, &roots, packs, (oldest, compaction), observer, cancel)?.plan)
+}
+
+/// What earlier rounds of a prune found out.
+struct Care {
+    /// Packs in which something cannot be read.
+    fixed: HashSet<PackId>,
+    /// Whether chains are made shorter: not, once one of them was found that cannot be read. It would be met again in
+    /// pack after pack.
+    merges: bool,
+}
+
+impl Default for Care {
+    fn default() -> Self {
+        Self { fixed: HashSet::new(), merges: true }
+    }
 }
 
 /// A backup that ends between the listings of index and snapshots has a manifest, and its chunks seem to be nowhere. A
@@ -170,13 +187,17 @@ fn settled_round(
     cancel: &Cancel,
     report: &mut PruneReport,
 ) -> Result<(), OpError> {
-    let (mut steady, mut fixed) = (Steady::new(repository)?, HashSet::new());
+    let (mut steady, mut care) = (Steady::new(repository)?, Care::default());
     loop {
-        match round(repository, (options, &fixed), observer, cancel, report) {
+        let had_merged = care.merges;
+        match round(repository, options, &mut care, observer, cancel, report) {
+            Err(OpError::DamagedPack { source, .. }) if had_merged && !care.merges => {
+                tracing::warn!("chains stay as long as they are: {source}");
+            }
             // It is left as it is, and the rest goes on. What is condemned cannot be left.
-            Err(OpError::DamagedPack { pack, source }) if !fixed.contains(&pack) => {
+            Err(OpError::DamagedPack { pack, source }) if !care.fixed.contains(&pack) => {
                 tracing::warn!("pack {pack} is left as it is: {source}");
-                fixed.insert(pack);
+                care.fixed.insert(pack);
             }
             Err(error) if may_be_moved(&error) => {
                 let done = Err(error);
@@ -199,7 +220,8 @@ fn may_be_moved(error: &OpError) -> bool {
 
 fn round(
     repository: &Repository,
-    (options, fixed): (&PruneOptions, &HashSet<PackId>),
+    options: &PruneOptions,
+    care: &mut Care,
     observer: &dyn Observer,
     cancel: &Cancel,
     report: &mut PruneReport,
@@ -210,7 +232,7 @@ fn round(
     };
     report.expired.append(&mut session.expired);
     report.went_on |= session.goes_on;
-    let mut round = Round { repository, options, fixed, observer, cancel, report };
+    let mut round = Round { repository, options, care, observer, cancel, report };
     match round.run(&mut session) {
         Ok(Some(sight)) => round.delete(*session, &sight),
         Ok(None) => Ok(session.retire()?),
@@ -235,8 +257,7 @@ fn damaged(pack: &Emptied, source: StoreError) -> OpError {
 struct Round<'r> {
     repository: &'r Repository,
     options: &'r PruneOptions,
-    /// Packs in which something cannot be read.
-    fixed: &'r HashSet<PackId>,
+    care: &'r mut Care,
     observer: &'r dyn Observer,
     cancel: &'r Cancel,
     report: &'r mut PruneReport,
@@ -251,9 +272,10 @@ impl Round<'_> {
             if sight.roots.is_empty() && !sight.packs.is_empty() && !self.options.empty {
                 return Err(OpError::NoSnapshots { packs: sight.packs.len() });
             }
-            let compaction = self.options.compact.map(|compact| compact.at(session.now));
+            let compaction =
+                self.options.compact.map(|compact| compact.at(session.now, self.care.merges));
             let none = HashSet::new();
-            let (packs, when) = ((&none, self.fixed), (session.oldest, compaction));
+            let (packs, when) = ((&none, &self.care.fixed), (session.oldest, compaction));
             let (repository, roots) = (self.repository, &sight.roots);
             let work = work(repository, &sight, roots, packs, when, self.observer, self.cancel)?;
             self.report.plan = Some(work.plan);
@@ -339,10 +361,14 @@ impl Round<'_> {
             let what = (&pack.id, pack.kind, pack.len);
             let wanted = Wanted {
                 blocks: &|ordinal| pack.live.has(ordinal),
-                chunks: &|id| recoder.is_none_or(|recoder| recoder.needs_part(&pack.id, id)),
+                chunks: &|raw_len, chunk| {
+                    recoder.is_none_or(|recoder| recoder.needs(&pack.id, raw_len, chunk))
+                },
+                level: pack.level,
                 recode: &|id, at| recoder.map_or(Ok(None), |recoder| recoder.recode(id, at)),
             };
             let copied = copier.copy(what, &pack.contents, &wanted);
+            self.care.merges &= !recoder.is_some_and(Recoder::has_met_damage);
             copied.map_err(|source| damaged(pack, source))?;
             if copier.is_due() {
                 copier.flush()?;

@@ -80,11 +80,14 @@ pub(super) struct Emptied {
     pub kind: PackKind,
     pub len: u64,
     pub live: Bits,
+    /// The level it was compacted at.
+    pub level: Option<i32>,
 }
 
 impl Emptied {
-    pub fn of(pack: &Pack, live: Bits) -> Self {
-        Self { id: pack.id, contents: pack.contents, kind: pack.kind, len: pack.len, live }
+    pub fn of(pack: &Pack, live: Bits, level: Option<i32>) -> Self {
+        let Pack { id, contents, kind, len, .. } = *pack;
+        Self { id, contents, kind, len, live, level }
     }
 }
 
@@ -134,6 +137,11 @@ pub(super) fn work(
     for (((_, pack), (facts, weight)), fate) in keeper.packs.iter().zip(facts).zip(fates) {
         plan.merged.count += weight.merged.0;
         plan.merged.bytes += weight.merged.1;
+        // What is merged makes what it goes into longer, by as much at most.
+        match pack.kind {
+            PackKind::Data => copied.0 += weight.merged.1,
+            PackKind::Metadata => copied.1 += weight.merged.1,
+        }
         if !sight.packs.contains_key(&pack.id) {
             continue;
         }
@@ -167,14 +175,12 @@ pub(super) fn work(
                 }
                 let live = pack.live.clone();
                 debug_assert_eq!(pack.place, Place::Here);
-                emptied.push((pack.stored, Emptied::of(pack, live)));
+                emptied.push((pack.stored, Emptied::of(pack, live, weight.compacted)));
             }
         }
         condemned.push(pack.id);
     }
     let target = u64::from(repository.config().pack_target);
-    // What is merged makes what it goes into longer, by as much at most.
-    copied.0 += plan.merged.bytes;
     plan.rewritten = packed(copied.0, target) + packed(copied.1, PACK_TARGET_MIN.into());
     // What is coded against something else is stored later: so it is known how deep that lies by then.
     emptied.sort_by_key(|(stored, _)| *stored);

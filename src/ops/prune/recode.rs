@@ -1,6 +1,7 @@
 //! Deltas of emptied packs as a compaction writes them: against nothing that is not kept, and no deeper than they need be.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use crate::id::{BaseId, ChunkId, PackId};
@@ -9,6 +10,7 @@ use crate::store::{Ancestor, Recoded, StoreError, rebase};
 
 use super::ancestors::ancestor;
 use super::keep::Keeper;
+use super::mark::is_lost;
 use super::packs::Block;
 
 pub(super) struct Recoder {
@@ -16,6 +18,7 @@ pub(super) struct Recoder {
     /// The zstd level of a compaction. `None`: deltas stay as they are.
     level: Option<i32>,
     written: Mutex<Written>,
+    has_met_damage: AtomicBool,
 }
 
 /// How deep the blocks lie that were written, by pack; one more than that, and 0 for others.
@@ -26,12 +29,17 @@ struct Written(HashMap<u32, Vec<u8>>);
 
 impl Recoder {
     pub fn new(keeper: Keeper, level: Option<i32>) -> Self {
-        Self { keeper, level, written: Mutex::default() }
+        Self { keeper, level, written: Mutex::default(), has_met_damage: AtomicBool::new(false) }
     }
 
-    /// Whether a chunk is needed of a block in this pack that holds several.
-    pub fn needs_part(&self, at: &PackId, chunk: &ChunkId) -> bool {
-        self.keeper.needs_part(at, chunk)
+    /// Whether a chunk of a needed block in this pack is needed itself.
+    pub fn needs(&self, pack: &PackId, raw_len: u32, chunk: (&ChunkId, u32)) -> bool {
+        self.keeper.needs(pack, raw_len, chunk)
+    }
+
+    /// Whether a chain was met that cannot be read.
+    pub fn has_met_damage(&self) -> bool {
+        self.has_met_damage.load(Ordering::Relaxed)
     }
 
     /// What becomes of a delta.
@@ -40,7 +48,11 @@ impl Recoder {
             return Ok(None);
         };
         let find = |base: &BaseId, below: u8| self.find(base, below);
-        let recoded = rebase(&self.keeper.reader, level, (id, at), &find)?;
+        let recoded = rebase(&self.keeper.reader, level, (id, at), &find).inspect_err(|error| {
+            if is_lost(error) {
+                self.has_met_damage.store(true, Ordering::Relaxed);
+            }
+        })?;
         let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
         written.set(block, recoded.depth());
         Ok(Some(recoded))
@@ -51,8 +63,10 @@ impl Recoder {
             return Err(StoreError::MissingBase { base: *base });
         };
         let written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
-        let depth = written.get(found.block).unwrap_or(found.at.depth);
-        let kept = found.is_kept.then_some(depth);
+        // That a small chunk is needed where it is may be a mistake of the set of such: nothing lies less deep for it.
+        let is_part = found.at.chunk_len != found.at.raw_len;
+        let there = if is_part { below.saturating_sub(1) } else { found.at.depth };
+        let kept = found.is_kept.then(|| written.get(found.block).unwrap_or(there));
         Ok(Ancestor { chunk: found.chunk, at: found.at, kept })
     }
 }

@@ -33,7 +33,7 @@ pub(super) fn rescue(
         .packs
         .iter()
         .filter(|(_, pack)| pack.place == Place::Going && !pack.rescued.is_empty())
-        .map(|(_, pack)| Emptied::of(pack, pack.rescued.clone()));
+        .map(|(_, pack)| Emptied::of(pack, pack.rescued.clone(), None));
     Ok(copied.collect())
 }
 

@@ -26,6 +26,8 @@ pub(super) struct Weight {
     pub listing: u64,
     /// Packs that hold bases of blocks in here that nobody needs: such a block may be hit as long as it is there.
     pub leans_on: BTreeSet<u32>,
+    /// The level it was compacted at.
+    pub compacted: Option<i32>,
     /// Bytes of blocks that are needed elsewhere.
     pub rescued: u64,
     /// Blocks that are merged into what is coded against them, and their bytes.
@@ -71,9 +73,10 @@ pub(super) fn weigh(
     cancel: &Cancel,
 ) -> Result<Vec<Weight>, OpError> {
     let mut weights = vec![Weight::default(); keeper.packs.len()];
-    each_pack(repository, objects, cancel, |listed, _| {
+    each_pack(repository, objects, cancel, |listed, compacted| {
         let Some(number) = keeper.packs.find(&listed.id) else { return Ok(()) };
         let Some(weight) = weights.get_mut(number as usize) else { return Ok(()) };
+        weight.compacted = weight.compacted.max(compacted);
         let fingerprint = listed.contents.fingerprint();
         if weight.fingerprint.replace(fingerprint).is_some() {
             return Ok(());
@@ -130,12 +133,14 @@ fn needed_of(keeper: &Keeper, pack: &Pack, block: &BlockRecord) -> (usize, u64) 
     if block.chunks.len() == 1 || block.codec == Codec::ZstdDelta {
         return (block.chunks.len(), sealed);
     }
-    let (mut count, mut bytes) = (0, 0u64);
-    for chunk in block.chunks.iter().filter(|chunk| keeper.needs_part(&pack.id, &chunk.id)) {
-        count += 1;
-        bytes += u64::from(chunk.len);
+    let (mut count, mut bytes, raw_len) = (0, 0u64, block.raw_len());
+    for chunk in &block.chunks {
+        if keeper.needs(&pack.id, raw_len, (&chunk.id, chunk.len)) {
+            count += 1;
+            bytes += u64::from(chunk.len);
+        }
     }
-    let raw = u64::from(block.raw_len()).max(1);
+    let raw = u64::from(raw_len).max(1);
     (count, (u128::from(sealed) * u128::from(bytes)).div_ceil(raw.into()) as u64)
 }
 
@@ -167,9 +172,8 @@ fn holder(keeper: &Keeper, own: u32, base: &BaseId, below: u8) -> Result<Option<
     for copy in copies.iter().filter(|copy| copy.depth < below) {
         let Some(((number, ordinal), pack)) = keeper.packs.block(copy) else { continue };
         // One that is needed stays in any case, here or copied; one beside it stays as long as it does.
-        let is_needed = |copy: &Location| {
-            copy.chunk_len == copy.raw_len || keeper.needs_part(&copy.pack, &chunk)
-        };
+        let is_needed =
+            |copy: &Location| keeper.needs(&copy.pack, copy.raw_len, (&chunk, copy.chunk_len));
         if number == own || (pack.live.has(ordinal) && is_needed(copy)) {
             return Ok(None);
         }

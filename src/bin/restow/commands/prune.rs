@@ -137,7 +137,7 @@ pub fn print_plan(plan: &PrunePlan, verb: &str) {
         println!("  newer than a backup that is at work: {}", of(&plan.young));
     }
     if plan.condemned.count > 0 {
-        println!("  an earlier prune is to be finished: {}", of(&plan.condemned));
+        println!("  an earlier prune left to be deleted: {}", of(&plan.condemned));
     }
 }
 
