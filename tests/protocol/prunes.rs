@@ -11,7 +11,7 @@ use restow::repo::{OpenOptions, Repository, WriteSession};
 use restow::storage::{Key, Memory, Storage};
 
 use super::accepts::accepts;
-use super::events::{Act, Kind, ObjectEvent};
+use super::events::{Act, BlockTold, Kind, ObjectEvent};
 use super::real::{Recorder, restless};
 use crate::deltas::edits::Table;
 use crate::support::faulty::{Call, Failure, Faulty};
@@ -114,10 +114,19 @@ fn a_compaction_of_chains_follows_the_protocol() {
         }
     });
     assert!(report.unwrap().plan.unwrap().compacted.count > 0);
-    let put =
-        traces.iter().flatten().filter(|event| (event.act, event.kind) == (Act::Put, Kind::Index));
-    let told = put.flat_map(|event| &event.contents).flat_map(|(_, blocks)| blocks);
-    assert!(told.filter(|block| block.depth > 0).count() > 10, "deltas were copied");
+    // Told otherwise, it is found out: deltas of step 3 that are deeper, or coded against what is nowhere.
+    type Lie = fn(&mut BlockTold);
+    let lies: [Lie; 2] = [|block| block.depth += 64, |block| block.bases = vec!["nowhere".into()]];
+    for lie in lies {
+        let mut trace = traces[0].clone();
+        let put = trace.iter_mut().find(|event| (event.act, event.kind) == (Act::Put, Kind::Index));
+        let contents = put.into_iter().flat_map(|event| &mut event.contents);
+        let blocks = contents.flat_map(|(_, blocks)| blocks);
+        let deltas: Vec<&mut BlockTold> = blocks.filter(|block| block.depth > 0).collect();
+        assert!(deltas.len() > 10, "{} deltas were copied", deltas.len());
+        deltas.into_iter().for_each(lie);
+        assert_eq!(accepts(&trace).unwrap_err().event.kind, Kind::Condemned);
+    }
 }
 
 #[test]
