@@ -2,7 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+<<<<<<< HEAD
 use super::accepts_rebuild::RebuildSteps;
+=======
+use super::accepts_bases::Bases;
+>>>>>>> x-model
 use super::events::{Act, ActorName, Kind, ObjectEvent, Role};
 
 #[derive(Default)]
@@ -19,6 +23,10 @@ pub struct PruneSteps {
     /// The packs that each index object lists, and the packs that are there, as far as it knows.
     lists: BTreeMap<String, BTreeSet<String>>,
     there: BTreeSet<String>,
+    located: BTreeSet<String>,
+    bases: Bases,
+    /// Packs of copies, of this step, that are in the index.
+    copies: BTreeSet<String>,
     /// Packs that may be deleted, the objects that name them, and all in `condemned/` that may go with them.
     condemned: BTreeSet<String>,
     condemning: BTreeSet<String>,
@@ -70,6 +78,7 @@ type Taken = Result<(), &'static str>;
 impl PruneSteps {
     pub fn take(&mut self, event: &ObjectEvent) -> Taken {
         let own = event.name == event.actor.name;
+        self.bases.hear(event);
         match (event.act, event.kind) {
             (Act::Delete, Kind::Active) if own => self.retire(),
             _ if self.at == At::Void => Err("a void prune does nothing more"),
@@ -186,6 +195,8 @@ impl PruneSteps {
 
     fn packs(&mut self, event: &ObjectEvent, at: At) -> Result<At, &'static str> {
         self.there = event.found.iter().cloned().collect();
+        let listed: BTreeSet<String> = self.lists.values().flatten().cloned().collect();
+        self.located = &listed & &self.there;
         match self.index[0].is_some() && self.index[0] == self.index[1] {
             true => Ok(at),
             false => Err("the index is listed until two listings agree"),
@@ -232,6 +243,7 @@ impl PruneSteps {
         match self.at {
             At::Planned | At::Rescuing if of_copies => {
                 self.checked = false;
+                self.copies.extend(event.packs.iter().cloned());
                 match event.packs.iter().all(|pack| self.unindexed.remove(pack)) {
                     true => Ok(()),
                     false => Err("an index object of copies lists copies only"),
@@ -271,6 +283,7 @@ impl PruneSteps {
             (At::Planned, false) if !self.checked => Err("void/<self> is looked for before step 4"),
             (At::Planned, false) => {
                 self.condemned.extend(event.packs.iter().cloned());
+                self.without_condemned()?;
                 self.condemning.insert(event.name.clone());
                 self.owned.insert(event.name.clone());
                 self.at = At::Condemned;
@@ -330,8 +343,18 @@ impl PruneSteps {
         if self.at < At::IndexPut && !self.checked {
             return Err("void/<self> is looked for before step 7");
         }
+        if self.at == At::Rescuing {
+            self.without_condemned()?;
+        }
         self.at = at;
         Ok(())
+    }
+
+    /// Steps 4 and 7: all that stays, and what was copied, can do without what goes.
+    fn without_condemned(&mut self) -> Taken {
+        let stays = &self.located - &self.condemned;
+        let copies = std::mem::take(&mut self.copies);
+        self.bases.check(&self.located, &stays, &copies)
     }
 
     fn retire(&mut self) -> Taken {

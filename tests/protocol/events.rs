@@ -38,6 +38,14 @@ pub struct Note {
     pub writers: Vec<String>,
 }
 
+/// A block as index objects tell of it: its chunks, what they are coded against, and how deep they lie.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BlockTold {
+    pub chunks: Vec<String>,
+    pub bases: Vec<String>,
+    pub depth: u8,
+}
+
 /// A put or delete of an object, or a listing of all objects of a kind, from its first page to its last.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObjectEvent {
@@ -53,6 +61,8 @@ pub struct ObjectEvent {
     pub found: Vec<String>,
     /// Of those, the index objects and what condemns packs: the packs that each names.
     pub lists: Vec<(String, Vec<String>)>,
+    /// The blocks of packs that index objects list.
+    pub contents: Vec<(String, Vec<BlockTold>)>,
     /// The note that was put, or those that were found.
     pub notes: Vec<Note>,
     /// Of a listing of actors: those that are at work.
@@ -69,6 +79,7 @@ impl ObjectEvent {
             packs: Vec::new(),
             found: Vec::new(),
             lists: Vec::new(),
+            contents: Vec::new(),
             notes: Vec::new(),
             actors: Vec::new(),
         }
@@ -89,6 +100,14 @@ impl ObjectEvent {
         let lists = objects.iter().map(|(name, packs)| ((*name).to_owned(), own(packs))).collect();
         let packs = objects.iter().flat_map(|(_, packs)| own(packs)).collect();
         Self { found, lists, packs, ..self }
+    }
+
+    /// One block of a pack, of one chunk.
+    pub fn telling(mut self, pack: &str, chunk: &str, (bases, depth): (&[&str], u8)) -> Self {
+        let bases = bases.iter().map(|base| (*base).to_owned()).collect();
+        let block = BlockTold { chunks: vec![chunk.to_owned()], bases, depth };
+        self.contents.push((pack.to_owned(), vec![block]));
+        self
     }
 
     pub fn noting(mut self, condemned: &str, writers: &[&str]) -> Self {

@@ -12,17 +12,18 @@ use super::variants::{REDUNDANT, VARIANTS, Variant};
 /// So many states fit into 6 GB.
 const STATES_MAX: usize = 150_000_000;
 
-fn holds(scenario: Scenario, rules: Rules) -> Explored {
+pub fn holds(scenario: Scenario, rules: Rules) -> Explored {
     let started = Instant::now();
     let found = explore(&Model { scenario, rules }, STATES_MAX);
     let Explored { states, steps, quiet, prunes, violation } = &found;
     println!(
-        "{:14} {} writers {} prunes{}{}{} hits {}: {states} states, {steps} steps, {quiet} quiet, {prunes} prunes to rest, {:.1} s",
+        "{:16} {} writers {} prunes{}{}{}{} hits {}: {states} states, {steps} steps, {quiet} quiet, {prunes} prunes to rest, {:.1} s",
         scenario.name,
         scenario.writers.len(),
         scenario.prunes,
         scenario.rebuild.map_or(String::new(), |rebuild| format!(", a rebuild: {rebuild:?}")),
         if scenario.two_parts { ", listings in two parts" } else { "" },
+        if scenario.deletes > 1 { ", two deletes" } else { "" },
         if scenario.reader { ", a reader" } else { "" },
         if rules.hits_closed_over_bases { "closed" } else { "by pack" },
         started.elapsed().as_secs_f64(),
@@ -36,13 +37,13 @@ fn holds(scenario: Scenario, rules: Rules) -> Explored {
 }
 
 /// Finds the shortest way to a violation.
-fn caught(variant: &Variant) -> Explored {
+pub fn caught(variant: &Variant) -> Explored {
     let mut rules = Rules::LETTER;
     (variant.breaks)(&mut rules);
     let found = shortest(&Model { scenario: variant.scenario, rules }, 20_000_000);
     let length = found.violation.as_ref().map_or(0, |violation| violation.trace.len());
     println!(
-        "{:45} {:14} {:8} states, {length} steps",
+        "{:45} {:16} {:8} states, {length} steps",
         variant.name, variant.scenario.name, found.states
     );
     let violation = found.violation.as_ref();
@@ -66,7 +67,7 @@ fn small_scenarios_hold() {
     holds(HITS.with(2, 1), Rules::LETTER);
 }
 
-const REBUILDS: [Rebuild; 2] = [Rebuild::Unlisted, Rebuild::All];
+pub const REBUILDS: [Rebuild; 2] = [Rebuild::Unlisted, Rebuild::All];
 
 /// One of the prunes makes the index from the packs, beside a writer and another prune.
 #[test]

@@ -1,18 +1,26 @@
 //! The protocol by which writers, prunes and readers share a repository, as a small model that is explored
 //! exhaustively, and checked against what backups really do. `docs/PRUNE.md` tells of it.
 //!
-//! `objects`, `state`: what there is. `writer`, `prune`, `model`: the steps. `plan`: what prune decides.
-//! `rebuild`: a rebuild of the index. `scenario`, `scenarios`, `variants`: what is explored. `search`, `properties`, `explore`: how, and what must hold.
+//! `objects`, `state`: what there is. `writer`, `prune`, `model`: the steps. `plan`, `collapse`: what prune decides.
+//! `rebuild`: a rebuild of the index. `scenario`, `scenarios`, `compactions`, `variants`: what is explored. `search`, `properties`,
+//! `explore`, `explore_rebasing`: how, and what must hold.
 //! `events`, `accepts`: the order of operations that traces of real runs are held against.
 
 mod accepts;
+mod accepts_bases;
 mod accepts_prune;
 mod accepts_rebuild;
 mod accepts_writer;
 mod backups;
+mod collapse;
+mod compactions;
 mod events;
 mod explore;
+<<<<<<< HEAD
 mod faults;
+=======
+mod explore_rebasing;
+>>>>>>> x-model
 mod model;
 mod objects;
 mod plan;
@@ -31,5 +39,6 @@ mod scenarios;
 mod search;
 mod state;
 mod traces;
+mod traces_rebasing;
 mod variants;
 mod writer;

@@ -1,7 +1,9 @@
 //! One step of anybody: what may happen next in a state.
 
 use super::scenario::{Rules, Scenario};
-use super::state::{PRUNES, Part, PruneAt, ReaderAt, State, WRITERS, WriterAt, prune_actor};
+use super::state::{
+    PRUNES, Part, PruneAt, ReaderAt, SECOND, State, WRITERS, WriterAt, prune_actor,
+};
 
 /// A step: who did what. All but `Crash` and `Reported` is one operation on the storage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,11 +76,12 @@ impl Model {
         if self.scenario.reader {
             self.reader(state, next);
         }
-        if !state.deleted {
-            let committed = state.manifests & (1 | state.done << 1);
+        if state.deletes_left > 0 {
+            let committed = super::properties::committed(state);
             for manifest in super::objects::members(u16::from(committed)) {
                 let mut after = *state;
-                (after.deleted, after.manifests) = (true, state.manifests & !(1 << manifest));
+                after.deletes_left -= 1;
+                after.manifests &= !(1 << manifest);
                 next.push((Step { actor: DELETER, op: Op::DeleteManifest(manifest) }, after));
             }
         }
@@ -124,7 +127,8 @@ impl Model {
             ReaderAt::Start => {
                 for manifest in super::objects::members(u16::from(state.manifests)) {
                     let writer = manifest.checked_sub(1);
-                    if writer.is_none_or(|writer| state.done & !state.void & (1 << writer) != 0) {
+                    let is_done = |writer: u8| state.done & !state.void & (1u8 << writer) != 0;
+                    if manifest == SECOND || writer.is_none_or(is_done) {
                         go(Op::ListManifests(Part::All), &|after| {
                             after.reader.manifest = manifest;
                             after.reader.at = ReaderAt::ListIndex(self.first_part());

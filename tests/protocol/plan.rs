@@ -1,5 +1,6 @@
 //! What prune decides from what it saw: which packs go, and which chunks must be copied before.
 
+use super::collapse::{Marked, as_it_was, collapsing};
 use super::objects::{
     ANY_DEPTH, Block, Chunks, Contents, Pack, Packs, block_decodes, decodes, deepest, members,
     shallowest,
@@ -20,16 +21,28 @@ pub struct Seen<'a> {
     pub takes_first: bool,
 }
 
+/// What a prune is out for.
+#[derive(Debug, Clone, Copy)]
+pub struct Aims {
+    /// Packs that were there before anybody at work began.
+    pub old: Packs,
+    /// Packs that hold waste are copied from.
+    pub repacks: bool,
+    /// A compaction empties these, and does without these chunks where it can.
+    pub compacts: Packs,
+    pub wanted: Chunks,
+    pub copies_apart: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Plan {
-    /// What a new pack takes over.
+    /// What a new pack takes over, and a second one.
     pub copies: Pack,
+    pub late: Pack,
     pub condemned: Packs,
 }
 
-/// Chunks in use, by pack.
-type Live = [Chunks; super::objects::PACKS];
-
-fn best(seen: &Seen<'_>, rules: &Rules, chunk: u8, below: u8) -> Option<(u8, Block)> {
+pub fn best(seen: &Seen<'_>, rules: &Rules, chunk: u8, below: u8) -> Option<(u8, Block)> {
     match rules.shallowest_kept {
         true if seen.takes_first => {
             let (_, last) = shallowest(seen.contents, chunk, below, seen.located)?;
@@ -45,31 +58,23 @@ fn best(seen: &Seen<'_>, rules: &Rules, chunk: u8, below: u8) -> Option<(u8, Blo
     }
 }
 
-fn mark(seen: &Seen<'_>, rules: &Rules, live: &mut Live, chunk: u8, below: u8) {
-    let Some((pack, block)) = best(seen, rules, chunk, below) else { return };
-    let there = &mut live[usize::from(pack)];
-    if *there & (1 << chunk) != 0 {
-        return;
-    }
-    *there |= 1 << chunk;
-    if let (Some(base), true) = (block.base, rules.bases_are_live) {
-        mark(seen, rules, live, base, block.depth);
-    }
-}
-
 /// Packs that have to stay for the sake of the chunks in those that stay.
-fn closed(seen: &Seen<'_>, rules: &Rules, kept: Packs, copies: (u8, Pack)) -> Packs {
+fn closed(marked: &Marked<'_>, seen: &Seen<'_>, rules: &Rules, kept: Packs, spare: u8) -> Packs {
     let mut contents = *seen.contents;
-    contents[usize::from(copies.0)] = copies.1;
-    let mut kept = kept | 1 << copies.0;
+    contents[usize::from(spare)] = believed(marked, seen, rules, kept);
+    let mut kept = kept | 1 << spare;
     if !rules.closure_at_4 {
         return kept;
     }
     loop {
         let mut more = 0;
         for pack in members(kept & seen.located) {
-            for (_, block) in contents[usize::from(pack)].blocks() {
+            for (chunk, block) in contents[usize::from(pack)].blocks() {
                 let Some(base) = block.base else { continue };
+                // What is in use has its bases, or should have.
+                if !rules.dependents_coded_anew && marked.is_live(pack, chunk) {
+                    continue;
+                }
                 let below = if rules.shallowest_kept { block.depth } else { ANY_DEPTH };
                 if !decodes(&contents, base, below, kept)
                     && let Some((pack, _)) = best(seen, rules, base, below)
@@ -85,37 +90,80 @@ fn closed(seen: &Seen<'_>, rules: &Rules, kept: Packs, copies: (u8, Pack)) -> Pa
     }
 }
 
-/// Steps 2 to 4. `spare` is the number of a pack that is nowhere yet.
-pub fn plan(seen: &Seen<'_>, rules: &Rules, old: Packs, repacks: bool, spare: u8) -> Plan {
-    let mut live: Live = Default::default();
-    for chunk in members(u16::from(seen.needed)) {
-        mark(seen, rules, &mut live, chunk, ANY_DEPTH);
+/// The copies as step 4 sees them.
+fn believed(marked: &Marked<'_>, seen: &Seen<'_>, rules: &Rules, kept: Packs) -> Pack {
+    let mut copies = copied(marked, seen, seen.located & !kept, |_, _| true);
+    for (chunk, block) in copies.blocks().filter(|_| !rules.never_deeper) {
+        let was = as_it_was(seen, chunk).map_or(block.depth, |was| was.depth);
+        copies.put(chunk, Block { depth: was.min(block.depth), ..block });
     }
-    let in_use = |pack: &u8| live[usize::from(*pack)] != 0;
-    let used = members(seen.located).filter(in_use).fold(0, |packs, pack| packs | 1 << pack);
-    let young = seen.listed & !old;
-    let wasteful = |pack: &u8| {
-        let pack = usize::from(*pack);
-        repacks && seen.contents[pack].chunks() != live[pack]
-    };
-    let mut emptied =
-        members(used & !young).filter(wasteful).fold(0, |packs, pack| packs | 1 << pack);
-    loop {
-        let mut copies = Pack::EMPTY;
-        for pack in members(emptied) {
-            for (chunk, block) in seen.contents[usize::from(pack)].blocks() {
-                if live[usize::from(pack)] & (1 << chunk) != 0 {
-                    copies.put(chunk, block);
-                }
+    for chunk in members(u16::from(marked.collapsed)).filter(|_| !rules.collapsed_before_4) {
+        as_it_was(seen, chunk).into_iter().for_each(|block| copies.put(chunk, block));
+    }
+    copies
+}
+
+/// What is in use in these packs, as it will be.
+fn copied(
+    marked: &Marked<'_>,
+    seen: &Seen<'_>,
+    emptied: Packs,
+    which: impl Fn(u8, u8) -> bool,
+) -> Pack {
+    let mut copies = Pack::EMPTY;
+    for pack in members(emptied) {
+        for (chunk, _) in seen.contents[usize::from(pack)].blocks() {
+            if marked.is_live(pack, chunk) && which(pack, chunk) {
+                marked.blocks[usize::from(chunk)].iter().for_each(|now| copies.put(chunk, *now));
             }
         }
-        let kept = closed(seen, rules, (used & !emptied) | young, (spare, copies));
+    }
+    copies
+}
+
+/// What is in use if as much collapses as may, and the packs that are emptied, but for those that are held.
+fn settled<'a>(
+    seen: &'a Seen<'a>,
+    rules: &'a Rules,
+    aims: &Aims,
+    held: Packs,
+) -> (Marked<'a>, Packs) {
+    let all = Marked::new(seen, rules, 0);
+    let mut marked = Marked::new(seen, rules, 0);
+    loop {
+        let wasteful = |pack: &u8| {
+            let waste =
+                seen.contents[usize::from(*pack)].chunks() != marked.live[usize::from(*pack)];
+            aims.repacks && waste || aims.compacts & (1 << pack) != 0
+        };
+        let emptied = members(marked.used() & !held).filter(wasteful);
+        let emptied = emptied.fold(0, |packs, pack| packs | 1 << pack);
+        let collapsed = collapsing(&all, emptied, aims.wanted);
+        if collapsed & !marked.collapsed == 0 {
+            return (marked, emptied);
+        }
+        marked = Marked::new(seen, rules, marked.collapsed | collapsed);
+    }
+}
+
+/// Steps 2 to 4. `spare` is the number of a pack that is nowhere yet.
+pub fn plan(seen: &Seen<'_>, rules: &Rules, aims: &Aims, spare: u8) -> Plan {
+    let young = seen.listed & !aims.old;
+    let mut held = young;
+    loop {
+        let (marked, emptied) = settled(seen, rules, aims, held);
+        let kept = closed(&marked, seen, rules, (marked.used() & !emptied) | young, spare);
         // One that must stay after all is not worth copying from.
         if kept & emptied != 0 {
-            emptied &= !kept;
+            held |= kept & emptied;
             continue;
         }
-        return Plan { copies, condemned: seen.listed & !kept };
+        let comes_late = |pack, chunk| aims.copies_apart && marked.is_as_it_was(pack, chunk);
+        return Plan {
+            copies: copied(&marked, seen, emptied, |pack, chunk| !comes_late(pack, chunk)),
+            late: copied(&marked, seen, emptied, comes_late),
+            condemned: seen.listed & !kept,
+        };
     }
 }
 
@@ -139,11 +187,19 @@ pub fn rescue(seen: &Seen<'_>, rules: &Rules, condemned: Packs, others: Packs, s
         seeking: 0,
     };
     rescue.contents[usize::from(spare)] = Pack::EMPTY;
+    let plainly =
+        rescue.contents.iter_mut().skip(FIRST_COPIES).filter(|_| !rules.copies_closed_at_6);
+    for pack in plainly {
+        for (chunk, block) in pack.blocks() {
+            pack.put(chunk, Block { base: None, ..block });
+        }
+    }
     for chunk in members(u16::from(seen.needed)) {
         rescue.need(chunk, ANY_DEPTH);
     }
     if rules.closure_at_6 {
-        for pack in members(seen.located & !condemned) {
+        let copies = if rules.copies_closed_at_6 { 0 } else { !0 << FIRST_COPIES };
+        for pack in members(seen.located & !condemned & !copies) {
             for (_, block) in seen.contents[usize::from(pack)].blocks() {
                 if let Some(base) = block.base
                     && block_decodes(seen.contents, block, seen.located)
@@ -155,6 +211,9 @@ pub fn rescue(seen: &Seen<'_>, rules: &Rules, condemned: Packs, others: Packs, s
     }
     rescue.contents[usize::from(spare)]
 }
+
+/// Packs from here on are put by prunes.
+const FIRST_COPIES: usize = 8;
 
 struct Rescue<'a> {
     seen: &'a Seen<'a>,

@@ -1,8 +1,8 @@
 //! A model's steps as operations on a storage: what `accepts` reads.
 
-use super::events::{Act, ActorName, Kind, Note, ObjectEvent, Role};
+use super::events::{Act, ActorName, BlockTold, Kind, Note, ObjectEvent, Role};
 use super::model::{DELETER, Model, Op, Step};
-use super::objects::{Packs, members};
+use super::objects::{Block, Packs, members};
 use super::state::{IndexObject, PRUNES, Part, PruneAt, State, WRITERS};
 
 pub fn name_of(actor: u8) -> ActorName {
@@ -23,6 +23,17 @@ fn actors(set: u8) -> Vec<ActorName> {
 fn note(owner: usize, writers: u8) -> Note {
     let writers = actors(writers).into_iter().map(|writer| writer.name).collect();
     Note { condemned: format!("c{owner}"), writers }
+}
+
+/// What index objects say of these packs.
+fn contents(state: &State, packs: Packs) -> Vec<(String, Vec<BlockTold>)> {
+    let chunk = |chunk: u8| format!("chunk {chunk}");
+    let told = |(number, block): (u8, Block)| {
+        let bases = block.base.map(chunk).into_iter().collect();
+        BlockTold { chunks: vec![chunk(number)], bases, depth: block.depth }
+    };
+    let blocks = |pack: u8| state.contents[usize::from(pack)].blocks().map(told).collect();
+    members(packs).map(|pack| (format!("k{pack}"), blocks(pack))).collect()
 }
 
 /// A listing of what is condemned.
@@ -85,7 +96,8 @@ pub fn events(before: &State, step: &Step, after: &State) -> Vec<ObjectEvent> {
             let name = |there: &IndexObject| format!("i{}.{}", there.origin, there.version);
             let found = index.iter().map(|there| name(&there)).collect();
             let lists = index.iter().map(|there| (name(&there), named('k', there.packs))).collect();
-            let event = ObjectEvent { found, lists, ..list(Kind::Index) };
+            let contents = contents(before, index.packs(0));
+            let event = ObjectEvent { found, lists, contents, ..list(Kind::Index) };
             // At one moment two listings agree.
             return vec![event; if part == Part::All { 2 } else { 1 }];
         }
@@ -95,7 +107,8 @@ pub fn events(before: &State, step: &Step, after: &State) -> Vec<ObjectEvent> {
         }
         Op::PutPack(pack) => event(Act::Put, Kind::Pack, format!("k{pack}")),
         Op::PutIndex { origin, version, packs } => {
-            naming(event(Act::Put, Kind::Index, format!("i{origin}.{version}")), packs)
+            let event = event(Act::Put, Kind::Index, format!("i{origin}.{version}"));
+            naming(ObjectEvent { contents: contents(before, packs), ..event }, packs)
         }
         Op::PutManifest(manifest) => event(Act::Put, Kind::Manifest, format!("m{manifest}")),
         Op::PutCondemned(packs) => {
@@ -103,7 +116,10 @@ pub fn events(before: &State, step: &Step, after: &State) -> Vec<ObjectEvent> {
             naming(event(Act::Put, Kind::Condemned, format!("c{own}")), packs)
         }
         Op::PutNote(writers) => {
-            let owner = (0..PRUNES).find(|owner| before.noted[*owner] != after.noted[*owner]);
+            let owners = |state: &State| state.prunes[usize::from(step.actor) - WRITERS].owners;
+            // Another may have put the very same note.
+            let noted = owners(before) & !owners(after);
+            let owner = (0..PRUNES).find(|owner| noted & (1 << owner) != 0);
             let event = event(Act::Put, Kind::Condemned, "note".into());
             ObjectEvent {
                 notes: owner.map(|owner| note(owner, writers)).into_iter().collect(),

@@ -1,9 +1,10 @@
 //! What must hold: in every state, and once all is quiet.
 
-use super::model::{Model, Next};
+use super::compactions;
+use super::model::{Model, Next, Op};
 use super::objects::{ANY_DEPTH, CHUNKS, Chunks, decodes, members};
 use super::search::told;
-use super::state::{PRUNES, Prune, PruneAt, QUIET, ReaderAt, State, prune_actor};
+use super::state::{PRUNES, Prune, PruneAt, QUIET, ReaderAt, SECOND, State, prune_actor};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Broken {
@@ -33,8 +34,8 @@ impl Broken {
 }
 
 /// The manifests of snapshots that were reported done and not deleted since.
-fn committed(state: &State) -> u8 {
-    state.manifests & (1 | state.done << 1)
+pub fn committed(state: &State) -> u8 {
+    state.manifests & (1 | 1 << SECOND | state.done << 1)
 }
 
 pub fn safe(model: &Model, state: &State) -> Result<(), Broken> {
@@ -55,8 +56,20 @@ pub fn safe(model: &Model, state: &State) -> Result<(), Broken> {
 /// More are never needed: one goes on where others stopped, one makes a plan of its own, one finds nothing to do.
 const PRUNES_MAX: usize = 3;
 
-/// Runs prunes alone until one finds nothing to do. How many did something.
+/// Whatever can collapse does; one chunk alone may.
+const WANTED: [Chunks; 2] = [!0, 1 << compactions::M];
+
+/// Runs prunes alone until one finds nothing to do: ordinary ones, and those that compact where a scenario has them. How
+/// many did something.
 pub fn comes_to_rest(model: &Model, state: &State) -> Result<usize, Broken> {
+    let mut prunes = rests_after(model, state, None)?;
+    for wanted in WANTED.into_iter().filter(|_| model.scenario.compacts != 0) {
+        prunes = prunes.max(rests_after(model, state, Some(wanted))?);
+    }
+    Ok(prunes)
+}
+
+fn rests_after(model: &Model, state: &State, wanted: Option<Chunks>) -> Result<usize, Broken> {
     let mut after = *state;
     let mut trace = Vec::new();
     let mut copied = [0u8; CHUNKS];
@@ -65,14 +78,16 @@ pub fn comes_to_rest(model: &Model, state: &State) -> Result<usize, Broken> {
     let broken = |why: &str, trace: &[String]| {
         Err(Broken::Restless { why: why.into(), trace: trace.to_vec() })
     };
+    // What is rescued for waste that stays may be waste itself when that is emptied.
+    let copies_max = 1 + u8::from(model.scenario.repacks && model.scenario.compacts != 0);
     for run in 0..=PRUNES_MAX {
         let before = after;
-        after.prunes[QUIET] = Prune::NEW;
+        after.prunes[QUIET] = Prune { wanted, ..Prune::NEW };
         if let Err(why) = run_alone(model, &mut after, &mut copied, &mut trace) {
             return broken(&why, &trace);
         }
         safe(model, &after)?;
-        if copied.iter().any(|times| *times > 1) {
+        if copied.iter().any(|times| *times > copies_max) {
             return broken("something was copied twice", &trace);
         }
         let same = (before.packs, before.index) == (after.packs, after.index);
@@ -95,6 +110,8 @@ fn run_alone(
 ) -> Result<(), String> {
     let actor = prune_actor(QUIET);
     let mut next = Next::new();
+    // What it condemned itself was planned with nobody about.
+    let mut plans = false;
     for _ in 0..200 {
         if state.prunes[QUIET].at == PruneAt::Ended {
             return match state.active & 1 << actor {
@@ -106,6 +123,10 @@ fn run_alone(
         model.prune(state, QUIET, &mut next);
         let (step, after) = next.pop().ok_or("a prune is stuck")?;
         trace.push(told(&step));
+        if plans && after.prunes[QUIET].at == PruneAt::PutRescued {
+            return Err("a prune let go of what was needed all along".into());
+        }
+        plans |= matches!(step.op, Op::PutCondemned(_));
         let put = members(after.packs & !state.packs);
         for (chunk, _) in put.flat_map(|pack| after.contents[usize::from(pack)].blocks()) {
             copied[usize::from(chunk)] += 1;

@@ -1,10 +1,12 @@
 //! A prune's steps, from the announcement to the wait for writers.
 
 use super::model::{Model, Next, Op, Step};
-use super::plan::plan;
-use super::prune_deletes::{COPIES, goes_on};
+use super::objects::{CHUNKS, Pack};
+use super::plan::{Aims, plan};
+use super::prune_deletes::{COPIES, LATE, goes_on};
 use super::state::{
-    ACTORS, EMPTY_INDEX, PRUNES, Prune, PruneAt, State, WRITER_SET, WRITERS, prune_actor,
+    ACTORS, EMPTY_INDEX, PRUNES, Part, Prune, PruneAt, QUIET, State, WRITER_SET, WRITERS,
+    prune_actor,
 };
 
 impl Model {
@@ -14,6 +16,9 @@ impl Model {
         match prune.at {
             PruneAt::ListActors => self.list_actors(state, number, next),
             PruneAt::PutNote => self.put_notes(state, number, next),
+            PruneAt::ListManifests(Part::All | Part::Second) if !prune.relisting => {
+                self.plan_one_way_or_another(state, number, next);
+            }
             PruneAt::Ended | PruneAt::Crashed => {}
             _ => {
                 let mut after = *state;
@@ -54,15 +59,19 @@ impl Model {
             }
             PruneAt::ListCondemned => (Op::ListCondemned, self.look_for_condemned(after, number)),
             PruneAt::CheckBeforeCopies => self.check(after, number, PruneAt::PutCopies),
-            PruneAt::PutCopies => self.put_pack(after, number, COPIES, PruneAt::PutCopiesIndex),
-            PruneAt::PutCopiesIndex => {
-                self.put_packs_index(after, number, COPIES, PruneAt::CheckBeforeCondemning)
-            }
+            PruneAt::CheckBeforeLate => self.check(after, number, PruneAt::PutLate),
+            PruneAt::PutCopies
+            | PruneAt::PutCopiesIndex
+            | PruneAt::PutLate
+            | PruneAt::PutLateIndex => self.put_copies(after, number),
             PruneAt::CheckBeforeCondemning => self.check(after, number, PruneAt::PutCondemned),
             PruneAt::PutCondemned => {
                 after.condemned[number] = prune.condemned;
                 after.noted[number] = None;
                 let at = match self.rules.prune_waits_for_writers {
+                    _ if self.rules.copies_indexed_before_7 && prune.unindexed != 0 => {
+                        PruneAt::PutCopiesIndex
+                    }
                     true => PruneAt::ListWriters,
                     false => self.relist(after, number),
                 };
@@ -138,6 +147,53 @@ impl Model {
         }
     }
 
+    /// Step 3. What is coded anew is there before what it may be coded against: the worse order.
+    fn put_copies(&self, after: &mut State, number: usize) -> (Op, PruneAt) {
+        let Prune { at, late, .. } = after.prunes[number];
+        let is_indexed_first =
+            self.rules.copies_indexed_before_4 && self.rules.copies_indexed_before_7;
+        let goes_on = match late.is_empty() {
+            _ if after.condemned[number] != 0 => PruneAt::ListWriters,
+            true => PruneAt::CheckBeforeCondemning,
+            false => PruneAt::CheckBeforeLate,
+        };
+        match at {
+            PruneAt::PutCopies if is_indexed_first => {
+                self.put_pack(after, number, COPIES, PruneAt::PutCopiesIndex)
+            }
+            PruneAt::PutCopies => self.put_pack(after, number, COPIES, goes_on),
+            PruneAt::PutCopiesIndex => self.put_packs_index(after, number, COPIES, goes_on),
+            PruneAt::PutLate => {
+                let me = &mut after.prunes[number];
+                me.copies = std::mem::take(&mut me.late);
+                self.put_pack(after, number, LATE, PruneAt::PutLateIndex)
+            }
+            _ => self.put_packs_index(after, number, LATE, goes_on),
+        }
+    }
+
+    /// Steps 2 to 4, the last listing of step 2 and what comes of it: an ordinary prune, or a compaction that re-bases as much
+    /// as it likes.
+    fn plan_one_way_or_another(&self, state: &State, number: usize, next: &mut Next) {
+        let ways = match (self.scenario.compacts, number) {
+            (0, _) | (_, QUIET) => 0..=0,
+            _ => 0..=1u8 << CHUNKS,
+        };
+        let begun = next.len();
+        for way in ways {
+            let mut after = *state;
+            if number != QUIET {
+                after.prunes[number].wanted = way.checked_sub(1);
+            }
+            let op = self.prune_step(&mut after, number);
+            after.prunes[number].wanted = None;
+            let is_new = next.iter().skip(begun).all(|(_, other)| *other != after);
+            if is_new {
+                next.push((Step { actor: prune_actor(number), op }, after));
+            }
+        }
+    }
+
     /// Steps 2 to 4.
     pub(super) fn decide(&self, after: &mut State, number: usize) -> PruneAt {
         let me = after.prunes[number];
@@ -146,7 +202,16 @@ impl Model {
         if self.rules.unlocated_stops && !self.is_located(after, &seen) {
             return PruneAt::Retire;
         }
-        let plan = plan(&seen, &self.rules, me.old, self.scenario.repacks, spare);
+        let aims = Aims {
+            old: me.old,
+            repacks: self.scenario.repacks,
+            compacts: if me.wanted.is_some() { self.scenario.compacts } else { 0 },
+            wanted: me.wanted.unwrap_or(0),
+            // Of the third there are no more numbers.
+            copies_apart: self.scenario.copies_apart && number != 2,
+        };
+        let plan = plan(&seen, &self.rules, &aims, spare);
+        after.prunes[number].wanted = None;
         if plan.condemned == 0 {
             // Nothing to free, but perhaps entries of packs that are gone.
             let me = &mut after.prunes[number];
@@ -158,9 +223,13 @@ impl Model {
             };
         }
         let me = &mut after.prunes[number];
-        (me.copies, me.condemned, me.owners) = (plan.copies, plan.condemned, 1 << number);
+        (me.copies, me.late) = match plan.copies.is_empty() {
+            true => (plan.late, Pack::EMPTY),
+            false => (plan.copies, plan.late),
+        };
+        (me.condemned, me.owners) = (plan.condemned, 1 << number);
         (me.index, me.listed, me.manifests, me.old) = (EMPTY_INDEX, 0, 0, 0);
-        match plan.copies.is_empty() {
+        match me.copies.is_empty() {
             true => PruneAt::CheckBeforeCondemning,
             false => PruneAt::CheckBeforeCopies,
         }

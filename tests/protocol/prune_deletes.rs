@@ -8,9 +8,10 @@ use super::state::{
     EMPTY_INDEX, Index, IndexObject, Prune, PruneAt, QUIET, State, WRITERS, prune_actor,
 };
 
-/// The numbers of what it puts: copies at 3, what is rescued at 6.
+/// The numbers of what it puts: copies at 3, what is rescued at 6, and what else is copied at 3.
 pub(super) const COPIES: u8 = 0;
 const RESCUED: u8 = 1;
+pub(super) const LATE: u8 = 6;
 const FIRST_PACK: u8 = 8;
 pub(super) const FIRST_ORIGIN: u8 = 8;
 
@@ -115,6 +116,7 @@ impl Model {
         match number {
             // It runs again and again.
             QUIET => members(!in_use).last().unwrap_or(0),
+            _ if which == LATE => FIRST_PACK + LATE + number as u8,
             _ => FIRST_PACK + 2 * number as u8 + which,
         }
     }
@@ -129,7 +131,7 @@ impl Model {
         let pack = self.pack(after, number, which);
         let me = &mut after.prunes[number];
         after.contents[usize::from(pack)] = std::mem::take(&mut me.copies);
-        me.unindexed = 1 << pack;
+        me.unindexed |= 1 << pack;
         after.packs |= 1 << pack;
         (Op::PutPack(pack), at)
     }
@@ -142,8 +144,9 @@ impl Model {
         at: PruneAt,
     ) -> (Op, PruneAt) {
         let packs = std::mem::take(&mut after.prunes[number].unindexed);
-        let origin = FIRST_ORIGIN + 2 * number as u8 + which;
-        let version = version(after, number, origin, 0);
+        let (kind, usual) = if which == LATE { (COPIES, LATE) } else { (which, 0) };
+        let origin = FIRST_ORIGIN + 2 * number as u8 + kind;
+        let version = version(after, number, origin, usual);
         after.index.put(IndexObject { origin, version, writer: prune_actor(number), packs });
         (Op::PutIndex { origin, version, packs }, at)
     }

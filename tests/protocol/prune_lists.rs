@@ -65,8 +65,9 @@ impl Model {
     }
 
     pub(super) fn seen<'a>(&self, state: &'a State, me: &Prune, number: usize) -> Seen<'a> {
-        let (located, needed) =
-            (me.index.packs(0) & me.listed, self.scenario.needed_by(me.manifests));
+        let believed = if self.rules.copies_indexed_before_7 { 0 } else { me.unindexed };
+        let located = me.listed & (me.index.packs(0) | believed);
+        let needed = self.scenario.needed_by(me.manifests);
         Seen {
             contents: &state.contents,
             located,

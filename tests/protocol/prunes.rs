@@ -1,21 +1,32 @@
 //! Prunes as they really run are traces of the protocol.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use restow::id::SnapshotId;
-use restow::ops::{OpError, PruneOptions, PruneReport, prune};
+use restow::ops::{CompactOptions, OpError, PruneOptions, PruneReport, prune};
 use restow::progress::{Cancel, Silent};
 use restow::repo::{OpenOptions, Repository, WriteSession};
 use restow::storage::{Key, Memory, Storage};
 
 use super::accepts::accepts;
+<<<<<<< HEAD
 use super::events::{Act, Kind, ObjectEvent};
 use super::faults::at_each_operation;
 use super::real::{self, Recorder, restless};
 use crate::support::faulty::Call;
+=======
+use super::events::{Act, BlockTold, Kind, ObjectEvent};
+use super::real::{Recorder, restless};
+use crate::deltas::edits::Table;
+use crate::support::faulty::{Call, Failure, Faulty};
+>>>>>>> x-model
 use crate::support::memory_source::MemorySource;
 use crate::support::model::{Files, noise, path};
-use crate::support::{back_up, identity, memory_repository, open, passphrase, small_chunks};
+use crate::support::{
+    back_up, default_chunks, identity, memory_repository, open, passphrase, small_chunks,
+};
 
 fn take(storage: &Memory, files: &Files) -> SnapshotId {
     back_up(&open(storage.clone()), &[&MemorySource::new(files.clone())]).unwrap().id.unwrap()
@@ -35,10 +46,10 @@ fn wasteful() -> Memory {
     storage
 }
 
-fn pruned(storage: impl Storage + 'static) -> Result<PruneReport, OpError> {
+fn pruned(storage: impl Storage + 'static, options: &PruneOptions) -> Result<PruneReport, OpError> {
     let repository =
         Repository::open(Arc::new(storage), &passphrase(), identity(), OpenOptions::default())?;
-    prune(&repository, &PruneOptions::default(), &Silent, &Cancel::new())
+    prune(&repository, options, &Silent, &Cancel::new())
 }
 
 /// What a prune did, each of its rounds held against the protocol.
@@ -46,8 +57,16 @@ fn recorded(
     storage: &Memory,
     before: impl Fn(Call, &Key) + Send + Sync + 'static,
 ) -> (Result<PruneReport, OpError>, Vec<Vec<ObjectEvent>>) {
+    recorded_with(storage, &PruneOptions::default(), before)
+}
+
+fn recorded_with(
+    storage: &Memory,
+    options: &PruneOptions,
+    before: impl Fn(Call, &Key) + Send + Sync + 'static,
+) -> (Result<PruneReport, OpError>, Vec<Vec<ObjectEvent>>) {
     let recorder = Recorder::default();
-    let result = pruned(recorder.record(storage, before));
+    let result = pruned(recorder.record(storage, before), options);
     let traces = recorder.traces(&open(storage.clone()));
     for trace in &traces {
         assert_eq!(accepts(trace), Ok(()));
@@ -71,6 +90,50 @@ fn a_prune_that_is_alone_follows_the_protocol() {
     let (report, traces) = recorded(&storage, |_, _| {});
     assert!(report.unwrap().plan.unwrap().is_nothing());
     assert_eq!(count(&traces, Act::Put, Kind::Condemned), 0);
+}
+
+/// Nights of a table, of which the first and the last stay: chunks between them are kept only as bases, or not at all.
+#[test]
+fn a_compaction_of_chains_follows_the_protocol() {
+    let storage = memory_repository(&default_chunks());
+    let mut table = Table::new(20_000, 1);
+    let mut ids = Vec::new();
+    for night in 0..6 {
+        ids.push(take(&storage, &[(path("table"), table.bytes())].into()));
+        table.night(200, night);
+    }
+    let repository = open(storage.clone());
+    ids[1..5].iter().for_each(|id| assert_eq!(repository.delete_snapshot(id).unwrap(), 0));
+    let older_than = Duration::from_secs(7 * 86_400);
+    storage.advance(older_than * 2);
+    let compact = Some(CompactOptions { older_than, level: 12 });
+    let options = PruneOptions { compact, ..PruneOptions::default() };
+    let beside = storage.clone();
+    let begun = AtomicBool::new(false);
+    let (report, traces) = recorded_with(&storage, &options, move |call, key| {
+        let condemns = call == Call::Put && key.as_str().starts_with("condemned");
+        if condemns && !begun.swap(true, Ordering::Relaxed) {
+            // The third night once more: what is condemned is hit, and coded against.
+            let mut table = Table::new(20_000, 1);
+            (0..2).for_each(|night| table.night(200, night));
+            table.night(100, 99);
+            take(&beside, &[(path("table"), table.bytes())].into());
+        }
+    });
+    assert!(report.unwrap().plan.unwrap().compacted.count > 0);
+    // Told otherwise, it is found out: deltas of step 3 that are deeper, or coded against what is nowhere.
+    type Lie = fn(&mut BlockTold);
+    let lies: [Lie; 2] = [|block| block.depth += 64, |block| block.bases = vec!["nowhere".into()]];
+    for lie in lies {
+        let mut trace = traces[0].clone();
+        let put = trace.iter_mut().find(|event| (event.act, event.kind) == (Act::Put, Kind::Index));
+        let contents = put.into_iter().flat_map(|event| &mut event.contents);
+        let blocks = contents.flat_map(|(_, blocks)| blocks);
+        let deltas: Vec<&mut BlockTold> = blocks.filter(|block| block.depth > 0).collect();
+        assert!(deltas.len() > 10, "{} deltas were copied", deltas.len());
+        deltas.into_iter().for_each(lie);
+        assert_eq!(accepts(&trace).unwrap_err().event.kind, Kind::Condemned);
+    }
 }
 
 #[test]
@@ -99,7 +162,7 @@ fn prunes_in_each_others_way_follow_the_protocol() {
         if call != Call::Put || !key.as_str().starts_with("condemned") {
             return;
         }
-        if begun.fetch_add(1, std::sync::atomic::Ordering::Relaxed) == 0 {
+        if begun.fetch_add(1, Ordering::Relaxed) == 0 {
             let (second, _) = recorded(&there, |_, _| {});
             assert!(matches!(second, Err(OpError::PruneAtWork { .. })), "{second:?}");
             there.advance(std::time::Duration::from_secs(100_000));
@@ -118,10 +181,10 @@ fn prunes_in_each_others_way_follow_the_protocol() {
 fn a_prune_beside_backups_follows_the_protocol_and_so_do_they() {
     let storage = wasteful();
     let there = storage.clone();
-    let begun = std::sync::atomic::AtomicBool::new(false);
+    let begun = AtomicBool::new(false);
     let (report, _) = recorded(&storage, move |call, key| {
         let condemns = call == Call::Put && key.as_str().starts_with("condemned");
-        if condemns && !begun.swap(true, std::sync::atomic::Ordering::Relaxed) {
+        if condemns && !begun.swap(true, Ordering::Relaxed) {
             let recorder = Recorder::default();
             let listened = Arc::new(recorder.record(&there, |_, _| {}));
             let repository =

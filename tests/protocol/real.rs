@@ -3,13 +3,14 @@
 use std::sync::{Arc, Mutex};
 
 use restow::format::{
-    ActorRecord, ActorRole, Condemnation, CondemnedRecord, IndexRecord, ObjectKind, name,
+    ActorRecord, ActorRole, BaseRef, BlockRecord, ChunkRecord, Condemnation, CondemnedRecord,
+    IndexRecord, ObjectKind, PackContents, name,
 };
-use restow::id::PackId;
+use restow::id::{BaseId, PackId};
 use restow::repo::{Identity, Repository};
 use restow::storage::{Key, Memory, Storage};
 
-use super::events::{Act, ActorName, Kind, Note, ObjectEvent, Role};
+use super::events::{Act, ActorName, BlockTold, Kind, Note, ObjectEvent, Role};
 use crate::support::faulty::Call;
 use crate::support::hooked::Hooked;
 
@@ -141,6 +142,10 @@ fn event(me: &ActorName, seen: &Seen, repository: &Repository) -> Option<ObjectE
         name::SNAPSHOTS => Kind::Manifest,
         _ => return None,
     };
+    // A reader that asks how long one pack is: nothing is decided by that.
+    if (act, kind) == (Act::List, Kind::Pack) && seen.key.as_str() != name::PACKS {
+        return None;
+    }
     let named = if act == Act::List { "" } else { seen.key.name() };
     let mut event = ObjectEvent::new(me, act, kind, named);
     if act == Act::List {
@@ -162,12 +167,26 @@ fn event(me: &ActorName, seen: &Seen, repository: &Repository) -> Option<ObjectE
 fn tell_index(event: &mut ObjectEvent, name: &str, bytes: &[u8], repository: &Repository) {
     // A damaged one is found, and lists nothing.
     let record = repository.vault().open::<IndexRecord>(ObjectKind::Index, name, bytes);
-    let Ok(IndexRecord { packs, .. }) = record else { return };
-    let packs = packs.iter().map(|pack| pack.id.to_hex());
+    let Ok(IndexRecord { packs: listed, .. }) = record else { return };
+    let packs = listed.iter().map(|pack| pack.id.to_hex());
     match event.act {
         Act::Put => event.packs.extend(packs),
         _ => event.lists.push((name.to_owned(), packs.collect())),
     }
+    let told = listed.iter().map(|pack| (pack.id.to_hex(), blocks(&pack.contents)));
+    event.contents.extend(told);
+}
+
+/// Chunks go by the names that bases go by.
+fn blocks(contents: &PackContents) -> Vec<BlockTold> {
+    let chunk = |chunk: &ChunkRecord| BaseId::of(&chunk.id).to_hex();
+    let base = |base: &BaseRef| contents.bases[base.base as usize].to_hex();
+    let told = |block: &BlockRecord| BlockTold {
+        chunks: block.chunks.iter().map(chunk).collect(),
+        bases: block.bases.iter().map(base).collect(),
+        depth: block.depth,
+    };
+    contents.blocks.iter().map(told).collect()
 }
 
 fn tell_condemned(event: &mut ObjectEvent, name: &str, bytes: &[u8], repository: &Repository) {

@@ -2,7 +2,7 @@
 
 use super::objects::{Chunks, Contents, Pack, Packs};
 use super::state::{
-    ACTORS, BEFORE, Index, IndexObject, PRUNES, Prune, Reader, State, WRITERS, Writer,
+    ACTORS, BEFORE, Index, IndexObject, PRUNES, Prune, Reader, SECOND, State, WRITERS, Writer,
 };
 
 /// A writer's source: the chunks of its snapshot, and against what each is coded where that is possible.
@@ -53,6 +53,20 @@ pub struct Rules {
     pub readers_refresh_until_settled: bool,
     pub void_listed_last: bool,
     pub parent_only_if_whole: bool,
+    /// A chunk collapses only if whatever is needed and coded against it is coded anew.
+    pub dependents_coded_anew: bool,
+    /// What is coded anew is no deeper than it was.
+    pub never_deeper: bool,
+    /// What is coded anew keeps its new base.
+    pub new_bases_kept: bool,
+    /// What collapses does not count as kept when step 4 closes over bases.
+    pub collapsed_before_4: bool,
+    /// Copies of step 3 are in the index before packs are condemned.
+    pub copies_indexed_before_4: bool,
+    /// They are in the index before step 7, at the latest.
+    pub copies_indexed_before_7: bool,
+    /// Step 6 keeps what copies of step 3 are coded against.
+    pub copies_closed_at_6: bool,
 }
 
 impl Rules {
@@ -79,6 +93,13 @@ impl Rules {
         readers_refresh_until_settled: true,
         void_listed_last: true,
         parent_only_if_whole: true,
+        dependents_coded_anew: true,
+        never_deeper: true,
+        new_bases_kept: true,
+        collapsed_before_4: true,
+        copies_indexed_before_4: true,
+        copies_indexed_before_7: true,
+        copies_closed_at_6: true,
     };
 
     /// Section 8 as it was written, with no more than the three mends it needs: prune lists the index until two
@@ -108,12 +129,18 @@ pub struct Scenario {
     pub index: [Packs; 3],
     /// Chunks of the snapshot that is there; none: there is none.
     pub snapshot: Chunks,
-    /// Somebody deletes it.
-    pub deletes: bool,
+    /// Those of another.
+    pub second: Chunks,
+    /// So many snapshots are deleted by somebody.
+    pub deletes: u8,
     pub writers: &'static [Source],
     pub prunes: usize,
     /// Prune copies live chunks out of packs that hold others, too.
     pub repacks: bool,
+    /// A prune may be one that compacts: it empties these packs, whatever waste they hold, and re-bases. None: none does.
+    pub compacts: Packs,
+    /// What it codes anew is in the index before what it copies as it is.
+    pub copies_apart: bool,
     /// The first of the prunes is none, but makes the index from the packs.
     pub rebuild: Option<Rebuild>,
     /// Listings of packs, index and manifests take two steps.
@@ -141,14 +168,14 @@ impl Scenario {
             packs,
             contents,
             index,
-            manifests: u8::from(self.snapshot != 0),
+            manifests: u8::from(self.snapshot != 0) | u8::from(self.second != 0) << SECOND,
             active: 0,
             void: 0,
             condemned: [0; PRUNES],
             noted: [None; PRUNES],
             older: [0; ACTORS],
             done: 0,
-            deleted: !self.deletes,
+            deletes_left: self.deletes,
             writers: [Writer::NEW; WRITERS],
             prunes: [Prune::NEW; PRUNES],
             reader: Reader::NEW,
@@ -161,6 +188,7 @@ impl Scenario {
     pub fn chunks_of(&self, manifest: u8) -> Chunks {
         match manifest {
             0 => self.snapshot,
+            SECOND => self.second,
             writer => self.writers[usize::from(writer) - 1].chunks,
         }
     }

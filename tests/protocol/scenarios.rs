@@ -9,7 +9,7 @@ const C: u8 = 2;
 const D: u8 = 3;
 const PLAIN: Block = Block::PLAIN;
 
-const fn chunks(of: &[u8]) -> u8 {
+pub const fn chunks(of: &[u8]) -> u8 {
     let (mut set, mut at) = (0, 0);
     while at < of.len() {
         set |= 1 << of[at];
@@ -18,28 +18,31 @@ const fn chunks(of: &[u8]) -> u8 {
     set
 }
 
-const fn on(chunk: u8, base: u8) -> [Option<u8>; CHUNKS] {
+pub const fn on(chunk: u8, base: u8) -> [Option<u8>; CHUNKS] {
     let mut bases = [None; CHUNKS];
     bases[chunk as usize] = Some(base);
     bases
 }
 
-const fn source(chunks: u8, bases: [Option<u8>; CHUNKS]) -> Source {
+pub const fn source(chunks: u8, bases: [Option<u8>; CHUNKS]) -> Source {
     Source { chunks, bases, two_packs: false, parent: false }
 }
 
-const PLAINLY: [Option<u8>; CHUNKS] = [None; CHUNKS];
+pub const PLAINLY: [Option<u8>; CHUNKS] = [None; CHUNKS];
 
 /// Two writers, two prunes, a delete, a crash, an actor taken for dead.
-const ALL_AT_WORK: Scenario = Scenario {
+pub const ALL_AT_WORK: Scenario = Scenario {
     name: "",
     packs: [&[]; 4],
     index: [0; 3],
     snapshot: 0,
-    deletes: true,
+    second: 0,
+    deletes: 1,
     writers: &[],
     prunes: 2,
     repacks: false,
+    compacts: 0,
+    copies_apart: false,
     rebuild: None,
     two_parts: false,
     reader: false,
@@ -130,7 +133,7 @@ pub const TWICE: Scenario = Scenario {
     packs: [&[(A, PLAIN)], &[(A, PLAIN)], &[(C, PLAIN)], &[]],
     index: [0b111, 0, 0],
     snapshot: chunks(&[A]),
-    deletes: false,
+    deletes: 0,
     writers: &[source(chunks(&[A, B]), on(B, A)), source(chunks(&[B]), PLAINLY)],
     ..ALL_AT_WORK
 };
@@ -179,7 +182,7 @@ impl Scenario {
 
     /// No snapshot is there at first, none goes.
     pub const fn with_garbage_only(self) -> Self {
-        Self { snapshot: 0, deletes: false, ..self }
+        Self { snapshot: 0, deletes: 0, ..self }
     }
 
     pub const fn calm(self) -> Self {
@@ -192,6 +195,10 @@ impl Scenario {
 
     pub const fn two_expiries(self) -> Self {
         Self { expiries: 2, ..self }
+    }
+
+    pub const fn two_deletes(self) -> Self {
+        Self { deletes: 2, ..self }
     }
 
     pub const fn in_two_parts(self) -> Self {

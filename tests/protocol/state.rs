@@ -2,7 +2,7 @@
 
 use std::hash::{Hash, Hasher};
 
-use super::objects::{Actors, Contents, Pack, Packs};
+use super::objects::{Actors, Chunks, Contents, Pack, Packs};
 
 pub const WRITERS: usize = 2;
 /// Those that are explored, and one that runs alone when all is quiet.
@@ -11,6 +11,9 @@ pub const QUIET: usize = PRUNES - 1;
 pub const ACTORS: usize = WRITERS + PRUNES;
 /// Who wrote what was there at first.
 pub const BEFORE: u8 = 7;
+
+/// The manifest of the second snapshot that was there at first: no actor's.
+pub const SECOND: u8 = 7;
 
 pub const WRITER_SET: Actors = (1 << WRITERS) - 1;
 
@@ -174,6 +177,9 @@ pub enum PruneAt {
     CheckBeforeCopies,
     PutCopies,
     PutCopiesIndex,
+    CheckBeforeLate,
+    PutLate,
+    PutLateIndex,
     CheckBeforeCondemning,
     PutCondemned,
     ListWriters,
@@ -207,8 +213,11 @@ pub struct Prune {
     pub new_index: Index,
     pub listed: Packs,
     pub manifests: u8,
-    /// Chunks to copy, at 3 or at 6.
+    /// Chunks to copy, at 3 or at 6; those that come in a second pack at 3.
     pub copies: Pack,
+    pub late: Pack,
+    /// It compacts, and these chunks need not be kept as bases.
+    pub wanted: Option<Chunks>,
     pub condemned: Packs,
     /// Whose condemned objects these are, by prune.
     pub owners: u8,
@@ -244,7 +253,7 @@ pub struct State {
     pub packs: Packs,
     pub contents: Contents,
     pub index: Index,
-    /// Bit 0 is the one that was there at first, bit 1 + w the one of writer w.
+    /// Bit 0 is the one that was there at first, bit 1 + w the one of writer w, `SECOND` another that was there.
     pub manifests: u8,
     pub active: Actors,
     pub void: Actors,
@@ -256,7 +265,7 @@ pub struct State {
     pub older: [Packs; ACTORS],
     /// Writers that reported success.
     pub done: Actors,
-    pub deleted: bool,
+    pub deletes_left: u8,
     pub writers: [Writer; WRITERS],
     pub prunes: [Prune; PRUNES],
     pub reader: Reader,
@@ -290,6 +299,8 @@ impl Prune {
         listed: 0,
         manifests: 0,
         copies: Pack::EMPTY,
+        late: Pack::EMPTY,
+        wanted: None,
         condemned: 0,
         owners: 0,
         others: 0,

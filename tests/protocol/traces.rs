@@ -1,10 +1,11 @@
 //! `accepts`, on traces written by hand and on those of the model.
 
 use super::accepts::accepts;
+use super::compactions;
 use super::events::{Act, ActorName, Kind, ObjectEvent, Role};
 use super::model::Model;
 use super::projected::{deletes, walk};
-use super::scenario::Rules;
+use super::scenario::{Rules, Scenario};
 use super::scenarios;
 
 use Act::{Delete, List, Put};
@@ -293,10 +294,14 @@ fn a_prune_deletes_what_is_condemned_only() {
 
 const WALKS: u64 = 1500;
 
+fn walked() -> impl Iterator<Item = Scenario> {
+    scenarios::ALL.into_iter().chain(compactions::ALL).map(Scenario::in_two_parts)
+}
+
 #[test]
 fn the_models_traces_are_accepted() {
     let mut deleting = 0;
-    for scenario in scenarios::ALL.map(|all| all.in_two_parts()) {
+    for scenario in walked() {
         let model = Model { scenario, rules: Rules::ALL };
         for seed in 0..WALKS {
             for trace in walk(&model, seed) {
@@ -321,13 +326,17 @@ fn traces_of_broken_models_are_not() {
         ("void prunes go on", |rules| rules.prune_checks_void = false),
         ("the index listed once", |rules| rules.settled_listings = false),
     ];
-    for (name, break_it) in broken {
-        let mut rules = Rules::ALL;
-        break_it(&mut rules);
-        let found = scenarios::ALL.map(|all| all.in_two_parts()).into_iter().any(|scenario| {
-            let model = Model { scenario, rules };
-            (0..WALKS).any(|seed| walk(&model, seed).iter().any(|trace| accepts(trace).is_err()))
-        });
-        assert!(found, "{name}");
-    }
+    broken
+        .into_iter()
+        .for_each(|(name, break_it)| assert!(is_rejected(walked(), break_it), "{name}"));
+}
+
+/// Whether some walk through one of these scenarios, broken, is no trace of the protocol.
+pub fn is_rejected(mut scenarios: impl Iterator<Item = Scenario>, breaks: fn(&mut Rules)) -> bool {
+    let mut rules = Rules::ALL;
+    breaks(&mut rules);
+    scenarios.any(|scenario| {
+        let model = Model { scenario, rules };
+        (0..WALKS).any(|seed| walk(&model, seed).iter().any(|trace| accepts(trace).is_err()))
+    })
 }

@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
+use restow::format::{IndexedPack, PackKind};
 use restow::id::SnapshotId;
 use restow::ops::{CompactOptions, PruneOptions, PruneReport, prune};
 use restow::progress::{Cancel, Silent};
-use restow::storage::Memory;
+use restow::storage::{Memory, Storage};
 
 use super::{assert_tidy, assert_whole, delete, listed, pack_bytes, prune_alone, take};
 use crate::support::model::{Files, noise, path};
-use crate::support::{default_chunks, memory_repository, open};
+use crate::support::{default_chunks, memory_repository, open, restore_to_memory};
 
 const WEEK: Duration = Duration::from_secs(7 * 86_400);
 
@@ -213,4 +214,39 @@ fn what_young_deltas_need_is_not_merged() {
     assert!(after == 2 || after == before, "{before} {after}");
     assert_whole(&storage, &taken, "young ones on top");
     assert_tidy(&storage, "young ones on top");
+}
+
+/// Every delta on a damaged base made the compaction begin anew, once for each pack above it.
+#[test]
+fn a_chain_that_cannot_be_read_stays_and_the_rest_is_compacted() {
+    let (storage, mut taken) = nights(8);
+    let packs = super::keys(&storage, restow::format::name::PACKS);
+    let old: Vec<_> = {
+        let repository = open(storage.clone());
+        let objects = repository.index_objects().unwrap();
+        let listed = objects.iter().flat_map(|id| repository.index_object(id).unwrap().packs);
+        // A night in the middle: deltas on deltas.
+        let is_between = |pack: &IndexedPack| {
+            pack.kind == PackKind::Data && pack.contents.blocks.iter().all(|block| block.depth == 3)
+        };
+        listed.filter(is_between).map(|pack| pack.id.to_hex()).collect()
+    };
+    let damaged = packs.iter().find(|key| key.name() == old[0]).unwrap();
+    let whole = storage.get(damaged, 1 << 30).unwrap();
+    let mut rotten = whole.clone();
+    rotten[100] ^= 1;
+    storage.put(damaged, &rotten).unwrap();
+    keep(&storage, &mut taken, &[0, 7]);
+    storage.advance(WEEK * 2);
+    let report = compact(&storage, 9);
+    let plan = report.plan.unwrap();
+    assert!(plan.merged.count == 0 && report.copied.rebased == 0, "{report:?}");
+    assert!(report.deleted.count > 3 && report.copied.blocks > 20, "{report:?}");
+    assert!(super::keys(&storage, restow::format::name::PACKS).contains(damaged));
+    assert!(restore_to_memory(&open(storage.clone()), taken[0].0).contents() == taken[0].1);
+    storage.put(damaged, &whole).unwrap();
+    assert_whole(&storage, &taken, "mended");
+    assert!(compact(&storage, 10).plan.unwrap().merged.count > 0);
+    assert_whole(&storage, &taken, "mended and compacted");
+    assert_tidy(&storage, "mended and compacted");
 }
