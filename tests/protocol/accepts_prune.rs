@@ -2,11 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-<<<<<<< HEAD
-use super::accepts_rebuild::RebuildSteps;
-=======
 use super::accepts_bases::Bases;
->>>>>>> x-model
+use super::accepts_rebuild::RebuildSteps;
 use super::events::{Act, ActorName, Kind, ObjectEvent, Role};
 
 #[derive(Default)]

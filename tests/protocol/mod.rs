@@ -16,11 +16,8 @@ mod collapse;
 mod compactions;
 mod events;
 mod explore;
-<<<<<<< HEAD
-mod faults;
-=======
 mod explore_rebasing;
->>>>>>> x-model
+mod faults;
 mod model;
 mod objects;
 mod plan;

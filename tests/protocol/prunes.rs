@@ -11,17 +11,11 @@ use restow::repo::{OpenOptions, Repository, WriteSession};
 use restow::storage::{Key, Memory, Storage};
 
 use super::accepts::accepts;
-<<<<<<< HEAD
-use super::events::{Act, Kind, ObjectEvent};
+use super::events::{Act, BlockTold, Kind, ObjectEvent};
 use super::faults::at_each_operation;
 use super::real::{self, Recorder, restless};
-use crate::support::faulty::Call;
-=======
-use super::events::{Act, BlockTold, Kind, ObjectEvent};
-use super::real::{Recorder, restless};
 use crate::deltas::edits::Table;
-use crate::support::faulty::{Call, Failure, Faulty};
->>>>>>> x-model
+use crate::support::faulty::Call;
 use crate::support::memory_source::MemorySource;
 use crate::support::model::{Files, noise, path};
 use crate::support::{

@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use rayon::prelude::*;
 
@@ -40,6 +41,8 @@ pub(super) struct Keeper {
 struct Ahead {
     bases: HashMap<Block, Vec<Base>>,
     located: HashMap<BaseId, (ChunkId, Vec<Location>)>,
+    /// Whether copies are what they say.
+    whole: HashMap<(ChunkId, Block), bool>,
 }
 
 /// What was looked up for one chunk.
@@ -47,6 +50,7 @@ struct Found {
     copies: Vec<Location>,
     bases: Option<(Block, Vec<Base>)>,
     located: Vec<(BaseId, (ChunkId, Vec<Location>))>,
+    whole: Option<(Block, bool)>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,7 +95,8 @@ impl Keeper {
             new.par_iter().map(|id| self.look_ahead(id)).collect();
         let mut missing = None;
         let mut all = Vec::with_capacity(new.len());
-        for one in found? {
+        for (id, one) in new.iter().zip(found?) {
+            self.ahead.whole.extend(one.whole.map(|(block, whole)| ((*id, block), whole)));
             self.ahead.bases.extend(one.bases);
             self.ahead.located.extend(one.located);
             all.push(one.copies);
@@ -109,7 +114,8 @@ impl Keeper {
     /// time: here they are on all cores.
     fn look_ahead(&self, id: &ChunkId) -> Result<Found, StoreError> {
         let copies = copies_of(&self.reader, id)?;
-        let mut found = Found { copies, bases: None, located: Vec::new() };
+        let whole = self.first_of_several(id, &copies);
+        let mut found = Found { copies, bases: None, located: Vec::new(), whole };
         let Some(first) = found.copies.first().filter(|copy| copy.depth > 0) else {
             return Ok(found);
         };
@@ -126,6 +132,19 @@ impl Keeper {
         }
         found.bases = Some((block, bases));
         Ok(found)
+    }
+
+    /// Reads the copy that will be kept, most likely, where there are several.
+    fn first_of_several(&self, id: &ChunkId, copies: &[Location]) -> Option<(Block, bool)> {
+        let there = copies.iter().filter(|copy| self.place(copy) != Place::Nowhere);
+        if there.take(2).count() < 2 {
+            return None;
+        }
+        let here = copies.iter().filter(|copy| self.place(copy) == Place::Here);
+        let first = here.min_by_key(|copy| self.rank(copy, From::Here))?;
+        let (block, _) = self.packs.block(first)?;
+        // What cannot be read at the moment is met again where it matters.
+        Some((block, self.is_whole(id, first).ok()?))
     }
 
     /// Keeps a chunk. Gives the copy; `None`: there is none that decodes.
@@ -232,17 +251,7 @@ impl Keeper {
         let there = copies.iter().filter(|copy| self.place(copy) != Place::Nowhere);
         let is_one_of_several = there.take(2).count() > 1;
         let mut copies: Vec<&Location> = copies.iter().filter(|copy| copy.depth < below).collect();
-        // What others let go is a source only where there is no other: they may count on ours. Of copies as shallow as each
-        // other the one stored last stays: an earlier prune made it, out of a pack that is mostly waste.
-        copies.sort_by_key(|copy| {
-            let pack = self.packs.block(copy).map(|(_, pack)| (pack.place, pack.stored));
-            let is_theirs = pack.is_some_and(|(place, _)| place == Place::Theirs);
-            (
-                from == From::Anywhere && is_theirs,
-                copy.depth,
-                Reverse(pack.map(|(_, stored)| stored)),
-            )
-        });
+        copies.sort_by_key(|copy| self.rank(copy, from));
         for copy in copies {
             let start = self.trail.len();
             if !self.take(copy, from)? {
@@ -259,8 +268,22 @@ impl Keeper {
         Ok(None)
     }
 
+    /// What others let go is a source only where there is no other: they may count on ours. Of copies as shallow as each
+    /// other the one stored last stays: an earlier prune made it, out of a pack that is mostly waste.
+    fn rank(&self, copy: &Location, from: From) -> (bool, u8, Reverse<Option<SystemTime>>) {
+        let pack = self.packs.block(copy).map(|(_, pack)| (pack.place, pack.stored));
+        let is_theirs = pack.is_some_and(|(place, _)| place == Place::Theirs);
+        let stored = pack.map(|(_, stored)| stored);
+        (from == From::Anywhere && is_theirs, copy.depth, Reverse(stored))
+    }
+
     /// Whether this very copy was read and is the chunk. What cannot be read at the moment is an error.
     fn is_whole(&self, chunk: &ChunkId, copy: &Location) -> Result<bool, StoreError> {
+        if let Some((block, _)) = self.packs.block(copy)
+            && let Some(is_whole) = self.ahead.whole.get(&(*chunk, block))
+        {
+            return Ok(*is_whole);
+        }
         match self.reader.try_copy(chunk, copy) {
             Ok(()) => Ok(true),
             Err(error) if error.kind() == ErrorKind::Damage && !error.is_general() => {
