@@ -114,7 +114,8 @@ fn a_compaction_of_chains_follows_the_protocol() {
             take(&beside, &[(path("table"), table.bytes())].into());
         }
     });
-    assert!(report.unwrap().plan.unwrap().compacted.count > 0);
+    let plan = report.unwrap().plan.unwrap();
+    assert!(plan.compacted.count > 0 && plan.merged.count > 0, "{plan:?}");
     // Told otherwise, it is found out: deltas of step 3 that are deeper, or coded against what is nowhere.
     type Lie = fn(&mut BlockTold);
     let lies: [Lie; 2] = [|block| block.depth += 64, |block| block.bases = vec!["nowhere".into()]];
@@ -124,7 +125,7 @@ fn a_compaction_of_chains_follows_the_protocol() {
         let contents = put.into_iter().flat_map(|event| &mut event.contents);
         let blocks = contents.flat_map(|(_, blocks)| blocks);
         let deltas: Vec<&mut BlockTold> = blocks.filter(|block| block.depth > 0).collect();
-        assert!(deltas.len() > 10, "{} deltas were copied", deltas.len());
+        assert!(deltas.len() > 2, "{} deltas were copied", deltas.len());
         deltas.into_iter().for_each(lie);
         assert_eq!(accepts(&trace).unwrap_err().event.kind, Kind::Condemned);
     }

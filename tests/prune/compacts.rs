@@ -246,6 +246,7 @@ fn a_chain_that_cannot_be_read_stays_and_the_rest_is_compacted() {
     assert!(restore_to_memory(&open(storage.clone()), taken[0].0).contents() == taken[0].1);
     storage.put(damaged, &whole).unwrap();
     assert_whole(&storage, &taken, "mended");
+    storage.advance(WEEK * 2);
     assert!(compact(&storage, 10).plan.unwrap().merged.count > 0);
     assert_whole(&storage, &taken, "mended and compacted");
     assert_tidy(&storage, "mended and compacted");
