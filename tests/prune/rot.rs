@@ -1,6 +1,7 @@
 //! Prunes where bytes have rotted, and where something is only out of sight.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use restow::fault::ErrorKind;
 use restow::format::name;
@@ -10,12 +11,15 @@ use restow::progress::{Cancel, Silent};
 use restow::repo::{Filter, Repository, Selector, Standing};
 use restow::storage::{Key, Memory, Storage};
 
+use super::compacts::compact;
 use super::{assert_tidy, assert_whole, delete, keys, prune_alone, take, try_prune};
 use crate::support::faulty::{Call, injected};
 use crate::support::hooked::Hooked;
 use crate::support::memory_source::MemorySource;
 use crate::support::model::{Files, noise, path};
-use crate::support::{back_up, memory_repository, open, restore_to_memory, small_chunks};
+use crate::support::{
+    back_up, default_chunks, memory_repository, open, restore_to_memory, small_chunks,
+};
 
 fn files() -> Files {
     (0..40).map(|at| (path(&format!("f{at}")), noise(9_000, at))).collect()
@@ -226,4 +230,44 @@ fn nothing_is_found_whole_while_a_prune_is_unfinished() {
     prune_alone(&open(storage.clone()));
     assert!(look().is_clean());
     assert_eq!(standing(&repository, id), Standing::Good);
+}
+
+/// A rotten copy of a small chunk lay in a block that was needed for another chunk's sake. Deltas on the chunk's good copy were
+/// written by a compaction as if they were on the rotten one, which is less deep, and could not be read any more.
+#[test]
+fn no_delta_counts_on_a_copy_that_has_rotted() {
+    let storage = memory_repository(&default_chunks());
+    let text = |night: usize| {
+        let mut text = noise(20_000, 1);
+        (0..night).for_each(|at| text[at * 3_000..][..40].copy_from_slice(&noise(40, at as u64)));
+        text
+    };
+    let files = |night| -> Files { [(path("a"), text(night))].into() };
+    let mut there = vec![(take(&storage, &files(0)), files(0))];
+    // Somebody who is taken for dead stored what the next night brings, beside something else, in one block.
+    let both: Files = [(path("x"), text(1)), (path("y"), noise(20_000, 9))].into();
+    let other = MemorySource { name: "other".into(), ..MemorySource::new(both) };
+    let before = packs_of_kind(&storage, 3);
+    let void = back_up(&open(storage.clone()), &[&other]).unwrap().id.unwrap();
+    let writer = open(storage.clone()).manifest(&void).unwrap().writer;
+    storage.put(&Key::new(name::void(&writer)).unwrap(), b"void").unwrap();
+    let mut its = packs_of_kind(&storage, 3);
+    its.retain(|key| !before.contains(key));
+    for night in 1..4 {
+        there.push((take(&storage, &files(night)), files(night)));
+    }
+    assert_eq!(its.len(), 1);
+    rot(&storage, &its[0]);
+    storage.advance(Duration::from_secs(14 * 86_400));
+    let report = compact(&storage, 9);
+    assert!(report.deleted.count > 3 && report.copied.blocks > 3, "{report:?}");
+    for (id, files) in &there {
+        assert!(restore_to_memory(&open(storage.clone()), *id).contents() == *files);
+    }
+    let repository = open(storage.clone());
+    let packs = |object| repository.index_object(object).unwrap().packs;
+    let objects = repository.index_objects().unwrap();
+    let blocks = objects.iter().flat_map(packs).flat_map(|pack| pack.contents.blocks);
+    let depths: Vec<u8> = blocks.map(|block| block.depth).collect();
+    assert!((1..4).all(|depth| depths.contains(&depth)), "{depths:?}");
 }
