@@ -268,3 +268,12 @@ fn nobody_who_reads_the_log_ends_no_backup() {
         assert_eq!(bench.command(&args).stderr(writer).status().unwrap().code(), Some(5));
     }
 }
+
+/// As those are used to who come from elsewhere.
+#[test]
+fn repo_stands_for_repository() {
+    let bench = Bench::new();
+    bench.ok(&["init"]);
+    bench.ok(&["list", "--repo", bench.path("repository").to_str().unwrap()]);
+    bench.fails(5, &["list", "--repo", "nowhere"]);
+}

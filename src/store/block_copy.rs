@@ -1,6 +1,7 @@
 //! Blocks moved from pack to pack: opened, which proves them, and sealed anew. As they are; or, where that was asked for,
 //! plain ones compressed anew, and deltas coded against something else.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rayon::prelude::*;
@@ -27,14 +28,22 @@ pub struct Copied {
     pub rebased: u64,
 }
 
+/// A pack that is not full yet.
+struct Open {
+    pack: PackBuilder,
+    /// The lowest level at which any of its blocks was compacted. `None`: some never was.
+    level: Option<i32>,
+}
+
 /// Puts packs of copied blocks and index objects that list them. After its first error it does nothing any more.
 pub struct BlockCopier {
     storage: Arc<dyn Storage>,
     vault: Arc<Vault>,
     writer: ActorId,
     target: usize,
-    open: [Option<PackBuilder>; 2],
-    unindexed: Vec<IndexedPack>,
+    open: [Option<Open>; 2],
+    /// By the level at which all that is in them was compressed.
+    unindexed: BTreeMap<Option<i32>, Vec<IndexedPack>>,
     chunks: usize,
     bytes: u64,
     copied: Copied,
@@ -50,7 +59,7 @@ impl BlockCopier {
         writer: ActorId,
         target: usize,
     ) -> Self {
-        let (open, unindexed) = ([None, None], Vec::new());
+        let (open, unindexed) = ([None, None], BTreeMap::new());
         let copied = Copied::default();
         Self {
             storage,
@@ -139,36 +148,42 @@ impl BlockCopier {
                     .zip(parts)
                     .map(|(block, sealed)| opener.open(block, sealed))
                     .collect();
-                opened?.into_iter().try_for_each(|block| self.add(kind, block))?;
+                let level = self.level.or(wanted.level);
+                opened?.into_iter().try_for_each(|block| self.add(kind, level, block))?;
             }
         }
         Ok(())
     }
 
-    fn add(&mut self, kind: PackKind, block: Opened<'_>) -> Result<(), StoreError> {
+    fn add(
+        &mut self,
+        kind: PackKind,
+        level: Option<i32>,
+        block: Opened<'_>,
+    ) -> Result<(), StoreError> {
         let Opened { codec, depth, bases, chunks, coded, is_rebased } = block;
         let new = NewBlock { codec, depth, bases: &bases, coded: &coded };
         let (slot, target) = match kind {
             PackKind::Data => (0, self.target),
             PackKind::Metadata => (1, PACK_TARGET_MIN as usize),
         };
-        let mut pack = match self.open.get_mut(slot).and_then(Option::take) {
-            Some(pack) => pack,
-            None => PackBuilder::new(&self.vault, kind, Vec::new())?,
+        let mut open = match self.open.get_mut(slot).and_then(Option::take) {
+            Some(open) => Open { level: open.level.min(level), ..open },
+            None => Open { pack: PackBuilder::new(&self.vault, kind, Vec::new())?, level },
         };
-        pack.add(new, chunks)?;
+        open.pack.add(new, chunks)?;
         self.copied.blocks += 1;
         self.copied.rebased += u64::from(is_rebased);
-        if pack.is_full(target) {
-            return self.put(pack);
+        if open.pack.is_full(target) {
+            return self.put(open);
         }
         if let Some(slot) = self.open.get_mut(slot) {
-            *slot = Some(pack);
+            *slot = Some(open);
         }
         Ok(())
     }
 
-    fn put(&mut self, pack: PackBuilder) -> Result<(), StoreError> {
+    fn put(&mut self, Open { pack, level }: Open) -> Result<(), StoreError> {
         let pack = pack.finish(&self.vault)?;
         self.storage.put(&Key::new(name::pack(&pack.id))?, &pack.bytes)?;
         let len = pack.bytes.len() as u64;
@@ -177,7 +192,7 @@ impl BlockCopier {
         self.chunks += pack.contents.chunk_count();
         self.bytes += len;
         let (id, kind, contents) = (pack.id, pack.kind, pack.contents);
-        self.unindexed.push(IndexedPack { id, kind, len, contents });
+        self.unindexed.entry(level).or_default().push(IndexedPack { id, kind, len, contents });
         Ok(())
     }
 
@@ -187,14 +202,12 @@ impl BlockCopier {
                 self.put(pack)?;
             }
         }
-        if self.unindexed.is_empty() {
-            return Ok(());
-        }
-        let packs = std::mem::take(&mut self.unindexed);
         (self.chunks, self.bytes) = (0, 0);
-        let ext = self.level.map(IndexRecord::compacted_at).into_iter().collect();
-        let record = IndexRecord { writer: self.writer, packs, replaces: Vec::new(), ext };
-        put_index(&*self.storage, &self.vault, &record)?;
+        for (level, packs) in std::mem::take(&mut self.unindexed) {
+            let ext = level.map(IndexRecord::compacted_at).into_iter().collect();
+            let record = IndexRecord { writer: self.writer, packs, replaces: Vec::new(), ext };
+            put_index(&*self.storage, &self.vault, &record)?;
+        }
         Ok(())
     }
 }

@@ -24,7 +24,7 @@ pub struct Wanted<'w> {
     pub blocks: &'w (dyn Fn(u32) -> bool + Sync),
     /// Asked of the chunks of plain blocks that hold several, with the block's length and the chunk's.
     pub chunks: &'w (dyn Fn(u32, (&ChunkId, u32)) -> bool + Sync),
-    /// The zstd level of blocks that lose chunks.
+    /// The zstd level the pack was compacted at; that of blocks that lose chunks.
     pub level: Option<i32>,
     pub recode: &'w Recode<'w>,
 }

@@ -251,3 +251,27 @@ fn a_chain_that_cannot_be_read_stays_and_the_rest_is_compacted() {
     assert_whole(&storage, &taken, "mended and compacted");
     assert_tidy(&storage, "mended and compacted");
 }
+
+/// What a prune copies out of compacted packs was taken for what never was, and compressed anew by the next compaction.
+#[test]
+fn what_was_compacted_stays_so_where_it_is_copied() {
+    let storage = memory_repository(&default_chunks());
+    let both: Files = [(path("a"), lines(20_000, 1)), (path("b"), lines(30_000, 2))].into();
+    let first = take(&storage, &both);
+    storage.advance(WEEK * 2);
+    assert!(compact(&storage, 12).copied.blocks > 0);
+    let kept: Files = [(path("a"), lines(20_000, 1))].into();
+    let second = take(&storage, &kept);
+    delete(&open(storage.clone()), [first]);
+    let report = prune_alone(&open(storage.clone()));
+    assert!(report.plan.unwrap().emptied.count > 0 && report.copied.blocks > 0, "{report:?}");
+    assert_whole(&storage, &[(second, kept.clone())], "pruned");
+    storage.advance(WEEK * 2);
+    // The second night's own metadata was never compacted; its data were.
+    let report = compact(&storage, 12);
+    let plan = report.plan.unwrap();
+    assert!(plan.compacted.bytes < 40_000, "{plan:?}");
+    assert!(plan.packs.bytes > 3 * plan.compacted.bytes, "{plan:?}");
+    assert_whole(&storage, &[(second, kept)], "compacted again");
+    assert_tidy(&storage, "compacted again");
+}

@@ -182,8 +182,10 @@ pub(super) fn work(
     }
     let target = u64::from(repository.config().pack_target);
     plan.rewritten = packed(copied.0, target) + packed(copied.1, PACK_TARGET_MIN.into());
-    // What is coded against something else is stored later: so it is known how deep that lies by then.
-    emptied.sort_by_key(|(stored, _)| *stored);
+    // What is coded against something else is stored later: so a compaction knows how deep that lies by then. Otherwise what
+    // was compacted is not mixed with what was not.
+    let level = |pack: &Emptied| pack.level.filter(|_| compaction.is_none());
+    emptied.sort_by_key(|(stored, pack)| (level(pack), *stored));
     let emptied = emptied.into_iter().map(|(_, pack)| pack).collect();
     let recoder = Recoder::new(keeper, compaction.map(|compaction| compaction.level));
     Ok(Work { plan, emptied, condemned, recoder })

@@ -43,6 +43,7 @@ pub struct Options {
     #[arg(
         short,
         long,
+        alias = "repo",
         global = true,
         env = "RESTOW_REPOSITORY",
         hide_env_values = true,
@@ -188,10 +189,11 @@ that is at work may refer to is deleted by a later prune. Interrupted, it loses 
 (docs/PRUNE.md).\n\nExamples:\n  restow prune --dry-run\n  restow prune\n  restow cleanup --prune --yes      (delete by the rules, then this)"
     )]
     Prune(PruneArgs),
-    /// Prune, and code old packs more tightly
+    /// Prune, code old packs more tightly and make their chains of deltas shorter
     #[command(
-        after_help = "Blocks that were coded against others stay as they are. A pack is compacted once at a level; what is stored reads \
-as before, at the same speed.\n\nExamples:\n  restow compact --dry-run\n  restow compact --older-than 30d --compression 19"
+        after_help = "What is kept only because something is coded against it is merged into that: nights that were dropped are neither \
+stored nor read any more. Other deltas stay as they are. A pack is compacted once at a level, and again where enough can be \
+merged.\n\nExamples:\n  restow compact --dry-run\n  restow compact --older-than 30d --compression 19"
     )]
     Compact(CompactArgs),
     /// Make the index from the packs, where a part of it is damaged or lost
