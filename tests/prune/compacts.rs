@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use restow::format::{IndexedPack, PackKind};
-use restow::id::SnapshotId;
+use restow::format::{HEADER_LEN, PackKind};
+use restow::id::{PackId, SnapshotId};
 use restow::ops::{CompactOptions, PruneOptions, PruneReport, prune};
 use restow::progress::{Cancel, Silent};
-use restow::storage::{Memory, Storage};
+use restow::storage::{Key, Memory, Storage};
 
 use super::{assert_tidy, assert_whole, delete, listed, pack_bytes, prune_alone, take};
 use crate::support::model::{Files, noise, path};
@@ -216,25 +216,34 @@ fn what_young_deltas_need_is_not_merged() {
     assert_tidy(&storage, "young ones on top");
 }
 
+/// Some such block of stream bytes, of a night before deeper ones, and where it starts.
+fn a_block_of_depth(storage: &Memory, depth: u8) -> (PackId, usize) {
+    let repository = open(storage.clone());
+    let objects = repository.index_objects().unwrap();
+    let packs = objects.iter().flat_map(|id| repository.index_object(id).unwrap().packs);
+    for pack in packs.filter(|pack| pack.kind == PackKind::Data) {
+        let mut at = HEADER_LEN;
+        let deepest = pack.contents.blocks.iter().map(|block| block.depth).max();
+        for block in pack.contents.blocks.iter().filter(|_| deepest == Some(depth)) {
+            if block.depth == depth {
+                return (pack.id, at);
+            }
+            at += block.sealed_len as usize;
+        }
+    }
+    panic!("no such block");
+}
+
 /// Every delta on a damaged base made the compaction begin anew, once for each pack above it.
 #[test]
 fn a_chain_that_cannot_be_read_stays_and_the_rest_is_compacted() {
     let (storage, mut taken) = nights(8);
-    let packs = super::keys(&storage, restow::format::name::PACKS);
-    let old: Vec<_> = {
-        let repository = open(storage.clone());
-        let objects = repository.index_objects().unwrap();
-        let listed = objects.iter().flat_map(|id| repository.index_object(id).unwrap().packs);
-        // A night in the middle: deltas on deltas.
-        let is_between = |pack: &IndexedPack| {
-            pack.kind == PackKind::Data && pack.contents.blocks.iter().all(|block| block.depth == 3)
-        };
-        listed.filter(is_between).map(|pack| pack.id.to_hex()).collect()
-    };
-    let damaged = packs.iter().find(|key| key.name() == old[0]).unwrap();
+    // A night in the middle: deltas on deltas.
+    let (pack, offset) = a_block_of_depth(&storage, 3);
+    let damaged = &Key::new(restow::format::name::pack(&pack)).unwrap();
     let whole = storage.get(damaged, 1 << 30).unwrap();
     let mut rotten = whole.clone();
-    rotten[100] ^= 1;
+    rotten[offset + 20] ^= 1;
     storage.put(damaged, &rotten).unwrap();
     keep(&storage, &mut taken, &[0, 7]);
     storage.advance(WEEK * 2);
@@ -242,7 +251,7 @@ fn a_chain_that_cannot_be_read_stays_and_the_rest_is_compacted() {
     let plan = report.plan.unwrap();
     assert!(plan.merged.count == 0 && report.copied.rebased == 0, "{report:?}");
     assert!(report.deleted.count > 3 && report.copied.blocks > 20, "{report:?}");
-    assert!(super::keys(&storage, restow::format::name::PACKS).contains(damaged));
+    assert!(storage.get(damaged, 1 << 30).is_ok());
     assert!(restore_to_memory(&open(storage.clone()), taken[0].0).contents() == taken[0].1);
     storage.put(damaged, &whole).unwrap();
     assert_whole(&storage, &taken, "mended");
