@@ -277,3 +277,37 @@ fn repo_stands_for_repository() {
     bench.ok(&["list", "--repo", bench.path("repository").to_str().unwrap()]);
     bench.fails(5, &["list", "--repo", "nowhere"]);
 }
+
+#[test]
+fn stats_tell_what_each_source_adds_and_how_deep_its_deltas_are() {
+    let bench = Bench::new();
+    bench.ok(&["init"]);
+    let mut rows = noise(1 << 20, 1);
+    for night in 0..4 {
+        fs::write(bench.path("grows"), &rows).unwrap();
+        fs::write(bench.path("stays"), noise(500_000, 2)).unwrap();
+        bench.back_up(&["grows"]);
+        if night < 2 {
+            bench.back_up(&["stays"]);
+        }
+        rows[300_000..][..20_000].copy_from_slice(&noise(20_000, 10 + night));
+    }
+    let stats = bench.json(&["stats"]);
+    let growth = stats["growth"].as_array().unwrap();
+    let of = |name: &str| {
+        let is_it = |one: &&serde_json::Value| one["sources"][0].as_str().unwrap().ends_with(name);
+        let found: Vec<_> = growth.iter().filter(is_it).collect();
+        assert_eq!(found.len(), 1, "{growth:?}");
+        found[0]
+    };
+    let number = |one: &serde_json::Value, field: &str| one[field].as_u64().unwrap();
+    let (grows, stays) = (of("grows"), of("stays"));
+    assert_eq!((growth.len(), number(grows, "snapshots"), number(stays, "snapshots")), (2, 4, 2));
+    assert!((20_000..40_000).contains(&number(grows, "added_bytes_each_later")), "{grows}");
+    assert!(number(stays, "added_bytes_each_later") < 5_000, "{stays}");
+    assert!((1 << 20..1_250_000).contains(&number(grows, "added_bytes")), "{grows}");
+    assert!(grows["first"].as_str() < grows["last"].as_str(), "{grows}");
+    // Three nights, each of deltas on the one before: up to one, two and three decodes. How many of each is up to the cuts.
+    let depth = stats["repository"]["data"]["mean_delta_depth"].as_f64().unwrap();
+    assert!(depth > 1.0 && depth < 3.0, "{depth}");
+}
