@@ -1,5 +1,5 @@
 # Two commands do everything on a fresh machine: `make demo` and `make test`.
-.PHONY: demo test lint docs bench bench-scale fuzz fuzz-smoke licences setup model
+.PHONY: demo test lint docs bench bench-scale fuzz fuzz-smoke deny setup model
 
 CARGO ?= cargo
 
@@ -13,7 +13,9 @@ demo: setup
 
 # One profile (release) for build, tests, lints and docs: RocksDB is compiled once.
 test: setup
+	@rm -rf "$${CARGO_TARGET_DIR:-target}/tmp/skips"
 	$(CARGO) test --release --locked
+	@sh scripts/skips.sh
 
 # The prune protocol's model, explored to the end: minutes, and up to 2 GB. `make test` explores a slice.
 model: setup
@@ -33,8 +35,8 @@ bench: setup
 bench-scale: setup
 	RESTOW_SCALE_CHUNKS=$${RESTOW_SCALE_CHUNKS:-20000000} $(CARGO) bench --locked --bench scale
 
-licences:
-	@sh scripts/licences.sh
+deny:
+	@sh scripts/deny.sh
 
 # Every decoder, SECONDS each. Needs a nightly toolchain; without one it says so and does nothing.
 SECONDS ?= 60

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 
 /// A string that is not the hex form of an id.
@@ -12,37 +13,13 @@ pub struct ParseIdError {
     pub found: String,
 }
 
-pub(crate) fn to_hex(bytes: &[u8]) -> String {
-    use fmt::Write as _;
-    let mut text = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
-}
-
 fn from_hex<const N: usize>(text: &str) -> Result<[u8; N], ParseIdError> {
     let wrong = || ParseIdError { expected: N * 2, found: text.chars().take(N * 2 + 8).collect() };
-    let digits = text.as_bytes();
-    if digits.len() != N * 2 {
+    if text.len() != N * 2 {
         return Err(wrong());
     }
-    let value = |digit: u8| match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'a'..=b'f' => Some(digit - b'a' + 10),
-        _ => None,
-    };
-    let mut bytes = [0u8; N];
-    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-        *byte = match pair {
-            [high, low] => match (value(*high), value(*low)) {
-                (Some(high), Some(low)) => (high << 4) | low,
-                _ => return Err(wrong()),
-            },
-            _ => return Err(wrong()),
-        };
-    }
+    let mut bytes = [0; N];
+    HEXLOWER.decode_mut(text.as_bytes(), &mut bytes).map_err(|_| wrong())?;
     Ok(bytes)
 }
 
@@ -65,7 +42,7 @@ macro_rules! id {
             }
 
             pub fn to_hex(&self) -> String {
-                to_hex(&self.0)
+                HEXLOWER.encode(&self.0)
             }
 
             /// The first eight hex digits: what people read in a list.

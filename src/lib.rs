@@ -5,7 +5,7 @@
 //! of a byte and back.
 //!
 //! The layers, from the ground up (a file imports from its own folder and from layers below):
-//! ids, limits, progress · [`chunk`] [`codec`] [`mod@format`] · [`storage`] [`index`] · [`store`] · [`repo`] ·
+//! ids, limits, progress · [`chunk`] [`codec`] [`mod@format`] [`timing`] · [`storage`] [`index`] · [`store`] · [`repo`] ·
 //! [`source`] · [`ops`] · [`manager`].
 //!
 //! Most programs need [`SnapshotManager`] (or [`AsyncSnapshotManager`], feature `async`) and what stands
@@ -14,7 +14,7 @@
 //! ```
 //! use std::sync::Arc;
 //! use restow::{
-//!     BackupOptions, CreateOptions, FolderExporter, FolderOptions, Identity, Local, Secret,
+//!     BackupOptions, CreateOptions, FolderExporter, FolderOptions, Local, Secret,
 //!     SnapshotManager,
 //! };
 //!
@@ -24,7 +24,7 @@
 //! # std::fs::create_dir(&place)?;
 //! let storage = Arc::new(Local::open(&place)?);
 //! let secret = Secret::Passphrase("correct horse battery staple".into());
-//! restow::create(&*storage, &secret, &CreateOptions::default(), &Identity::of_this_process())?;
+//! SnapshotManager::init(&*storage, &secret, &CreateOptions::default())?;
 //!
 //! let manager = SnapshotManager::open(storage, &secret)?;
 //! let folder = FolderExporter::new("src/chunk", FolderOptions::default())?;
@@ -38,7 +38,9 @@ pub mod cut;
 pub mod fault;
 pub mod id;
 pub mod limits;
+mod options;
 pub mod progress;
+pub mod timing;
 
 pub mod chunk;
 pub mod codec;
@@ -59,21 +61,29 @@ pub mod manager;
 
 pub use codec::Secret;
 pub use fault::ErrorKind;
+pub use format::{
+    BadPath, Entry, EntryKind, EntryPath, Manifest, Problem, SourceRecord, Statistics, Time,
+};
 pub use id::{ObjectId, RepositoryId, SnapshotId};
+pub use limits::KEY_FILE_MIN;
 #[cfg(feature = "async")]
 pub use manager::AsyncSnapshotManager;
-pub use manager::{Confirmed, Deletion, Overwrite, SnapshotList, SnapshotManager};
+pub use manager::{Confirmed, NotesChanged, Overwrite, SnapshotList, SnapshotManager, Viewable};
 pub use ops::{
-    BackupOptions, BackupReport, CheckOptions, CheckReport, CompactOptions, DeleteOptions,
-    DeletePlan, DeleteReport, ExportOptions, ExportReport, OpError as Error, PruneOptions,
-    PrunePlan, PruneReport, RebuildOptions, RebuildReport, RestoreOptions, RestorePlan,
-    RestoreReport, RetentionOptions, RetentionPlan, RetentionPolicy, RetentionReport, Selection,
-    StatsOptions, StatsReport,
+    Age, BackupOptions, BackupReport, Budget, Candidate, CheckOptions, CheckReport, ChunkTotals,
+    CompactOptions, Costs, DeleteOptions, DeletePlan, DeleteReport, DropReason, EntryCost,
+    EntryDamage, ExportOptions, ExportReport, Fate, Gaps, Growth, KeepReason, Losses, LostStretch,
+    ObjectTotals, OpError as Error, PackTotals, Period, PruneOptions, PrunePlan, PruneReport,
+    Reach, RebuildOptions, RebuildReport, RepositoryStats, RestoreOptions, RestorePlan,
+    RestoreReport, RetentionGroup, RetentionOptions, RetentionPlan, RetentionPolicy,
+    RetentionReport, Selection, SnapshotDamage, SnapshotStats, StatsOptions, StatsReport, Verdict,
 };
-pub use progress::{Cancel, Event, Observer};
+#[cfg(feature = "servers")]
+pub use ops::{ExportedSnapshot, NameTemplate, QdrantExportOptions};
+pub use progress::{Cancel, Event, Observer, Phase, Silent};
 pub use repo::{
-    CreateOptions, Filter, Identity, KeyOptions, NoteChange, OpenOptions, Repository, Selector,
-    Snapshot, SnapshotView, Standing, create,
+    CreateOptions, Filter, Identity, KeyInfo, KeyListing, KeyOptions, NoteChange, OpenOptions,
+    Peer, RepoError, Repository, Selector, Snapshot, SnapshotView, Standing,
 };
 #[cfg(feature = "servers")]
 pub use source::arangodb::{ArangodumpExporter, ArangodumpOptions};
@@ -82,5 +92,6 @@ pub use source::files::{FolderExporter, FolderImporter, FolderOptions};
 #[cfg(feature = "servers")]
 pub use source::qdrant::{QdrantExporter, QdrantLoader, QdrantOptions};
 pub use source::sqlite::{SqliteExporter, SqliteOptions};
-pub use source::{Exporter, Importer, Loader};
-pub use storage::{Local, Memory, Storage};
+pub use source::{Exporter, Importer, Loader, SourceError};
+pub use storage::{Local, Memory, Storage, StorageError};
+pub use store::{CatalogCursor, CatalogItem, Lost, StoreError};

@@ -1,5 +1,22 @@
 //! Every command through the binary.
 
+mod cleanup;
+mod commands;
+mod config;
+pub mod every_flag;
+mod flags;
+#[cfg(feature = "rocksdb")]
+mod full_cache;
+mod golden;
+mod incomplete;
+mod json;
+mod keys;
+mod obstacles;
+mod passphrase_command;
+mod prune;
+mod several_sources;
+mod signals;
+
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;

@@ -6,9 +6,7 @@ use restow::format::{self, Bytes, CatalogLeaf, Entry, EntryKind, EntryPath, Unix
 use restow::ops::{RestoreOptions, restore};
 use restow::progress::{Cancel, Silent};
 use restow::source::files::{self, FolderImporter};
-use restow::source::{
-    Description, Exporter, Item, Outcome, Section, Session, SourceEntry, SourceError,
-};
+use restow::source::{Description, Exporter, Item, Outcome, Session, SourceEntry, SourceError};
 
 use crate::support::{back_up, memory_repository, open, small_chunks, view};
 
@@ -28,26 +26,19 @@ impl Exporter for Liar {
     }
 
     fn open(&self, _: &Cancel) -> Result<Box<dyn Session>, SourceError> {
-        Ok(Box::new(Liar(self.0.clone())))
-    }
-}
-
-impl Session for Liar {
-    fn sections(&mut self) -> Result<Vec<Box<dyn Section>>, SourceError> {
-        Ok(vec![Box::new(Lies(std::mem::take(&mut self.0).into_iter()))])
-    }
-
-    fn finish(self: Box<Self>) -> Result<Outcome, SourceError> {
-        Ok(Outcome::default())
+        Ok(Box::new(Lies(self.0.clone().into_iter())))
     }
 }
 
 struct Lies(std::vec::IntoIter<Entry>);
 
-impl Section for Lies {
+impl Session for Lies {
     fn next(&mut self) -> Result<Option<Item>, SourceError> {
-        let item = |entry| Item::Entry(Box::new(SourceEntry { entry, body: None, size_hint: 0 }));
-        Ok(self.0.next().map(item))
+        Ok(self.0.next().map(|entry| SourceEntry::bare(entry).into()))
+    }
+
+    fn finish(self: Box<Self>) -> Result<Outcome, SourceError> {
+        Ok(Outcome::default())
     }
 }
 
@@ -80,7 +71,7 @@ fn a_link_in_the_snapshot_is_not_followed() {
     let repository = open(memory_repository(&small_chunks()));
     let id = back_up(&repository, &[&Liar(entries)]).unwrap().id.unwrap();
     for overwrite in [false, true] {
-        let options = files::RestoreOptions { overwrite, ..files::RestoreOptions::default() };
+        let options = files::RestoreOptions::default().overwrite(overwrite);
         let importer = Box::new(FolderImporter::new(&target, options).unwrap());
         let (view, all) = (view(&repository, id), RestoreOptions::default());
         // Refused, or put in the link's place; never through it.
@@ -103,7 +94,7 @@ fn a_link_in_the_target_is_not_followed() {
     ];
     let repository = open(memory_repository(&small_chunks()));
     let id = back_up(&repository, &[&Liar(entries)]).unwrap().id.unwrap();
-    let options = files::RestoreOptions { overwrite: true, ..files::RestoreOptions::default() };
+    let options = files::RestoreOptions::default().overwrite(true);
     let importer = Box::new(FolderImporter::new(&target, options).unwrap());
     let all = RestoreOptions::default();
     restore(&view(&repository, id), importer, &all, &Silent, &Cancel::new()).unwrap();

@@ -9,10 +9,12 @@ const LAYERS: &[(&str, u8)] = &[
     ("fault", 0),
     ("id", 0),
     ("limits", 0),
+    ("options", 0),
     ("progress", 0),
     ("chunk", 1),
     ("codec", 1),
     ("format", 1),
+    ("timing", 1),
     ("storage", 2),
     ("index", 2),
     ("store", 3),
@@ -43,10 +45,26 @@ fn imports(text: &str, root: &str) -> Vec<String> {
         if before.is_some_and(|letter| letter.is_alphanumeric() || letter == '_') {
             continue;
         }
+        let first = |path: &str| -> String {
+            path.trim_start().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
+        };
         let names: Vec<String> = match rest.strip_prefix('{') {
-            None => vec![rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()],
+            None => vec![first(rest)],
             Some(group) => {
-                panic!("grouped import of modules cannot be checked: {root}{{{group:.40}")
+                let mut depth = 1;
+                let ends = |c: char| {
+                    depth += i32::from(c == '{') - i32::from(c == '}');
+                    depth == 0 || (depth == 1 && c == ',')
+                };
+                let mut names = Vec::new();
+                for part in group.split_inclusive(ends) {
+                    names.push(first(part));
+                    if part.ends_with('}') {
+                        break;
+                    }
+                }
+                names.retain(|name| !name.is_empty());
+                names
             }
         };
         found.extend(names);
@@ -87,10 +105,49 @@ fn imports_go_downwards_only() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// The modules of the library that the binary may name: what it takes to write a source or a storage. All else comes
+/// from the crate's root.
+const FACE: [&str; 2] = ["source", "storage"];
+
+/// These still call operations of inner modules: what opens sources and restores is not yet on the face.
+const NOT_YET: [&str; 9] = [
+    "config/load.rs",
+    "config/mod.rs",
+    "jobs.rs",
+    "sources.rs",
+    "servers/",
+    "commands/import.rs",
+    "commands/export.rs",
+    "commands/export_qdrant.rs",
+    "commands/restore",
+];
+
+#[test]
+fn the_binary_uses_the_face_of_the_library_only() {
+    let mut files = Vec::new();
+    rust_files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src/bin"), &mut files);
+    let mut wrong = Vec::new();
+    let is_left = |file: &PathBuf| NOT_YET.iter().any(|left| file.to_string_lossy().contains(left));
+    for file in files.into_iter().filter(|file| !is_left(file)) {
+        let text = std::fs::read_to_string(&file).unwrap();
+        for name in imports(&text, "restow::") {
+            let is_module = name.starts_with(char::is_lowercase);
+            if is_module && !FACE.contains(&name.as_str()) {
+                wrong.push(format!("{} names restow::{name}", file.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
 #[test]
 fn the_check_itself_sees_an_upward_import() {
     assert_eq!(
         imports("use crate::ops::backup;\nlet x = crate::id::ChunkId;", "crate::"),
         ["ops", "id"]
+    );
+    assert_eq!(
+        imports("use restow::{Error, ops::{a, b}, source::x};\nuse restow::id::A;", "restow::"),
+        ["Error", "ops", "source", "id"]
     );
 }

@@ -1,6 +1,8 @@
 //! The library's face: confirmations, and the async one, whose futures stop what they stand for.
 
+use std::collections::BTreeSet;
 use std::fs;
+use std::path::Path;
 use std::sync::Arc;
 
 use restow::{
@@ -54,7 +56,7 @@ fn what_is_not_there_is_none_and_what_could_be_several_is_an_error() {
     let manager = manager();
     assert!(manager.get("latest").unwrap().is_none());
     let (_folder, exporter) = site();
-    let options = BackupOptions { name: Some("same".into()), ..BackupOptions::default() };
+    let options = BackupOptions::default().name(Some("same".into()));
     for _ in 0..2 {
         manager.create(&[&exporter], &options).unwrap();
     }
@@ -84,6 +86,58 @@ fn a_backup_stopped_at_its_last_byte_makes_no_snapshot() {
     let error = stopped.create(&[&exporter], &BackupOptions::default()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Interrupted);
     assert!(manager.get("latest").unwrap().is_none());
+}
+
+#[allow(dead_code)]
+#[path = "../examples/embed.rs"]
+mod embed;
+
+#[test]
+fn the_example_of_embedding_restores_what_it_backed_up() {
+    let (folder, _) = site();
+    let place = tempfile::tempdir().unwrap();
+    let target = place.path().join("restored");
+    embed::run(&place.path().join("repository"), folder.path(), &target).unwrap();
+    assert_eq!(fs::read(target.join("a")).unwrap(), b"old");
+}
+
+/// The names of the public functions that take `self` first.
+fn operations(text: &str) -> BTreeSet<String> {
+    let declared = text.split("pub fn ").chain(text.split("pub async fn ")).skip(1);
+    let methods = declared.filter_map(|rest| {
+        let (name, parameters) = rest.split_once('(')?;
+        let name = name.split('<').next()?;
+        parameters.trim_start().starts_with("&self").then(|| name.to_owned())
+    });
+    methods.collect()
+}
+
+/// What makes a handle, or only says something of it, needs no thread of its own.
+const IMMEDIATE: [&str; 5] = ["repository", "host", "with_observer", "with_cancel", "key_in_use"];
+
+#[test]
+fn the_async_face_has_every_operation_of_the_blocking_one() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/manager");
+    let read = |name: &str| fs::read_to_string(folder.join(name)).unwrap();
+    let mut blocking = BTreeSet::new();
+    for name in ["mod.rs", "content.rs", "keep.rs", "keys.rs"] {
+        blocking.extend(operations(&read(name)));
+    }
+    for name in IMMEDIATE {
+        assert!(blocking.remove(name), "{name} is no method any more");
+    }
+    let tasks = read("tasks.rs");
+    let mut tasked = operations(&tasks);
+    for list in tasks.split("\noperations! {\n").skip(1) {
+        let entries = list.split("\n}\n").next().unwrap().lines();
+        let entries = entries.filter(|line| line.starts_with("    ") && !line.starts_with("     "));
+        tasked.extend(entries.filter_map(|line| Some(line.trim().split_once('(')?.0.to_owned())));
+    }
+    for own in ["blocking", "run"] {
+        assert!(tasked.remove(own), "{own} is no method any more");
+    }
+    assert!(blocking.len() > 30, "{blocking:?}");
+    assert_eq!(blocking, tasked);
 }
 
 #[cfg(feature = "async")]
@@ -180,7 +234,7 @@ mod tasks {
         let last = manager.get("latest").unwrap().unwrap().id;
         let manager = AsyncSnapshotManager::new(manager);
         let policy = RetentionPolicy { last: Some(1), ..RetentionPolicy::nothing() };
-        let options = RetentionOptions { policy, ..RetentionOptions::default() };
+        let options = RetentionOptions::default().policy(policy);
         let runtime = runtime();
         let plan = runtime.block_on(manager.plan_retention(options)).unwrap();
         assert_eq!(manager.blocking().list(&Filter::default()).unwrap().snapshots.len(), 3);

@@ -37,10 +37,14 @@ fn child(home: &Path, made: Made, chunk_avg: u32) {
     let secret = Secret::Passphrase("bench".into());
     let kdf = KdfCost { memory_kib: 8, passes: 1, lanes: 1 };
     let (chunk_min, chunk_max) = (chunk_avg / 4, chunk_avg * 4);
-    let options = CreateOptions { kdf, chunk_min, chunk_avg, chunk_max, ..Default::default() };
+    let options = CreateOptions::default()
+        .kdf(kdf)
+        .chunk_min(chunk_min)
+        .chunk_avg(chunk_avg)
+        .chunk_max(chunk_max);
     let identity = Identity::of_this_process();
     create(&*storage, &secret, &options, &identity).unwrap();
-    let cache = OpenOptions { cache: Some(home.join("cache")) };
+    let cache = OpenOptions::default().cache(Some(home.join("cache")));
     let repository = Repository::open(storage, &secret, identity, cache).unwrap();
     let take = || {
         let (options, cancel) = (BackupOptions::default(), Cancel::new());

@@ -5,8 +5,8 @@ use std::io::Read;
 use restow::format::{Bytes, Entry, EntryKind, EntryPath};
 use restow::progress::Cancel;
 use restow::source::{
-    Body, BodyStatus, Description, Exporter, Item, OpenBody, Outcome, Section, Session,
-    SourceEntry, SourceError,
+    Body, BodyEnd, Description, Exporter, Item, OpenBody, Outcome, Session, SourceEntry,
+    SourceError,
 };
 
 /// `files` files of `len` bytes each, a thousand to a folder.
@@ -22,19 +22,7 @@ impl Exporter for Made {
     }
 
     fn open(&self, _: &Cancel) -> Result<Box<dyn Session>, SourceError> {
-        Ok(Box::new(Opened(*self)))
-    }
-}
-
-struct Opened(Made);
-
-impl Session for Opened {
-    fn sections(&mut self) -> Result<Vec<Box<dyn Section>>, SourceError> {
-        Ok(vec![Box::new(Files { made: self.0, next: 0 })])
-    }
-
-    fn finish(self: Box<Self>) -> Result<Outcome, SourceError> {
-        Ok(Outcome::default())
+        Ok(Box::new(Files { made: *self, next: 0 }))
     }
 }
 
@@ -43,7 +31,7 @@ struct Files {
     next: u64,
 }
 
-impl Section for Files {
+impl Session for Files {
     fn next(&mut self) -> Result<Option<Item>, SourceError> {
         if self.next == self.made.files {
             return Ok(None);
@@ -61,9 +49,11 @@ impl Section for Files {
             ext: Vec::new(),
         };
         let body = Rows { number: number << 40, left: self.made.len };
-        let body: Option<Box<dyn OpenBody>> = Some(Box::new(body));
-        let size_hint = self.made.len;
-        Ok(Some(Item::Entry(Box::new(SourceEntry { entry, body, size_hint }))))
+        Ok(Some(SourceEntry::whole(entry, Box::new(body), self.made.len).into()))
+    }
+
+    fn finish(self: Box<Self>) -> Result<Outcome, SourceError> {
+        Ok(Outcome::default())
     }
 }
 
@@ -97,7 +87,7 @@ impl Read for Rows {
 }
 
 impl Body for Rows {
-    fn finish(self: Box<Self>) -> Result<BodyStatus, SourceError> {
-        Ok(BodyStatus::Good)
+    fn finish(self: Box<Self>) -> Result<BodyEnd, SourceError> {
+        Ok(BodyEnd::good())
     }
 }

@@ -114,7 +114,7 @@ pub struct Freed {
 
 fn freed(repository: &Repository, compact: Option<CompactOptions>) -> Freed {
     let started = Instant::now();
-    let options = PruneOptions { compact, ..PruneOptions::default() };
+    let options = PruneOptions::default().compact(compact);
     let report = prune(repository, &options, &Silent, &Cancel::new()).unwrap();
     let (seconds, rebased) = (started.elapsed().as_secs_f64(), report.copied.rebased);
     let merged = report.plan.map_or(0, |plan| plan.merged.count);
@@ -147,7 +147,7 @@ pub fn serve(home: &Path, source: &Path) {
                 serde_json::to_string(&freed(&repository, None))
             }
             Order::Compact => {
-                let compact = CompactOptions { older_than: Duration::ZERO, level: 3 };
+                let compact = CompactOptions::default().older_than(Duration::ZERO).level(3);
                 serde_json::to_string(&freed(&repository, Some(compact)))
             }
         };
@@ -161,12 +161,12 @@ fn open(home: &Path) -> Repository {
     let storage = Arc::new(Local::create(place).unwrap());
     let secret = Secret::Passphrase("bench".into());
     let kdf = KdfCost { memory_kib: 8, passes: 1, lanes: 1 };
-    let options = CreateOptions { kdf, ..CreateOptions::default() };
+    let options = CreateOptions::default().kdf(kdf);
     let identity = Identity::of_this_process();
     if is_new {
         create(&*storage, &secret, &options, &identity).unwrap();
     }
-    let cache = OpenOptions { cache: Some(home.join("cache")) };
+    let cache = OpenOptions::default().cache(Some(home.join("cache")));
     Repository::open(storage, &secret, identity, cache).unwrap()
 }
 
@@ -222,7 +222,7 @@ fn bring_back(repository: &Repository, id: SnapshotId, target: &Path) {
         _ => Vec::new(),
     };
     let selection = Selection::only(&only).unwrap();
-    let all = RestoreOptions { selection, ..RestoreOptions::default() };
+    let all = RestoreOptions::default().selection(selection);
     restore(&view, Box::new(importer), &all, &Silent, &Cancel::new()).unwrap();
 }
 

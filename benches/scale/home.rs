@@ -27,14 +27,14 @@ impl Home {
     pub fn create(&self) -> Repository {
         let storage = Local::create(self.repository()).unwrap();
         let kdf = KdfCost { memory_kib: 8, passes: 1, lanes: 1 };
-        let options = CreateOptions { kdf, ..CreateOptions::default() };
+        let options = CreateOptions::default().kdf(kdf);
         create(&storage, &Self::secret(), &options, &Identity::of_this_process()).unwrap();
         self.open()
     }
 
     pub fn open(&self) -> Repository {
         let storage = Arc::new(Local::open(self.repository()).unwrap());
-        let cache = OpenOptions { cache: Some(self.cache()) };
+        let cache = OpenOptions::default().cache(Some(self.cache()));
         Repository::open(storage, &Self::secret(), Identity::of_this_process(), cache).unwrap()
     }
 

@@ -191,7 +191,7 @@ fn plan_budget(home: &Home, shape: &Shape) -> Done {
 
 fn planned(home: &Home, policy: RetentionPolicy, count: u64) -> Done {
     let started = Instant::now();
-    let options = RetentionOptions { policy, ..RetentionOptions::default() };
+    let options = RetentionOptions::default().policy(policy);
     let plan = plan_retention(&home.open(), &options, &Cancel::new()).unwrap();
     let done = done(started, count);
     assert!(plan.dropped().count() > 0);
@@ -211,7 +211,7 @@ fn mark(home: &Home, shape: &Shape) -> Done {
 /// Every trailer, and the index objects that it would put: the repository stays as it is.
 fn rebuild(home: &Home, shape: &Shape) -> Done {
     let started = Instant::now();
-    let options = RebuildOptions { all: true, dry_run: true, ..RebuildOptions::default() };
+    let options = RebuildOptions::default().all(true).dry_run(true);
     let report = rebuild_index(&home.open(), &options, &Silent, &Cancel::new()).unwrap();
     let done = done(started, shape.chunks());
     assert!(report.is_whole() && report.corrected == 0, "{report:?}");
@@ -221,7 +221,7 @@ fn rebuild(home: &Home, shape: &Shape) -> Done {
 
 fn check_all(home: &Home, shape: &Shape) -> Done {
     let started = Instant::now();
-    let options = CheckOptions { read_data: true, ..CheckOptions::default() };
+    let options = CheckOptions::default().read_data(true);
     let report = check(&home.open(), &options, &Silent, &Cancel::new()).unwrap();
     assert!(report.is_clean(), "{report:?}");
     assert_eq!((report.snapshots, report.unindexed_packs), (shape.snapshots, 0));

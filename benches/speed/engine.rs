@@ -65,10 +65,10 @@ pub fn with_files(folder: &Path, source: &Path) -> Costs {
 fn open(storage: Arc<dyn Storage>, folder: &Path) -> Repository {
     let secret = Secret::Passphrase("bench".into());
     let kdf = KdfCost { memory_kib: 8, passes: 1, lanes: 1 };
-    let options = CreateOptions { kdf, ..CreateOptions::default() };
+    let options = CreateOptions::default().kdf(kdf);
     let identity = Identity::of_this_process();
     create(&*storage, &secret, &options, &identity).unwrap();
-    let cache = OpenOptions { cache: Some(folder.join("cache")) };
+    let cache = OpenOptions::default().cache(Some(folder.join("cache")));
     Repository::open(storage, &secret, identity, cache).unwrap()
 }
 
@@ -84,7 +84,7 @@ fn measure(
 }
 
 fn take(repository: &Repository, exporter: &dyn Exporter) -> SnapshotId {
-    let options = BackupOptions { force_read: true, ..BackupOptions::default() };
+    let options = BackupOptions::default().force_read(true);
     backup(repository, &[exporter], &options, &Silent, &Cancel::new()).unwrap().id.unwrap()
 }
 

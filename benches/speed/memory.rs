@@ -9,8 +9,8 @@ use std::time::SystemTime;
 use restow::format::{Bytes, Entry, EntryKind, EntryPath};
 use restow::progress::Cancel;
 use restow::source::{
-    Body, BodyStatus, Description, Exporter, Item, OpenBody, Outcome, Section, Session,
-    SourceEntry, SourceError,
+    Body, BodyEnd, Description, Exporter, Item, OpenBody, Outcome, Session, SourceEntry,
+    SourceError,
 };
 use restow::storage::{Key, Listed, Storage, StorageError};
 
@@ -23,25 +23,13 @@ impl Exporter for Stream {
     }
 
     fn open(&self, _: &Cancel) -> Result<Box<dyn Session>, SourceError> {
-        Ok(Box::new(Opened(self.0)))
-    }
-}
-
-struct Opened(&'static [u8]);
-
-impl Session for Opened {
-    fn sections(&mut self) -> Result<Vec<Box<dyn Section>>, SourceError> {
-        Ok(vec![Box::new(One(Some(self.0)))])
-    }
-
-    fn finish(self: Box<Self>) -> Result<Outcome, SourceError> {
-        Ok(Outcome::default())
+        Ok(Box::new(One(Some(self.0))))
     }
 }
 
 struct One(Option<&'static [u8]>);
 
-impl Section for One {
+impl Session for One {
     fn next(&mut self) -> Result<Option<Item>, SourceError> {
         let Some(bytes) = self.0.take() else { return Ok(None) };
         let entry = Entry {
@@ -53,9 +41,12 @@ impl Section for One {
             properties: Vec::new(),
             ext: Vec::new(),
         };
-        let body: Option<Box<dyn OpenBody>> = Some(Box::new(Left(bytes)));
-        let size_hint = bytes.len() as u64;
-        Ok(Some(Item::Entry(Box::new(SourceEntry { entry, body, size_hint }))))
+        let entry = SourceEntry::whole(entry, Box::new(Left(bytes)), bytes.len() as u64);
+        Ok(Some(entry.into()))
+    }
+
+    fn finish(self: Box<Self>) -> Result<Outcome, SourceError> {
+        Ok(Outcome::default())
     }
 }
 
@@ -74,8 +65,8 @@ impl Read for Left {
 }
 
 impl Body for Left {
-    fn finish(self: Box<Self>) -> Result<BodyStatus, SourceError> {
-        Ok(BodyStatus::Good)
+    fn finish(self: Box<Self>) -> Result<BodyEnd, SourceError> {
+        Ok(BodyEnd::good())
     }
 }
 
@@ -127,6 +118,11 @@ impl Storage for Arena {
             buffer.clear();
             buffer.extend_from_slice(&bytes[offset as usize..][..len]);
         })
+    }
+
+    fn stat(&self, key: &Key) -> Result<Listed, StorageError> {
+        let len = self.with(key, |bytes| bytes.len() as u64)?;
+        Ok(Listed { key: key.clone(), len, stored: SystemTime::now() })
     }
 
     fn list(&self, prefix: &Key, each: &mut dyn FnMut(Listed)) -> Result<(), StorageError> {

@@ -179,7 +179,7 @@ fn repository() {
     let secret = restow::codec::Secret::Passphrase("fuzz".into());
     let identity = Identity::of_this_process();
     let kdf = KdfCost { memory_kib: 8, passes: 1, lanes: 1 };
-    create(&storage, &secret, &CreateOptions { kdf, ..CreateOptions::default() }, &identity)
+    create(&storage, &secret, &CreateOptions::default().kdf(kdf), &identity)
         .expect("creates");
     let get = |key: &str| storage.get(&Key::new(key).expect("good"), 1 << 20).expect("reads");
     put("marker", "new", &get("restow.json"));

@@ -1,6 +1,6 @@
-//! What a caller must say before anything is replaced or deleted.
+//! What a caller must say before anything is replaced.
 
-use crate::ops::{DeleteOptions, OpError, RestorePlan};
+use crate::ops::{OpError, RestorePlan};
 
 /// Whether a restore may replace what is in its place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,21 +40,5 @@ impl Overwrite {
         let count = plan.replaced;
         let what = format!("({was}) would be replaced: {count} entries, {confirmed} confirmed");
         Err(OpError::TargetExists { place: path.display(), what })
-    }
-}
-
-/// How sure a caller is that snapshots shall go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Deletion {
-    /// Only say what would be deleted, and refuse what would be refused.
-    DryRun,
-    Confirmed,
-    /// Permanent ones too.
-    EvenPermanent,
-}
-
-impl Deletion {
-    pub(super) fn options(self) -> DeleteOptions {
-        DeleteOptions { force: self == Self::EvenPermanent, dry_run: self == Self::DryRun }
     }
 }

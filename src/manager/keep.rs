@@ -2,12 +2,12 @@
 
 use crate::id::SnapshotId;
 use crate::ops::{
-    DeletePlan, DeleteReport, OpError, PruneOptions, PrunePlan, PruneReport, RebuildOptions,
-    RebuildReport, RetentionOptions, RetentionPlan, RetentionReport, apply_retention, delete,
-    plan_delete, plan_prune, plan_retention, prune, rebuild_index,
+    DeleteOptions, DeletePlan, DeleteReport, OpError, PruneOptions, PrunePlan, PruneReport,
+    RebuildOptions, RebuildReport, RetentionOptions, RetentionPlan, RetentionReport,
+    apply_retention, delete, plan_delete, plan_prune, plan_retention, prune, rebuild_index,
 };
 
-use super::{Deletion, SnapshotManager};
+use super::SnapshotManager;
 
 impl SnapshotManager {
     /// What deleting these would delete, and what of it is permanent.
@@ -15,32 +15,36 @@ impl SnapshotManager {
         plan_delete(&self.repository, ids)
     }
 
-    /// Deletes snapshots. The space they alone took is freed by the next [`prune`](Self::prune). Permanent ones need
-    /// [`Deletion::EvenPermanent`]; with one of them among `ids` nothing else is deleted either.
+    /// Deletes the snapshots of a plan. The space they alone took is freed by the next [`prune`](Self::prune).
+    /// Permanent ones need [`DeleteOptions::force`]; with one of them in the plan nothing else is deleted either.
     ///
     /// ```
     /// # use std::sync::Arc;
     /// # use restow::*;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let (storage, secret) = (Arc::new(Memory::new()), Secret::Passphrase("correct horse".into()));
-    /// # restow::create(&*storage, &secret, &CreateOptions::default(), &Identity::of_this_process())?;
+    /// # SnapshotManager::init(&*storage, &secret, &CreateOptions::default())?;
     /// # let manager = SnapshotManager::open(storage, &secret)?;
     /// # let exporter = FolderExporter::new("src/chunk", FolderOptions::default())?;
     /// # let id = manager.create(&[&exporter], &BackupOptions::default())?.id.expect("no dry run");
     /// manager.tag(&id, &["before the migration"])?;
     /// manager.set_permanent(&id, true)?;
-    /// assert!(manager.delete(&[id], Deletion::Confirmed).is_err());
+    /// let refused = manager.delete(&manager.plan_delete(&[id])?, &DeleteOptions::default());
+    /// assert!(refused.is_err());
     ///
     /// manager.untag(&id, &["before the migration"])?;
     /// manager.set_permanent(&id, false)?;
-    /// manager.delete(&[id], Deletion::Confirmed)?;
+    /// manager.delete(&manager.plan_delete(&[id])?, &DeleteOptions::default())?;
     /// assert!(manager.get("latest")?.is_none());
     /// # Ok(())
     /// # }
     /// ```
-    pub fn delete(&self, ids: &[SnapshotId], deletion: Deletion) -> Result<DeleteReport, OpError> {
-        let plan = self.plan_delete(ids)?;
-        delete(&self.repository, &plan, &deletion.options(), &*self.observer, &self.cancel)
+    pub fn delete(
+        &self,
+        plan: &DeletePlan,
+        options: &DeleteOptions,
+    ) -> Result<DeleteReport, OpError> {
+        delete(&self.repository, plan, options, &*self.observer, &self.cancel)
     }
 
     /// Says which snapshots would stay and which would go, each with the rules that say so. Changes nothing.
@@ -50,14 +54,14 @@ impl SnapshotManager {
     /// # use restow::*;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let (storage, secret) = (Arc::new(Memory::new()), Secret::Passphrase("correct horse".into()));
-    /// # restow::create(&*storage, &secret, &CreateOptions::default(), &Identity::of_this_process())?;
+    /// # SnapshotManager::init(&*storage, &secret, &CreateOptions::default())?;
     /// # let manager = SnapshotManager::open(storage, &secret)?;
     /// let exporter = FolderExporter::new("src/chunk", FolderOptions::default())?;
     /// for _night in 0..3 {
     ///     manager.create(&[&exporter], &BackupOptions::default())?;
     /// }
     /// let policy = RetentionPolicy { last: Some(2), ..RetentionPolicy::nothing() };
-    /// let options = RetentionOptions { policy, ..RetentionOptions::default() };
+    /// let options = RetentionOptions::default().policy(policy);
     /// let plan = manager.plan_retention(&options)?;
     /// for verdict in &plan.verdicts {
     ///     println!("{} {:?}", verdict.snapshot.name, verdict.rules());
@@ -89,14 +93,14 @@ impl SnapshotManager {
     /// # use restow::*;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let (storage, secret) = (Arc::new(Memory::new()), Secret::Passphrase("correct horse".into()));
-    /// # restow::create(&*storage, &secret, &CreateOptions::default(), &Identity::of_this_process())?;
+    /// # SnapshotManager::init(&*storage, &secret, &CreateOptions::default())?;
     /// # let manager = SnapshotManager::open(storage, &secret)?;
     /// # let exporter = FolderExporter::new("src/chunk", FolderOptions::default())?;
     /// # let id = manager.create(&[&exporter], &BackupOptions::default())?.id.expect("no dry run");
     /// let would_free = manager.plan_prune(&[id])?.freed();
-    /// manager.delete(&[id], Deletion::Confirmed)?;
+    /// manager.delete(&manager.plan_delete(&[id])?, &DeleteOptions::default())?;
     /// // There is no snapshot any more, and that is meant.
-    /// let options = PruneOptions { empty: true, ..PruneOptions::default() };
+    /// let options = PruneOptions::default().empty(true);
     /// let report = manager.prune(&options)?;
     /// assert_eq!(report.deleted.bytes, would_free);
     /// # Ok(())
@@ -114,7 +118,7 @@ impl SnapshotManager {
     /// # use restow::*;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let (storage, secret) = (Arc::new(Memory::new()), Secret::Passphrase("correct horse".into()));
-    /// # restow::create(&*storage, &secret, &CreateOptions::default(), &Identity::of_this_process())?;
+    /// # SnapshotManager::init(&*storage, &secret, &CreateOptions::default())?;
     /// # let manager = SnapshotManager::open(storage, &secret)?;
     /// # let exporter = FolderExporter::new("src/chunk", FolderOptions::default())?;
     /// # let id = manager.create(&[&exporter], &BackupOptions::default())?.id.expect("no dry run");

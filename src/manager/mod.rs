@@ -2,35 +2,33 @@
 //! runtime's blocking threads, [`AsyncSnapshotManager`].
 
 mod confirm;
+mod content;
 mod keep;
+mod keys;
 mod targets;
 #[cfg(feature = "async")]
 mod tasks;
 
-use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::codec::Secret;
-use crate::format::EntryPath;
-use crate::id::SnapshotId;
+use crate::format::Manifest;
+use crate::id::{RepositoryId, SnapshotId};
 use crate::ops::{
-    BackupOptions, BackupReport, CheckOptions, CheckReport, ExportOptions, ExportReport, OpError,
-    RestoreOptions, RestorePlan, RestoreReport, StatsOptions, StatsReport, backup, cat, check,
-    export, load, plan_load, plan_restore, restore, stats,
+    BackupOptions, BackupReport, CheckOptions, CheckReport, Costs, EntryCost, OpError,
+    StatsOptions, StatsReport, backup, check, check_names, costs, entry_costs, stats,
 };
-#[cfg(feature = "servers")]
-use crate::ops::{Selection, export_arangodump};
 use crate::progress::{Cancel, Observer, Silent};
 use crate::repo::{
-    Filter, Identity, NoteChange, OpenOptions, RepoError, Repository, Selector, Snapshot,
-    SnapshotView, Standing,
+    CreateOptions, Filter, Identity, NoteChange, OpenOptions, RepoError, Repository, Selector,
+    Snapshot, Standing, cache_folder, create,
 };
-use crate::source::{Exporter, Importer, Loader};
+use crate::source::Exporter;
 use crate::storage::Storage;
 
-pub use self::confirm::{Confirmed, Deletion, Overwrite};
-use self::targets::Planned;
+pub use self::confirm::{Confirmed, Overwrite};
+pub use self::content::Viewable;
 #[cfg(feature = "async")]
 pub use self::tasks::AsyncSnapshotManager;
 
@@ -41,18 +39,18 @@ pub use self::tasks::AsyncSnapshotManager;
 /// ```
 /// use std::sync::Arc;
 /// use restow::{
-///     BackupOptions, CreateOptions, Filter, FolderExporter, FolderOptions, Identity, Memory,
+///     BackupOptions, CreateOptions, Filter, FolderExporter, FolderOptions, Memory,
 ///     Overwrite, Secret, SnapshotManager,
 /// };
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let storage = Arc::new(Memory::new());
 /// let secret = Secret::Passphrase("correct horse battery staple".into());
-/// restow::create(&*storage, &secret, &CreateOptions::default(), &Identity::of_this_process())?;
+/// SnapshotManager::init(&*storage, &secret, &CreateOptions::default())?;
 /// let manager = SnapshotManager::open(storage, &secret)?;
 ///
 /// let folder = FolderExporter::new("src/chunk", FolderOptions::default())?;
-/// let options = BackupOptions { description: "first night".into(), ..Default::default() };
+/// let options = BackupOptions::default().description("first night".into());
 /// let report = manager.create(&[&folder], &options)?;
 ///
 /// let listed = manager.list(&Filter::default())?;
@@ -77,11 +75,22 @@ pub struct SnapshotManager {
 
 /// What there is.
 #[derive(Debug, Default)]
+#[non_exhaustive]
 pub struct SnapshotList {
     /// Oldest first.
     pub snapshots: Vec<Snapshot>,
     /// Snapshots whose manifests cannot be read, and why.
     pub unreadable: Vec<(SnapshotId, RepoError)>,
+}
+
+/// What a change of notes came to.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct NotesChanged {
+    /// The snapshot as it is now.
+    pub snapshot: Snapshot,
+    /// `false`: it was so already.
+    pub is_changed: bool,
 }
 
 impl SnapshotManager {
@@ -90,15 +99,56 @@ impl SnapshotManager {
         Self { repository, observer, cancel: Cancel::new() }
     }
 
-    /// Opens a repository as this process on this host, its index in memory. For a cached index open a
-    /// [`Repository`] with [`OpenOptions::cache`].
+    /// Makes a repository in an empty place, with one key. Gives its id.
+    pub fn init(
+        storage: &dyn Storage,
+        secret: &Secret,
+        options: &CreateOptions,
+    ) -> Result<RepositoryId, OpError> {
+        Ok(create(storage, secret, options, &Identity::of_this_process())?)
+    }
+
+    /// The id of the repository in a storage; an error where there is none. Needs no secret.
+    pub fn probe(storage: &dyn Storage) -> Result<RepositoryId, OpError> {
+        Ok(Repository::marker(storage)?.repository)
+    }
+
+    /// Where a repository's index cache lies in [`OpenOptions::cache`].
+    pub fn cache_folder(caches: &Path, repository: RepositoryId) -> PathBuf {
+        cache_folder(caches, repository)
+    }
+
+    /// Compares the objects that are named by a hash of their bytes with their names. Needs no secret.
+    pub fn check_names(
+        storage: &dyn Storage,
+        observer: &dyn Observer,
+        cancel: &Cancel,
+    ) -> Result<CheckReport, OpError> {
+        Self::probe(storage)?;
+        check_names(storage, observer, cancel)
+    }
+
+    /// Opens a repository as this process on this host, its index in memory.
     pub fn open(storage: Arc<dyn Storage>, secret: &Secret) -> Result<Self, OpError> {
-        let identity = Identity::of_this_process();
-        Ok(Self::new(Repository::open(storage, secret, identity, OpenOptions::default())?))
+        Self::open_with(storage, secret, OpenOptions::default())
+    }
+
+    /// Opens a repository as this process on this host.
+    pub fn open_with(
+        storage: Arc<dyn Storage>,
+        secret: &Secret,
+        options: OpenOptions,
+    ) -> Result<Self, OpError> {
+        Ok(Self::new(Repository::open(storage, secret, Identity::of_this_process(), options)?))
     }
 
     pub fn repository(&self) -> &Repository {
         &self.repository
+    }
+
+    /// The host that snapshots from here name.
+    pub fn host(&self) -> &str {
+        &self.repository.identity().host
     }
 
     /// The same snapshots; what happens is told to `observer`.
@@ -122,10 +172,12 @@ impl SnapshotManager {
         backup(&self.repository, sources, options, &*self.observer, &self.cancel)
     }
 
-    /// The snapshots that match. Left out are those whose writer was taken for dead while it ran.
+    /// The snapshots that match, without their lists of problems. Those whose writer was taken for dead while it ran
+    /// are left out, unless [`Filter::void`] asks for them.
     pub fn list(&self, filter: &Filter) -> Result<SnapshotList, OpError> {
         let (mut snapshots, unreadable) = self.repository.snapshots()?;
-        snapshots.retain(|found| found.standing != Standing::Void && filter.matches(found));
+        let is_shown = |found: &Snapshot| filter.void || found.standing != Standing::Void;
+        snapshots.retain(|found| is_shown(found) && filter.matches(found));
         Ok(SnapshotList { snapshots, unreadable })
     }
 
@@ -139,114 +191,58 @@ impl SnapshotManager {
         }
     }
 
-    /// A snapshot opened for reading: its entries by path and in order, and their bytes.
-    pub fn view(&self, id: &SnapshotId) -> Result<SnapshotView, OpError> {
-        Ok(self.repository.view(&self.repository.snapshot(id)?)?)
+    /// The one snapshot that is meant among those that match. It is an error if there is none, or several.
+    pub fn find(&self, selector: &Selector, filter: &Filter) -> Result<Snapshot, OpError> {
+        Ok(self.repository.find(selector, filter)?)
     }
 
-    /// What a restore into the folder `target` would do. Changes nothing. Of several sources each goes into a
-    /// folder of its own below it.
-    pub fn plan_restore(
+    /// The newest snapshot of the same sources and host as `like` that matches and lacks nothing.
+    pub fn newest_complete(
         &self,
-        id: &SnapshotId,
-        target: impl AsRef<Path>,
-    ) -> Result<RestorePlan, OpError> {
-        let planned = Planned::new(&self.view(id)?, target.as_ref(), false, &self.cancel)?;
-        Ok(planned.plan)
+        like: &Manifest,
+        filter: &Filter,
+    ) -> Result<Option<Snapshot>, OpError> {
+        Ok(self.repository.newest_complete(like, filter)?)
     }
 
-    /// Restores a snapshot into the folder `target`. Nothing is replaced that was not confirmed:
-    ///
-    /// ```
-    /// # use std::sync::Arc;
-    /// # use restow::*;
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let (storage, secret) = (Arc::new(Memory::new()), Secret::Passphrase("correct horse".into()));
-    /// # restow::create(&*storage, &secret, &CreateOptions::default(), &Identity::of_this_process())?;
-    /// # let manager = SnapshotManager::open(storage, &secret)?;
-    /// # let source = tempfile::tempdir()?;
-    /// # std::fs::write(source.path().join("notes.txt"), "old")?;
-    /// # let exporter = FolderExporter::new(source.path(), FolderOptions::default())?;
-    /// # let id = manager.create(&[&exporter], &BackupOptions::default())?.id.expect("no dry run");
-    /// std::fs::write(source.path().join("notes.txt"), "something else")?;
-    /// assert!(manager.restore(&id, source.path(), Overwrite::Refuse).is_err());
-    ///
-    /// let plan = manager.plan_restore(&id, source.path())?;
-    /// for (path, what) in &plan.replacements {
-    ///     println!("{} replaces {what}", path.display());
-    /// }
-    /// manager.restore(&id, source.path(), Overwrite::Confirmed(Confirmed::of(&plan)))?;
-    /// assert_eq!(std::fs::read(source.path().join("notes.txt"))?, b"old");
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn restore(
-        &self,
-        id: &SnapshotId,
-        target: impl AsRef<Path>,
-        overwrite: Overwrite,
-    ) -> Result<RestoreReport, OpError> {
-        let (view, replace) = (self.view(id)?, overwrite.allows_any());
-        let planned = Planned::new(&view, target.as_ref(), replace, &self.cancel)?;
-        overwrite.check(&planned.plan)?;
-        planned.restore(&view, &*self.observer, &self.cancel)
-    }
-
-    /// Restores a snapshot, or a part of it, through any importer. It is asked first what it would replace.
-    pub fn restore_into(
-        &self,
-        id: &SnapshotId,
-        mut importer: Box<dyn Importer>,
-        options: &RestoreOptions,
-        overwrite: Overwrite,
-    ) -> Result<RestoreReport, OpError> {
-        let view = self.view(id)?;
-        overwrite.check(&plan_restore(&view, &mut *importer, options, &self.cancel)?)?;
-        restore(&view, importer, options, &*self.observer, &self.cancel)
-    }
-
-    /// What a restore into a server would do. Changes nothing.
-    pub fn plan_load(
-        &self,
-        id: &SnapshotId,
-        loader: &mut dyn Loader,
-        options: &RestoreOptions,
-    ) -> Result<RestorePlan, OpError> {
-        plan_load(&self.view(id)?, loader, options, &self.cancel)
-    }
-
-    /// Restores a snapshot, or a part of it, into a server. It is asked first what it would replace.
-    pub fn load(
-        &self,
-        id: &SnapshotId,
-        mut loader: Box<dyn Loader>,
-        options: &RestoreOptions,
-        overwrite: Overwrite,
-    ) -> Result<RestoreReport, OpError> {
-        let view = self.view(id)?;
-        overwrite.check(&plan_load(&view, &mut *loader, options, &self.cancel)?)?;
-        let may_replace = overwrite.allows_any();
-        load(&view, loader, options, may_replace, &*self.observer, &self.cancel)
-    }
-
-    /// Adds tags. What a snapshot has already stays as it is.
+    /// Adds tags. Those that the snapshot has already stay as they are.
     pub fn tag(&self, id: &SnapshotId, tags: &[&str]) -> Result<(), OpError> {
-        self.change(id, NoteChange { add_tags: owned(tags), ..NoteChange::default() })
+        self.change_notes(id, &NoteChange { add_tags: owned(tags), ..NoteChange::default() })?;
+        Ok(())
     }
 
     /// Removes tags. Others' tags, and those that another host adds at this moment, stay.
     pub fn untag(&self, id: &SnapshotId, tags: &[&str]) -> Result<(), OpError> {
-        self.change(id, NoteChange { remove_tags: owned(tags), ..NoteChange::default() })
+        self.change_notes(id, &NoteChange { remove_tags: owned(tags), ..NoteChange::default() })?;
+        Ok(())
     }
 
     /// Makes a snapshot permanent, so that it is not deleted by accident or by age, or no longer.
     pub fn set_permanent(&self, id: &SnapshotId, permanent: bool) -> Result<(), OpError> {
-        self.change(id, NoteChange { permanent: Some(permanent), ..NoteChange::default() })
+        let permanent = Some(permanent);
+        self.change_notes(id, &NoteChange { permanent, ..NoteChange::default() })?;
+        Ok(())
     }
 
-    fn change(&self, id: &SnapshotId, change: NoteChange) -> Result<(), OpError> {
-        self.repository.change_notes(id, &change)?;
-        Ok(())
+    /// Several changes of tags and permanence in one. Gives the snapshot as it is afterwards, and whether anything
+    /// had to be written.
+    pub fn change_notes(
+        &self,
+        id: &SnapshotId,
+        change: &NoteChange,
+    ) -> Result<NotesChanged, OpError> {
+        let is_changed = !self.repository.change_notes(id, change)?.is_empty();
+        Ok(NotesChanged { snapshot: self.repository.snapshot(id)?, is_changed })
+    }
+
+    /// What only one snapshot needs, of each there is. Reads all catalogs.
+    pub fn costs(&self) -> Result<Costs, OpError> {
+        costs(&self.repository, &*self.observer, &self.cancel)
+    }
+
+    /// The entries of a snapshot that need something nobody else does, in the order of their paths.
+    pub fn entry_costs(&self, id: &SnapshotId) -> Result<Vec<EntryCost>, OpError> {
+        entry_costs(&self.repository, id, &self.cancel)
     }
 
     /// Counts what snapshots and repository come to.
@@ -256,7 +252,7 @@ impl SnapshotManager {
     /// # use restow::*;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let (storage, secret) = (Arc::new(Memory::new()), Secret::Passphrase("correct horse".into()));
-    /// # restow::create(&*storage, &secret, &CreateOptions::default(), &Identity::of_this_process())?;
+    /// # SnapshotManager::init(&*storage, &secret, &CreateOptions::default())?;
     /// # let manager = SnapshotManager::open(storage, &secret)?;
     /// let exporter = FolderExporter::new("src/chunk", FolderOptions::default())?;
     /// for _night in 0..2 {
@@ -270,75 +266,6 @@ impl SnapshotManager {
     /// ```
     pub fn stats(&self, options: &StatsOptions) -> Result<StatsReport, OpError> {
         stats(&self.repository, options, &self.cancel)
-    }
-
-    /// Writes the bytes of the entry at `path`, and gives their number.
-    ///
-    /// ```
-    /// # use std::sync::Arc;
-    /// # use restow::*;
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let (storage, secret) = (Arc::new(Memory::new()), Secret::Passphrase("correct horse".into()));
-    /// # restow::create(&*storage, &secret, &CreateOptions::default(), &Identity::of_this_process())?;
-    /// # let manager = SnapshotManager::open(storage, &secret)?;
-    /// # let exporter = FolderExporter::new("src/chunk", FolderOptions::default())?;
-    /// # let id = manager.create(&[&exporter], &BackupOptions::default())?.id.expect("no dry run");
-    /// let mut bytes = Vec::new();
-    /// manager.cat(&id, "mod.rs", &mut bytes)?;
-    /// assert_eq!(bytes, std::fs::read("src/chunk/mod.rs")?);
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn cat(
-        &self,
-        id: &SnapshotId,
-        path: impl AsRef<[u8]>,
-        out: &mut dyn Write,
-    ) -> Result<u64, OpError> {
-        let wrong = |error: crate::format::BadPath| OpError::Usage(error.to_string());
-        let path = EntryPath::new(path.as_ref()).map_err(wrong)?;
-        cat(&self.view(id)?, &path, out, &*self.observer, &self.cancel)
-    }
-
-    /// Writes a snapshot as plain files with a description, for those who have no restow.
-    ///
-    /// ```
-    /// # use std::sync::Arc;
-    /// # use restow::*;
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let (storage, secret) = (Arc::new(Memory::new()), Secret::Passphrase("correct horse".into()));
-    /// # restow::create(&*storage, &secret, &CreateOptions::default(), &Identity::of_this_process())?;
-    /// # let manager = SnapshotManager::open(storage, &secret)?;
-    /// # let exporter = FolderExporter::new("src/chunk", FolderOptions::default())?;
-    /// # let id = manager.create(&[&exporter], &BackupOptions::default())?.id.expect("no dry run");
-    /// # let folder = tempfile::tempdir()?;
-    /// let to = folder.path().join("handover");
-    /// manager.export(&id, &to, &ExportOptions::default())?;
-    /// assert!(to.join("manifest.json").exists());
-    /// assert_eq!(std::fs::read(to.join("files/mod.rs"))?, std::fs::read("src/chunk/mod.rs")?);
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn export(
-        &self,
-        id: &SnapshotId,
-        to: impl AsRef<Path>,
-        options: &ExportOptions,
-    ) -> Result<ExportReport, OpError> {
-        export(&self.view(id)?, to.as_ref(), options, &*self.observer, &self.cancel)
-    }
-
-    /// Writes the ArangoDB databases in a snapshot, or a part of them, as arangorestore reads them: into a new
-    /// folder, or an archive where `to` ends with `.tar.gz` or `.tgz`.
-    #[cfg(feature = "servers")]
-    pub fn export_arangodump(
-        &self,
-        id: &SnapshotId,
-        to: impl AsRef<Path>,
-        selection: &Selection,
-    ) -> Result<ExportReport, OpError> {
-        let view = self.view(id)?;
-        export_arangodump(&view, to.as_ref(), selection, &*self.observer, &self.cancel)
     }
 
     /// Checks that every snapshot can be restored.

@@ -1,21 +1,27 @@
-//! The async face: every operation on one of tokio's blocking threads.
+//! The async face: every operation of [`SnapshotManager`] on one of tokio's blocking threads.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::Path;
+use std::sync::Arc;
 
 use tokio::task::AbortHandle;
 
-use crate::id::SnapshotId;
+use crate::codec::Secret;
+use crate::format::{EntryPath, Manifest};
+use crate::id::{ObjectId, SnapshotId};
 use crate::ops::{
-    BackupOptions, BackupReport, DeleteReport, ExportOptions, ExportReport, OpError, PruneOptions,
-    PrunePlan, PruneReport, RebuildOptions, RebuildReport, RestoreOptions, RestorePlan,
-    RestoreReport, RetentionOptions, RetentionPlan, RetentionReport, StatsOptions, StatsReport,
+    BackupOptions, BackupReport, CheckOptions, CheckReport, Costs, DeleteOptions, DeletePlan,
+    DeleteReport, EntryCost, ExportOptions, ExportReport, Gaps, OpError, PruneOptions, PrunePlan,
+    PruneReport, RebuildOptions, RebuildReport, RestoreOptions, RestorePlan, RestoreReport,
+    RetentionOptions, RetentionPlan, RetentionReport, Selection, StatsOptions, StatsReport,
 };
+#[cfg(feature = "servers")]
+use crate::ops::{ExportedSnapshot, QdrantExportOptions};
 use crate::progress::Cancel;
-use crate::repo::{Filter, Snapshot};
-use crate::source::{Exporter, Loader};
+use crate::repo::{Filter, KeyListing, KeyOptions, NoteChange, Selector, Snapshot, SnapshotView};
+use crate::source::{Exporter, Importer, Loader};
 
-use super::{Deletion, Overwrite, SnapshotList, SnapshotManager};
+use super::{NotesChanged, Overwrite, SnapshotList, SnapshotManager, Viewable};
 
 /// [`SnapshotManager`] for async code. Its futures need a tokio runtime, of any flavour.
 ///
@@ -31,7 +37,7 @@ use super::{Deletion, Overwrite, SnapshotList, SnapshotManager};
 /// # runtime.block_on(async {
 /// let storage = Arc::new(Memory::new());
 /// let secret = Secret::Passphrase("correct horse battery staple".into());
-/// restow::create(&*storage, &secret, &CreateOptions::default(), &Identity::of_this_process())?;
+/// SnapshotManager::init(&*storage, &secret, &CreateOptions::default())?;
 /// let manager = AsyncSnapshotManager::new(SnapshotManager::open(storage, &secret)?);
 ///
 /// let folder = FolderExporter::new("src/chunk", FolderOptions::default())?;
@@ -41,7 +47,8 @@ use super::{Deletion, Overwrite, SnapshotList, SnapshotManager};
 ///
 /// let bytes = manager.cat(id, "mod.rs", Vec::new()).await?;
 /// assert_eq!(bytes, std::fs::read("src/chunk/mod.rs")?);
-/// manager.delete(vec![id], Deletion::Confirmed).await?;
+/// let plan = manager.plan_delete(vec![id]).await?;
+/// manager.delete(plan, DeleteOptions::default()).await?;
 /// assert!(manager.get("latest").await?.is_none());
 /// # Ok(())
 /// # })
@@ -95,142 +102,115 @@ impl AsyncSnapshotManager {
         }
     }
 
-    /// See [`SnapshotManager::create`].
-    pub async fn create(
+    /// See [`SnapshotManager::plan_load`]. Gives the loader back.
+    pub async fn plan_load(
         &self,
-        sources: Vec<Box<dyn Exporter>>,
-        options: BackupOptions,
-    ) -> Result<BackupReport, OpError> {
-        self.run(move |manager| {
-            let sources: Vec<&dyn Exporter> = sources.iter().map(|source| &**source).collect();
-            manager.create(&sources, &options)
-        })
-        .await
-    }
-
-    /// See [`SnapshotManager::list`].
-    pub async fn list(&self, filter: Filter) -> Result<SnapshotList, OpError> {
-        self.run(move |manager| manager.list(&filter)).await
-    }
-
-    /// See [`SnapshotManager::get`].
-    pub async fn get(&self, wanted: impl Into<String>) -> Result<Option<Snapshot>, OpError> {
-        let wanted = wanted.into();
-        self.run(move |manager| manager.get(&wanted)).await
-    }
-
-    /// See [`SnapshotManager::plan_restore`].
-    pub async fn plan_restore(
-        &self,
-        id: SnapshotId,
-        target: impl Into<PathBuf>,
-    ) -> Result<RestorePlan, OpError> {
-        let target = target.into();
-        self.run(move |manager| manager.plan_restore(&id, target)).await
-    }
-
-    /// See [`SnapshotManager::restore`]. One that is cut off can be run again: it writes what differs.
-    pub async fn restore(
-        &self,
-        id: SnapshotId,
-        target: impl Into<PathBuf>,
-        overwrite: Overwrite,
-    ) -> Result<RestoreReport, OpError> {
-        let target = target.into();
-        self.run(move |manager| manager.restore(&id, target, overwrite)).await
-    }
-
-    /// See [`SnapshotManager::load`].
-    pub async fn load(
-        &self,
-        id: SnapshotId,
-        loader: Box<dyn Loader>,
+        of: impl Viewable + Send + 'static,
+        mut loader: Box<dyn Loader>,
         options: RestoreOptions,
-        overwrite: Overwrite,
-    ) -> Result<RestoreReport, OpError> {
-        self.run(move |manager| manager.load(&id, loader, &options, overwrite)).await
-    }
-
-    /// See [`SnapshotManager::delete`].
-    pub async fn delete(
-        &self,
-        ids: Vec<SnapshotId>,
-        deletion: Deletion,
-    ) -> Result<DeleteReport, OpError> {
-        self.run(move |manager| manager.delete(&ids, deletion)).await
-    }
-
-    /// See [`SnapshotManager::plan_retention`].
-    pub async fn plan_retention(
-        &self,
-        options: RetentionOptions,
-    ) -> Result<RetentionPlan, OpError> {
-        self.run(move |manager| manager.plan_retention(&options)).await
-    }
-
-    /// See [`SnapshotManager::apply_retention`].
-    pub async fn apply_retention(&self, plan: RetentionPlan) -> Result<RetentionReport, OpError> {
-        self.run(move |manager| manager.apply_retention(&plan)).await
-    }
-
-    /// See [`SnapshotManager::plan_prune`].
-    pub async fn plan_prune(&self, without: Vec<SnapshotId>) -> Result<PrunePlan, OpError> {
-        self.run(move |manager| manager.plan_prune(&without)).await
-    }
-
-    /// See [`SnapshotManager::prune`].
-    pub async fn prune(&self, options: PruneOptions) -> Result<PruneReport, OpError> {
-        self.run(move |manager| manager.prune(&options)).await
-    }
-
-    /// See [`SnapshotManager::rebuild_index`].
-    pub async fn rebuild_index(&self, options: RebuildOptions) -> Result<RebuildReport, OpError> {
-        self.run(move |manager| manager.rebuild_index(&options)).await
-    }
-
-    /// See [`SnapshotManager::tag`].
-    pub async fn tag(&self, id: SnapshotId, tags: Vec<String>) -> Result<(), OpError> {
-        self.run(move |manager| manager.tag(&id, &borrowed(&tags))).await
-    }
-
-    /// See [`SnapshotManager::untag`].
-    pub async fn untag(&self, id: SnapshotId, tags: Vec<String>) -> Result<(), OpError> {
-        self.run(move |manager| manager.untag(&id, &borrowed(&tags))).await
-    }
-
-    /// See [`SnapshotManager::set_permanent`].
-    pub async fn set_permanent(&self, id: SnapshotId, permanent: bool) -> Result<(), OpError> {
-        self.run(move |manager| manager.set_permanent(&id, permanent)).await
-    }
-
-    /// See [`SnapshotManager::stats`].
-    pub async fn stats(&self, options: StatsOptions) -> Result<StatsReport, OpError> {
-        self.run(move |manager| manager.stats(&options)).await
+    ) -> Result<(RestorePlan, Box<dyn Loader>), OpError> {
+        self.run(move |manager| Ok((manager.plan_load(&of, &mut *loader, &options)?, loader))).await
     }
 
     /// See [`SnapshotManager::cat`]. Gives `out` back.
     pub async fn cat<W: Write + Send + 'static>(
         &self,
-        id: SnapshotId,
-        path: impl Into<Vec<u8>>,
+        of: impl Viewable + Send + 'static,
+        path: impl AsRef<[u8]> + Send + 'static,
         mut out: W,
     ) -> Result<W, OpError> {
-        let path = path.into();
-        self.run(move |manager| manager.cat(&id, path, &mut out).map(|_| out)).await
-    }
-
-    /// See [`SnapshotManager::export`].
-    pub async fn export(
-        &self,
-        id: SnapshotId,
-        to: impl Into<PathBuf>,
-        options: ExportOptions,
-    ) -> Result<ExportReport, OpError> {
-        let to = to.into();
-        self.run(move |manager| manager.export(&id, to, &options)).await
+        self.run(move |manager| manager.cat(&of, path, &mut out).map(|_| out)).await
     }
 }
 
-fn borrowed(tags: &[String]) -> Vec<&str> {
+/// The operations of [`SnapshotManager`] that need nothing of their own here. Each parameter is given by value, and
+/// handed over as the expression behind `as` says. A test compares this list with the blocking face.
+macro_rules! operations {
+    ($($name:ident($($arg:ident: $type:ty as $given:expr),*) -> $result:ty;)*) => {
+        impl AsyncSnapshotManager {
+            $(
+                #[doc = concat!("See [`SnapshotManager::", stringify!($name), "`].")]
+                pub async fn $name(&self, $($arg: $type),*) -> Result<$result, OpError> {
+                    self.run(move |manager| manager.$name($($given),*)).await
+                }
+            )*
+        }
+    };
+}
+
+operations! {
+    create(sources: Vec<Box<dyn Exporter>> as &borrowed(&sources), options: BackupOptions as &options) -> BackupReport;
+    list(filter: Filter as &filter) -> SnapshotList;
+    get(wanted: impl AsRef<str> + Send + 'static as wanted.as_ref()) -> Option<Snapshot>;
+    find(selector: Selector as &selector, filter: Filter as &filter) -> Snapshot;
+    newest_complete(like: Arc<Manifest> as &like, filter: Filter as &filter) -> Option<Snapshot>;
+    view(of: impl Viewable + Send + 'static as &of) -> SnapshotView;
+    gaps(of: impl Viewable + Send + 'static as &of, selection: Selection as &selection) -> Gaps;
+    gaps_in(of: impl Viewable + Send + 'static as &of, path: EntryPath as &path) -> Gaps;
+    plan_restore(of: impl Viewable + Send + 'static as &of, target: impl AsRef<Path> + Send + 'static as target)
+        -> RestorePlan;
+    restore(
+        of: impl Viewable + Send + 'static as &of,
+        target: impl AsRef<Path> + Send + 'static as target,
+        overwrite: Overwrite as overwrite
+    ) -> RestoreReport;
+    restore_into(
+        of: impl Viewable + Send + 'static as &of,
+        importer: Box<dyn Importer> as importer,
+        options: RestoreOptions as &options,
+        overwrite: Overwrite as overwrite
+    ) -> RestoreReport;
+    load(
+        of: impl Viewable + Send + 'static as &of,
+        loader: Box<dyn Loader> as loader,
+        options: RestoreOptions as &options,
+        overwrite: Overwrite as overwrite
+    ) -> RestoreReport;
+    export(
+        of: impl Viewable + Send + 'static as &of,
+        to: impl AsRef<Path> + Send + 'static as to,
+        options: ExportOptions as &options
+    ) -> ExportReport;
+    check(options: CheckOptions as &options) -> CheckReport;
+    stats(options: StatsOptions as &options) -> StatsReport;
+    costs() -> Costs;
+    entry_costs(id: SnapshotId as &id) -> Vec<EntryCost>;
+    tag(id: SnapshotId as &id, tags: Vec<String> as &texts(&tags)) -> ();
+    untag(id: SnapshotId as &id, tags: Vec<String> as &texts(&tags)) -> ();
+    set_permanent(id: SnapshotId as &id, permanent: bool as permanent) -> ();
+    change_notes(id: SnapshotId as &id, change: NoteChange as &change) -> NotesChanged;
+    plan_delete(ids: Vec<SnapshotId> as &ids) -> DeletePlan;
+    delete(plan: DeletePlan as &plan, options: DeleteOptions as &options) -> DeleteReport;
+    plan_retention(options: RetentionOptions as &options) -> RetentionPlan;
+    apply_retention(plan: RetentionPlan as &plan) -> RetentionReport;
+    plan_prune(without: Vec<SnapshotId> as &without) -> PrunePlan;
+    prune(options: PruneOptions as &options) -> PruneReport;
+    rebuild_index(options: RebuildOptions as &options) -> RebuildReport;
+    keys() -> KeyListing;
+    find_key(wanted: impl AsRef<str> + Send + 'static as wanted.as_ref()) -> ObjectId;
+    add_key(secret: Secret as &secret, options: KeyOptions as &options) -> ObjectId;
+    remove_key(id: ObjectId as &id) -> ();
+    change_key(secret: Secret as &secret, options: KeyOptions as &options) -> ObjectId;
+}
+
+#[cfg(feature = "servers")]
+operations! {
+    export_arangodump(
+        of: impl Viewable + Send + 'static as &of,
+        to: impl AsRef<Path> + Send + 'static as to,
+        selection: Selection as &selection
+    ) -> ExportReport;
+    export_qdrant(
+        of: impl Viewable + Send + 'static as &of,
+        to: impl AsRef<Path> + Send + 'static as to,
+        options: QdrantExportOptions as &options
+    ) -> Vec<ExportedSnapshot>;
+}
+
+fn borrowed(sources: &[Box<dyn Exporter>]) -> Vec<&dyn Exporter> {
+    sources.iter().map(|source| &**source).collect()
+}
+
+fn texts(tags: &[String]) -> Vec<&str> {
     tags.iter().map(String::as_str).collect()
 }

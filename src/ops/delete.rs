@@ -2,22 +2,26 @@
 
 use crate::fault::ErrorKind;
 use crate::id::SnapshotId;
+use crate::options::options;
 use crate::progress::{Cancel, Event, Observer};
 use crate::repo::{RepoError, Repository, Snapshot};
 
 use super::OpError;
 
-/// How snapshots are deleted.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct DeleteOptions {
-    /// Permanent ones too, and those of which it cannot be told.
-    pub force: bool,
-    /// Refuse what would be refused, delete nothing.
-    pub dry_run: bool,
+options! {
+    /// How snapshots are deleted.
+    #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+    pub struct DeleteOptions {
+        /// Permanent ones too, and those of which it cannot be told.
+        pub force: bool,
+        /// Refuse what would be refused, delete nothing.
+        pub dry_run: bool,
+    }
 }
 
 /// What is going to be deleted.
 #[derive(Debug, Default)]
+#[non_exhaustive]
 pub struct DeletePlan {
     pub snapshots: Vec<Snapshot>,
     /// Snapshots whose manifests are damaged: whether they are permanent cannot be told.
@@ -41,6 +45,7 @@ impl DeletePlan {
 
 /// What was deleted; in a dry run what would have been.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct DeleteReport {
     pub deleted: Vec<SnapshotId>,
     /// Notes that went with them.

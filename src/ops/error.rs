@@ -35,9 +35,7 @@ pub enum OpError {
     #[error("not without force, for they are permanent, or may be: {}", .snapshots.join(", "))]
     Protected { snapshots: Vec<String> },
     #[error(
-        "{} cannot be read, and may say that a snapshot is permanent: nothing is deleted. `restow check` says \
-         what is wrong; once the snapshots named there are marked as they should be (`restow tag`), remove \
-         these objects, or delete the snapshots with force",
+        "{} cannot be read, and may say that a snapshot is permanent: nothing is deleted",
         .notes.join(", ")
     )]
     UnreadableNotes { notes: Vec<String> },
@@ -45,12 +43,11 @@ pub enum OpError {
     PruneAtWork { other: String },
     #[error(
         "there is no snapshot, but {packs} packs: nothing is freed, for it may be that snapshots are only out of sight (a disk \
-         that is not mounted?); if there really is none any more, `restow prune --empty` frees everything"
+         that is not mounted?)"
     )]
     NoSnapshots { packs: usize },
     #[error(
-        "pack {pack} is damaged, and what snapshots need of it is nowhere else ({source}): nothing more is freed. `restow check \
-         --read-data` names the snapshots; delete them, or back up what they hold again, then prune again"
+        "pack {pack} is damaged, and what snapshots need of it is nowhere else ({source}): nothing more is freed"
     )]
     DamagedPack {
         pack: PackId,
@@ -58,9 +55,7 @@ pub enum OpError {
         source: StoreError,
     },
     #[error(
-        "snapshot {snapshot} is not whole, so that it cannot be told what else it needs: nothing is freed ({source}). \
-         `restow check` says more, and whether `restow rebuild-index`, with `--all` or without, finds what is missing; else back \
-         up again, which stores it if it is still the same, or delete the snapshot"
+        "snapshot {snapshot} is not whole, so that it cannot be told what else it needs: nothing is freed ({source})"
     )]
     NotWhole {
         snapshot: SnapshotId,
@@ -68,8 +63,7 @@ pub enum OpError {
         source: StoreError,
     },
     #[error(
-        "index object {object} cannot be read, so that it cannot be told what its packs hold: nothing is freed ({source}). \
-         `restow rebuild-index` makes it anew from the packs; then prune again"
+        "index object {object} cannot be read, so that it cannot be told what its packs hold: nothing is freed ({source})"
     )]
     UnreadableIndex {
         object: ObjectId,
@@ -78,7 +72,7 @@ pub enum OpError {
     },
     #[error(
         "the index cache does not agree with the repository (pack {pack}: {expected} blocks needed, {found} of them \
-         listed): nothing is freed; try again with `--no-cache`, and remove the cache"
+         listed): nothing is freed"
     )]
     StaleCache { pack: PackId, expected: u64, found: u64 },
     #[error("{place} {what}")]

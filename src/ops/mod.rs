@@ -29,8 +29,8 @@ pub use export::{ExportOptions, ExportReport, export};
 #[cfg(feature = "servers")]
 pub use export::{ExportedSnapshot, NameTemplate, QdrantExportOptions, export_qdrant};
 pub use prune::{
-    CompactOptions, Costs, PackTotals, PruneOptions, PrunePlan, PruneReport, costs, entry_costs,
-    plan_prune, prune,
+    CompactOptions, Costs, EntryCost, PackTotals, PruneOptions, PrunePlan, PruneReport, costs,
+    entry_costs, plan_prune, prune,
 };
 pub use rebuild_index::{RebuildOptions, RebuildReport, rebuild_index};
 pub use restore::{

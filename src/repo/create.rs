@@ -7,24 +7,27 @@ use crate::limits::{
     ARGON2_MEMORY_KIB, ARGON2_PASSES, CHUNK_AVG, CHUNK_MAX, CHUNK_MIN, DELTA_DEPTH_DEFAULT,
     PACK_TARGET, PLAIN_RECORD_MAX,
 };
+use crate::options::options;
 use crate::storage::{Key, Listed, Storage};
 use crate::store::Vault;
 
 use super::keys::add_key;
 use super::{Identity, RepoError};
 
-/// What `init` decides for good.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CreateOptions {
-    pub chunk_min: u32,
-    pub chunk_avg: u32,
-    pub chunk_max: u32,
-    pub compression: i32,
-    pub pack_target: u32,
-    /// How many decodes a new block may take before its own; 0 for no deltas.
-    pub delta_depth: u8,
-    pub kdf: KdfCost,
-    pub key_label: String,
+options! {
+    /// What `init` decides for good.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct CreateOptions {
+        pub chunk_min: u32,
+        pub chunk_avg: u32,
+        pub chunk_max: u32,
+        pub compression: i32,
+        pub pack_target: u32,
+        /// How many decodes a new block may take before its own; 0 for no deltas.
+        pub delta_depth: u8,
+        pub kdf: KdfCost,
+        pub key_label: String,
+    }
 }
 
 impl Default for CreateOptions {
@@ -49,9 +52,21 @@ pub fn create(
     options: &CreateOptions,
     identity: &Identity,
 ) -> Result<RepositoryId, RepoError> {
+    create_with_key(storage, secret, options, identity, MasterKey::generate()?)
+}
+
+/// The same with a master key that the caller chose. Chunk ids and cuts follow from it, so tests that give the same
+/// key see the same chunks. A key that anybody else knows protects nothing.
+#[doc(hidden)]
+pub fn create_with_key(
+    storage: &dyn Storage,
+    secret: &Secret,
+    options: &CreateOptions,
+    identity: &Identity,
+    master: MasterKey,
+) -> Result<RepositoryId, RepoError> {
     check_empty(storage)?;
     let repository = RepositoryId::new(codec::random()?);
-    let master = MasterKey::generate()?;
     let config = ConfigRecord {
         repository,
         created: identity.now(),

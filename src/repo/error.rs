@@ -32,8 +32,8 @@ pub enum RepoError {
         "the configuration at {place} is of repository {found}, the marker says {expected}: objects of two repositories are mixed"
     )]
     Foreign { place: String, expected: String, found: String },
-    #[error("no snapshot {wanted:?} in {place}{hint}")]
-    NoSnapshot { place: String, wanted: String, hint: String },
+    #[error("no snapshot {wanted:?} in {place}")]
+    NoSnapshot { place: String, wanted: String },
     #[error(
         "the latest snapshot may be {id}, whose manifest cannot be read ({source}): name the id of another, or delete this one"
     )]
@@ -54,7 +54,7 @@ pub enum RepoError {
     PruneExpired { prune: String },
     #[error(
         "the manifest of snapshot {id} cannot be read, so that it cannot be told what it needs: nothing is freed \
-         ({source}); delete it (`restow delete {id}`) if it cannot be had back"
+         ({source})"
     )]
     UnreadableManifest {
         id: SnapshotId,

@@ -1,9 +1,12 @@
 //! Keys added, removed and changed. Whatever crashes or races, some secret opens the repository.
 
+use std::sync::PoisonError;
+
 use crate::codec::{KdfCost, Secret};
 use crate::format::name;
 use crate::id::ObjectId;
 use crate::limits::{ARGON2_MEMORY_KIB, ARGON2_PASSES, KDF_WORK_MAX, PLAIN_RECORD_MAX};
+use crate::options::options;
 use crate::storage::Key;
 
 use super::keys::{add_key, read_key, try_key};
@@ -13,12 +16,14 @@ use super::{RepoError, Repository};
 /// Fewer hex digits than this are no prefix of a key's id.
 const PREFIX_MIN: usize = 4;
 
-/// What else is to be said of a new key.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KeyOptions {
-    pub label: String,
-    /// What guessing a passphrase shall cost.
-    pub cost: KdfCost,
+options! {
+    /// What else is to be said of a new key.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct KeyOptions {
+        pub label: String,
+        /// What guessing a passphrase shall cost.
+        pub cost: KdfCost,
+    }
 }
 
 impl Default for KeyOptions {
@@ -62,14 +67,14 @@ impl Repository {
     /// What a former holder of the key copied of the master key or of the key object opens the repository
     /// still: removing a key keeps out those who never opened it, or kept nothing.
     pub fn remove_key(&self, id: &ObjectId) -> Result<(), RepoError> {
-        if *id == self.key {
+        if *id == self.key() {
             return Err(RepoError::KeyInUse { key: *id });
         }
         let there = self.key_ids()?;
         if !there.contains(id) {
             return Err(RepoError::NoKey { place: self.place(), wanted: id.to_hex() });
         }
-        if !there.contains(&self.key) {
+        if !there.contains(&self.key()) {
             return Err(RepoError::KeyNeeded { key: *id });
         }
         let key = Key::new(name::key(id))?;
@@ -77,7 +82,7 @@ impl Repository {
         let bytes = self.storage().get(&key, PLAIN_RECORD_MAX as u64 * 2).ok();
         self.storage().delete(&key)?;
         // Two hosts may remove each other's key at once. Each deletes before it looks, so one of them sees it.
-        if !self.key_ids()?.contains(&self.key) {
+        if !self.key_ids()?.contains(&self.key()) {
             if let Some(bytes) = bytes {
                 self.storage().put(&key, &bytes)?;
             }
@@ -88,13 +93,11 @@ impl Repository {
 
     /// Another secret instead of the one that opened this repository: the new key first, then the old one
     /// goes. After a crash in between both open it.
-    pub fn change_key(
-        &mut self,
-        secret: &Secret,
-        options: &KeyOptions,
-    ) -> Result<ObjectId, RepoError> {
+    pub fn change_key(&self, secret: &Secret, options: &KeyOptions) -> Result<ObjectId, RepoError> {
         let new = self.add_key(secret, options)?;
-        let old = std::mem::replace(&mut self.key, new);
+        let mut key = self.key.lock().unwrap_or_else(PoisonError::into_inner);
+        let old = std::mem::replace(&mut *key, new);
+        drop(key);
         self.remove_key(&old)?;
         Ok(new)
     }

@@ -1,29 +1,35 @@
 //! Which snapshot a user means.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::time::SystemTime;
 
-use crate::format::{SourceRecord, Time, name};
+use crate::format::{Manifest, SourceRecord, Time, name};
 use crate::id::SnapshotId;
+use crate::options::options;
 
 use super::objects::list_ids;
 use super::{RepoError, Repository, Snapshot, Standing};
 
-/// Which snapshots count.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Filter {
-    /// Part of a source's URL or path.
-    pub source: Option<String>,
-    pub host: Option<String>,
-    /// All of these.
-    pub tags: Vec<String>,
-    pub permanent: bool,
-    /// Part of a name or description.
-    pub name: Option<String>,
-    /// Taken then or later.
-    pub since: Option<Time>,
-    /// Taken earlier.
-    pub before: Option<Time>,
+options! {
+    /// Which snapshots count.
+    #[derive(Debug, Clone, Default, PartialEq, Eq)]
+    pub struct Filter {
+        /// Part of a source's URL or path.
+        pub source: Option<String>,
+        pub host: Option<String>,
+        /// All of these.
+        pub tags: Vec<String>,
+        /// Only permanent ones.
+        pub permanent: bool,
+        /// In a list also those whose writer was taken for dead while it ran. Nothing else looks at this.
+        pub void: bool,
+        /// Part of a name or description.
+        pub name: Option<String>,
+        /// Taken then or later.
+        pub since: Option<Time>,
+        /// Taken earlier.
+        pub before: Option<Time>,
+    }
 }
 
 impl Filter {
@@ -69,17 +75,14 @@ impl Repository {
     pub fn find(&self, selector: &Selector, filter: &Filter) -> Result<Snapshot, RepoError> {
         let (snapshots, unreadable) = self.snapshots()?;
         let matching = snapshots.into_iter().filter(|snapshot| filter.matches(snapshot));
-        let missing = |wanted: &str, hint: String| RepoError::NoSnapshot {
-            place: self.place(),
-            wanted: wanted.into(),
-            hint,
-        };
+        let missing =
+            |wanted: &str| RepoError::NoSnapshot { place: self.place(), wanted: wanted.into() };
         let wanted = match selector {
             Selector::Latest => {
                 let mut visible = matching.filter(|snapshot| snapshot.standing != Standing::Void);
                 let latest = visible.next_back();
                 self.none_newer(latest.as_ref(), unreadable)?;
-                return self.whole(latest.ok_or_else(|| missing("latest", String::new()))?);
+                return self.whole(latest.ok_or_else(|| missing("latest"))?);
             }
             Selector::Named(wanted) => wanted,
         };
@@ -98,8 +101,8 @@ impl Repository {
             })
             .collect();
         match candidates.len() {
-            0 => Err(missing(wanted, "; `restow list` shows what there is".into())),
-            1 => self.whole(candidates.pop().ok_or_else(|| missing(wanted, String::new()))?),
+            0 => Err(missing(wanted)),
+            1 => self.whole(candidates.pop().ok_or_else(|| missing(wanted))?),
             _ => Err(RepoError::Ambiguous {
                 wanted: wanted.clone(),
                 candidates: candidates
@@ -137,6 +140,26 @@ impl Repository {
     /// With what a listing leaves out of its manifest.
     fn whole(&self, snapshot: Snapshot) -> Result<Snapshot, RepoError> {
         Ok(Snapshot { manifest: self.manifest(&snapshot.id)?, ..snapshot })
+    }
+
+    /// The newest snapshot of the same sources on the same host that matches and lacks nothing.
+    pub fn newest_complete(
+        &self,
+        like: &Manifest,
+        filter: &Filter,
+    ) -> Result<Option<Snapshot>, RepoError> {
+        let sources = |manifest: &Manifest| {
+            let named = manifest.sources.iter().map(|one| (one.kind.clone(), one.url.clone()));
+            named.collect::<BTreeSet<_>>()
+        };
+        let wanted = sources(like);
+        let is_alike = |snapshot: &Snapshot| {
+            filter.matches(snapshot)
+                && snapshot.standing == Standing::Good
+                && snapshot.manifest.host == like.host
+                && sources(&snapshot.manifest) == wanted
+        };
+        Ok(self.snapshots()?.0.into_iter().rev().find(is_alike))
     }
 
     /// The newest snapshot that has this source, taken on this host: a backup's parent.

@@ -19,13 +19,13 @@ mod sync;
 mod view;
 
 pub use actor::{Actor, Identity};
-pub use create::{CreateOptions, create};
+pub use create::{CreateOptions, create, create_with_key};
 pub use error::RepoError;
 pub use key_change::KeyOptions;
 pub use keys::{KeyInfo, KeyListing, add_key};
 pub use lookup::{Filter, Selector};
 pub use notes::{NoteChange, Notes};
-pub use open::{OpenOptions, Repository};
+pub use open::{OpenOptions, Repository, cache_folder};
 pub use peers::Peer;
 pub use prune_session::{Begun, PruneSession, Root, Sight};
 pub use rebuild::Stock;

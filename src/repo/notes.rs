@@ -8,18 +8,21 @@ use rayon::prelude::*;
 use crate::format::{Manifest, Note, NoteFact, ObjectKind, name};
 use crate::id::{ObjectId, SnapshotId};
 use crate::limits::TAG_LEN_MAX;
+use crate::options::options;
 use crate::storage::{Key, Listed, StorageError};
 
 use super::objects::{list_ids, read_named};
 use super::{RepoError, Repository};
 
-/// What is to become of a snapshot's tags and permanence.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct NoteChange {
-    pub add_tags: Vec<String>,
-    pub remove_tags: Vec<String>,
-    /// `None` leaves it as it is.
-    pub permanent: Option<bool>,
+options! {
+    /// What is to become of a snapshot's tags and permanence.
+    #[derive(Debug, Clone, Default, PartialEq, Eq)]
+    pub struct NoteChange {
+        pub add_tags: Vec<String>,
+        pub remove_tags: Vec<String>,
+        /// `None` leaves it as it is.
+        pub permanent: Option<bool>,
+    }
 }
 
 /// Notes by the snapshot they are about, and those that cannot be read.

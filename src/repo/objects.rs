@@ -36,6 +36,23 @@ pub(super) fn read_fixed<R: Record>(
     Ok(vault.open(kind, key.as_str(), &bytes)?)
 }
 
+/// Deletes objects in any order. All are tried; the first failure is the result. `each` takes the number of every key
+/// whose object is gone for good.
+pub(super) fn delete_all(
+    storage: &dyn Storage,
+    keys: &[Key],
+    mut each: impl FnMut(usize),
+) -> Result<(), RepoError> {
+    let mut failure = None;
+    storage.delete_many(keys, &mut |number, deleted| match deleted {
+        Ok(()) => each(number),
+        Err(error) => {
+            failure.get_or_insert(error);
+        }
+    });
+    failure.map_or(Ok(()), |error| Err(error.into()))
+}
+
 /// The objects of a folder whose names are ids; others are not ours.
 pub(super) fn list_ids<I: FromStr>(
     storage: &dyn Storage,

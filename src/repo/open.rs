@@ -1,6 +1,7 @@
 //! Opening a repository.
 
 use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::chunk::{ChunkSizes, Cutter};
@@ -9,6 +10,7 @@ use crate::format::{ConfigRecord, MARKER_NAME, Marker, ObjectKind, name};
 use crate::id::{ObjectId, RepositoryId};
 use crate::index::{ChunkIndex, MemoryIndex};
 use crate::limits::PLAIN_RECORD_MAX;
+use crate::options::options;
 use crate::storage::{Key, Storage, StorageError};
 use crate::store::{Refresh, StoreError, StoreReader, Vault};
 
@@ -17,11 +19,19 @@ use super::objects::read_fixed;
 use super::sync::{IndexState, Reading, take_in_news};
 use super::{Identity, RepoError, Snapshot, SnapshotView};
 
-/// What else opening needs.
-#[derive(Default)]
-pub struct OpenOptions {
-    /// Where the index cache lives; `None`, or a folder that cannot be written: in memory.
-    pub cache: Option<std::path::PathBuf>,
+options! {
+    /// What else opening needs.
+    #[derive(Debug, Clone, Default)]
+    pub struct OpenOptions {
+        /// The folder of the index caches of all repositories. With `None`, or if it cannot be written, the index is in
+        /// memory.
+        pub cache: Option<PathBuf>,
+    }
+}
+
+/// One repository's own folder in the folder of all caches.
+pub fn cache_folder(caches: &Path, repository: RepositoryId) -> PathBuf {
+    caches.join(repository.to_hex())
 }
 
 /// An opened repository. Its index is loaded when first needed.
@@ -30,8 +40,8 @@ pub struct Repository {
     vault: Arc<Vault>,
     config: ConfigRecord,
     identity: Identity,
-    pub(super) key: ObjectId,
-    cache: Option<std::path::PathBuf>,
+    pub(super) key: Mutex<ObjectId>,
+    cache: Option<PathBuf>,
 }
 
 impl Repository {
@@ -59,7 +69,8 @@ impl Repository {
                 found: config.repository.to_hex(),
             });
         }
-        Ok(Self { storage, vault: Arc::new(vault), config, identity, key, cache: options.cache })
+        let (vault, key, cache) = (Arc::new(vault), Mutex::new(key), options.cache);
+        Ok(Self { storage, vault, config, identity, key, cache })
     }
 
     /// The plain marker: whether there is a repository, and of which format. Needs no key.
@@ -98,9 +109,9 @@ impl Repository {
         self.storage.describe()
     }
 
-    /// The key object that opened it.
+    /// The key object that opened it, or the one that [`change_key`](Self::change_key) put in its place.
     pub fn key(&self) -> ObjectId {
-        self.key
+        *self.key.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub fn keys(&self) -> Result<KeyListing, RepoError> {
@@ -180,8 +191,8 @@ impl Repository {
 
     #[cfg(feature = "rocksdb")]
     fn open_index(&self) -> Arc<dyn ChunkIndex> {
-        let Some(cache) = &self.cache else { return Arc::new(MemoryIndex::new()) };
-        let path = cache.join(self.id().to_hex());
+        let Some(caches) = &self.cache else { return Arc::new(MemoryIndex::new()) };
+        let path = cache_folder(caches, self.id());
         match crate::index::RocksIndex::open(&path, self.id()) {
             Ok(index) => Arc::new(index),
             Err(error) => {

@@ -16,7 +16,7 @@ use crate::storage::{Key, Listed};
 use crate::store::{BlockCopier, StoreError, put_index};
 
 use super::condemned::{Condemned, found_condemned};
-use super::objects::list_ids;
+use super::objects::{delete_all, list_ids};
 use super::peers::{Peer, expire, peers, peers_and_strays, sweep};
 use super::sync::{PackObject, Reading, listed_packs, settled_objects, void_actors};
 use super::{Actor, IndexState, RepoError, Repository};
@@ -369,25 +369,29 @@ impl PruneSession<'_> {
             record.replaces = vec![object.id];
             put_index(&**self.repository.storage(), self.repository.vault(), &record)?;
         }
-        let storage = self.repository.storage();
-        for object in &stale {
-            storage.delete(&Key::new(name::index(&object.id))?)?;
-        }
-        Ok(())
+        let keys = stale.iter().map(|object| Key::new(name::index(&object.id)));
+        delete_all(&**self.repository.storage(), &keys.collect::<Result<Vec<_>, _>>()?, |_| {})
     }
 
     fn delete_packs(&self, sight: &Sight, each: &(dyn Fn(PackId) + Sync)) -> Result<(), RepoError> {
-        let storage = self.repository.storage();
-        let there: Vec<_> =
-            self.condemned.packs.iter().filter(|id| sight.packs.contains_key(id)).collect();
-        there.par_iter().try_for_each(|id| -> Result<(), RepoError> {
-            storage.delete(&Key::new(name::pack(id))?)?;
-            each(**id);
-            Ok(())
+        let storage = &**self.repository.storage();
+        let there: Vec<PackId> = self
+            .condemned
+            .packs
+            .iter()
+            .filter(|id| sight.packs.contains_key(id))
+            .copied()
+            .collect();
+        let keys =
+            there.iter().map(|id| Key::new(name::pack(id))).collect::<Result<Vec<_>, _>>()?;
+        delete_all(storage, &keys, |number| {
+            there.get(number).into_iter().for_each(|id| each(*id))
         })?;
         // Notes first: without one the next prune waits for more than it must; a note alone would stay for ever.
-        for id in self.condemned.notes.iter().chain(self.condemned.objects.keys()) {
-            storage.delete(&Key::new(name::condemned(id))?)?;
+        let condemned = self.condemned.objects.keys().copied().collect();
+        for ids in [self.condemned.notes.clone(), condemned] {
+            let keys = ids.iter().map(|id| Key::new(name::condemned(id)));
+            delete_all(storage, &keys.collect::<Result<Vec<_>, _>>()?, |_| {})?;
         }
         Ok(())
     }

@@ -90,7 +90,7 @@ impl Repository {
         match error {
             RepoError::Storage(StorageError::Missing { .. }) => {
                 let (place, wanted) = (self.place(), id.to_hex());
-                RepoError::NoSnapshot { place, wanted, hint: String::new() }
+                RepoError::NoSnapshot { place, wanted }
             }
             other => other,
         }

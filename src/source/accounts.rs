@@ -1,8 +1,13 @@
-//! The host's users and groups by id and by name.
+//! Names and numbers of users and groups.
 
 use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::{Mutex, PoisonError};
 
-/// What `/etc/passwd` and `/etc/group` say. Empty where they cannot be read.
+use nix::unistd::{Gid, Group, Uid, User};
+
+/// Users and groups as the system's name service knows them: local files, LDAP, what else is configured.
+/// The default knows nobody. Each name and number is asked for once.
 #[derive(Default)]
 pub(super) struct Accounts {
     users: Directory,
@@ -11,65 +16,104 @@ pub(super) struct Accounts {
 
 #[derive(Default)]
 struct Directory {
-    names: HashMap<u32, String>,
-    ids: HashMap<String, u32>,
+    names: Lookups<u32, String>,
+    ids: Lookups<String, u32>,
+}
+
+/// Answers of a slow lookup, kept. A failed lookup counts as "no such account".
+struct Lookups<K, V> {
+    ask: fn(&K) -> Option<V>,
+    known: Mutex<HashMap<K, Option<V>>>,
 }
 
 impl Accounts {
-    pub fn load() -> Self {
-        let read = |path: &str| Directory::parse(&std::fs::read(path).unwrap_or_default());
-        Self { users: read("/etc/passwd"), groups: read("/etc/group") }
+    /// The accounts of this host.
+    pub fn system() -> Self {
+        Self {
+            users: Directory {
+                names: Lookups::new(|uid| Some(User::from_uid(Uid::from_raw(*uid)).ok()??.name)),
+                ids: Lookups::new(|name| Some(User::from_name(name).ok()??.uid.as_raw())),
+            },
+            groups: Directory {
+                names: Lookups::new(|gid| Some(Group::from_gid(Gid::from_raw(*gid)).ok()??.name)),
+                ids: Lookups::new(|name| Some(Group::from_name(name).ok()??.gid.as_raw())),
+            },
+        }
     }
 
     /// Empty where the user has no name.
     pub fn user(&self, uid: u32) -> String {
-        self.users.names.get(&uid).cloned().unwrap_or_default()
+        self.users.names.get(&uid).unwrap_or_default()
     }
 
+    /// Empty where the group has no name.
     pub fn group(&self, gid: u32) -> String {
-        self.groups.names.get(&gid).cloned().unwrap_or_default()
+        self.groups.names.get(&gid).unwrap_or_default()
     }
 
     pub fn uid(&self, user: &str) -> Option<u32> {
-        self.users.ids.get(user).copied()
+        self.users.ids.get(user)
     }
 
     pub fn gid(&self, group: &str) -> Option<u32> {
-        self.groups.ids.get(group).copied()
+        self.groups.ids.get(group)
     }
 }
 
-impl Directory {
-    /// Lines of `name:password:id:…`. The first line for a name or an id counts, as for the system itself.
-    fn parse(text: &[u8]) -> Self {
-        let mut directory = Self::default();
-        for line in text.split(|byte| *byte == b'\n') {
-            let mut fields = line.split(|byte| *byte == b':').map(std::str::from_utf8);
-            let (Some(Ok(name)), Some(Ok(id))) = (fields.next(), fields.nth(1)) else { continue };
-            let Ok(id) = id.parse::<u32>() else { continue };
-            if name.is_empty() || name.starts_with('#') {
-                continue;
-            }
-            directory.names.entry(id).or_insert_with(|| name.to_owned());
-            directory.ids.entry(name.to_owned()).or_insert(id);
+impl<K: Eq + Hash, V: Clone> Lookups<K, V> {
+    fn new(ask: fn(&K) -> Option<V>) -> Self {
+        Self { ask, known: Mutex::default() }
+    }
+
+    fn get<Q>(&self, of: &Q) -> Option<V>
+    where
+        K: std::borrow::Borrow<Q>,
+        Q: Eq + Hash + ToOwned<Owned = K> + ?Sized,
+    {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(answer) = known.get(of) {
+            return answer.clone();
         }
-        directory
+        let of = of.to_owned();
+        let answer = (self.ask)(&of);
+        known.insert(of, answer.clone());
+        answer
+    }
+}
+
+impl<K, V> Default for Lookups<K, V> {
+    fn default() -> Self {
+        Self { ask: |_| None, known: Mutex::default() }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
     use super::*;
 
     #[test]
-    fn first_line_counts_and_odd_lines_do_not() {
-        let text = b"root:x:0:0:root:/root:/bin/sh\ntoor:x:0:0::/root:/bin/sh\n\n# note\n+::::\nbad:x:y:\n\
-                     \xff\xfe:x:7:\nann:x:1000:";
-        let directory = Directory::parse(text);
-        assert_eq!(directory.names.get(&0).map(String::as_str), Some("root"));
-        assert_eq!(directory.ids.get("toor"), Some(&0));
-        assert_eq!(directory.names.get(&7), None);
-        assert_eq!(directory.ids.get("ann"), Some(&1000));
-        assert_eq!(directory.names.len(), 2);
+    fn the_name_service_is_asked_once_for_each() {
+        static ASKED: AtomicU32 = AtomicU32::new(0);
+        let names = Lookups::new(|id: &u32| {
+            ASKED.fetch_add(1, Ordering::Relaxed);
+            (*id == 7).then(|| "ann".to_owned())
+        });
+        for _ in 0..3 {
+            assert_eq!(names.get(&7).as_deref(), Some("ann"));
+            assert_eq!(names.get(&8), None);
+        }
+        assert_eq!(ASKED.load(Ordering::Relaxed), 2);
+    }
+
+    #[test]
+    fn root_is_root_and_the_default_knows_nobody() {
+        let accounts = Accounts::system();
+        assert_eq!((accounts.user(0).as_str(), accounts.uid("root")), ("root", Some(0)));
+        assert_eq!(accounts.gid(&accounts.group(0)), Some(0));
+        assert_eq!(accounts.uid("no such user"), None);
+        let nobody = Accounts::default();
+        assert_eq!((nobody.user(0), nobody.uid("root")), (String::new(), None));
     }
 }

@@ -37,6 +37,21 @@ pub enum SourceError {
 }
 
 impl SourceError {
+    /// `path`: what refused, or what is refused.
+    pub(super) fn refused(kind: ErrorKind, path: &str, message: impl Into<String>) -> Self {
+        Self::Refused { kind, path: path.to_owned(), message: message.into() }
+    }
+
+    /// The same error with more to tell behind its message.
+    pub(super) fn with_context(self, context: &str) -> Self {
+        match self {
+            Self::Refused { kind, path, message } => {
+                Self::Refused { kind, path, message: format!("{message}; {context}") }
+            }
+            other => Self::refused(other.kind(), "the restore", format!("{other}; {context}")),
+        }
+    }
+
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => {

@@ -50,11 +50,13 @@ pub struct LoadPlan {
 }
 
 /// What becomes of one thing at the target: a collection, a table.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct LoadStep {
     /// What it is called there.
     pub name: EntryPath,
     pub fate: Fate,
+    /// Rows that it has there now. `None`: it is not there, or nobody knows.
+    pub rows: Option<u64>,
     /// Bytes that are read for it.
     pub bytes: u64,
 }

@@ -9,6 +9,7 @@ mod accounts;
 pub mod arangodb;
 pub mod command;
 mod error;
+mod exporter;
 pub mod files;
 #[cfg(feature = "servers")]
 pub mod http;
@@ -17,24 +18,28 @@ mod options;
 mod private;
 #[cfg(feature = "servers")]
 pub mod qdrant;
-#[cfg(feature = "servers")]
-mod renames;
 mod report;
+mod sealed;
 pub mod sqlite;
+#[cfg(feature = "servers")]
+mod tables;
 mod temporary;
 #[cfg(feature = "servers")]
 mod text;
 mod url;
 
-use std::io::Read;
-
 pub use error::SourceError;
+pub use exporter::{
+    Body, BodyEnd, BodyStatus, Estimate, Exporter, Item, Need, OpenBody, Outcome, Session,
+    SourceEntry,
+};
 pub use loader::{LoadPlan, LoadReport, LoadStep, Loader, Stored};
 pub use options::{OwnerPolicy, RestoreOptions};
 pub use report::ImportReport;
+#[cfg(feature = "servers")]
+pub use tables::Rename;
 
-use crate::format::{Consistency, Entry, Problem};
-use crate::progress::Cancel;
+use crate::format::Entry;
 
 /// Whether sources of this kind are servers: they are restored by a [`Loader`].
 pub fn is_server(kind: &str) -> bool {
@@ -50,86 +55,6 @@ pub struct Description {
     pub url: String,
     /// One path component that says what it is: the start of a snapshot's name.
     pub label: String,
-}
-
-/// About how much a source holds.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Estimate {
-    pub entries: u64,
-    pub bytes: u64,
-}
-
-/// Reads a source.
-pub trait Exporter: Send + Sync {
-    fn describe(&self) -> Description;
-
-    /// What a backup will come to, where that is cheap to find out. For progress only.
-    fn estimate(&self, cancel: &Cancel) -> Result<Option<Estimate>, SourceError> {
-        let _ = cancel;
-        Ok(None)
-    }
-
-    /// Connects and fixes one consistent point.
-    fn open(&self, cancel: &Cancel) -> Result<Box<dyn Session>, SourceError>;
-}
-
-/// A source held at one point until `finish` or drop.
-pub trait Session: Send {
-    /// The parts of the source, in catalog order: all entries of a section sort before those of the next.
-    fn sections(&mut self) -> Result<Vec<Box<dyn Section>>, SourceError>;
-
-    /// Every section was read to its end. An error here means that the source must not be committed.
-    fn finish(self: Box<Self>) -> Result<Outcome, SourceError>;
-}
-
-/// What a session knows once everything was read.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Outcome {
-    pub consistency: Option<Consistency>,
-    pub properties: Vec<(String, String)>,
-}
-
-/// A part of a source that is read on its own.
-pub trait Section: Send {
-    /// The next entry in catalog order. An error is fatal to the backup; what concerns one entry is
-    /// an [`Item::Problem`].
-    fn next(&mut self) -> Result<Option<Item>, SourceError>;
-}
-
-pub enum Item {
-    Entry(Box<SourceEntry>),
-    /// Something could not be read. The snapshot will be incomplete.
-    Problem(Problem),
-}
-
-/// An entry as its source gives it: paths relative to the source, no content yet.
-pub struct SourceEntry {
-    /// `content` is `None` here; the engine fills it in.
-    pub entry: Entry,
-    /// How to get at the bytes. Not opened when a parent has the same token.
-    pub body: Option<Box<dyn OpenBody>>,
-    /// Bytes the stream is expected to have: for progress only.
-    pub size_hint: u64,
-}
-
-/// A stream not yet opened.
-pub trait OpenBody: Send {
-    /// An error here is this entry's problem only.
-    fn open(self: Box<Self>) -> Result<Box<dyn Body>, SourceError>;
-}
-
-/// The bytes of an entry. A read error is this entry's problem, not the backup's.
-pub trait Body: Read + Send {
-    /// Called at the end of the stream: what came of it.
-    fn finish(self: Box<Self>) -> Result<BodyStatus, SourceError>;
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum BodyStatus {
-    /// The bytes read are one state of the entry.
-    Good,
-    /// The entry changed while it was read: its bytes are kept, its token is not, the snapshot is incomplete.
-    Changed(String),
 }
 
 /// What would become of what is at an entry's place now.

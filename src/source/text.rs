@@ -2,7 +2,7 @@
 
 use std::io::{self, Cursor, Read};
 
-use super::{Body, BodyStatus, OpenBody, SourceError};
+use super::{Body, BodyEnd, OpenBody, SourceError};
 
 pub(super) struct TextBody(Cursor<Vec<u8>>);
 
@@ -27,7 +27,7 @@ impl Read for TextBody {
 }
 
 impl Body for TextBody {
-    fn finish(self: Box<Self>) -> Result<BodyStatus, SourceError> {
-        Ok(BodyStatus::Good)
+    fn finish(self: Box<Self>) -> Result<BodyEnd, SourceError> {
+        Ok(BodyEnd::good())
     }
 }

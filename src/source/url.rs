@@ -1,22 +1,18 @@
-//! Paths as a manifest names them.
+//! URLs of sources as a manifest records them.
 
-/// The path itself, which starts with `/`; one that is not UTF-8 as a `file:` URL, which never does.
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
+
+/// What RFC 3986 lets stand unescaped everywhere in a URL; all other bytes are escaped.
+pub(super) const UNRESERVED: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+const FILE_PATH: &AsciiSet = &UNRESERVED.remove(b'/');
+
+/// The path itself, which starts with `/`, where it is UTF-8; else a `file:` URL.
 pub(super) fn of_path(path: &[u8]) -> String {
-    if let Ok(text) = str::from_utf8(path) {
-        return text.to_owned();
-    }
-    of_file(path)
+    str::from_utf8(path).map_or_else(|_| of_file(path), str::to_owned)
 }
 
-/// A path as a `file:` URL, whatever it is.
+/// The path as a `file:` URL.
 pub(super) fn of_file(path: &[u8]) -> String {
-    let mut url = "file://".to_owned();
-    for byte in path {
-        match byte {
-            b'/' | b'-' | b'.' | b'_' | b'~' => url.push(char::from(*byte)),
-            byte if byte.is_ascii_alphanumeric() => url.push(char::from(*byte)),
-            byte => url.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    url
+    format!("file://{}", percent_encode(path, FILE_PATH))
 }

@@ -49,10 +49,16 @@ impl Memory {
     fn object(&self, key: &Key) -> Result<Arc<[u8]>, StorageError> {
         let shelf = self.read();
         let object = shelf.objects.get(key);
-        object
-            .map(|object| Arc::clone(&object.bytes))
-            .ok_or_else(|| StorageError::Missing { place: self.describe(), key: key.clone() })
+        object.map(|object| Arc::clone(&object.bytes)).ok_or_else(|| self.missing(key))
     }
+
+    fn missing(&self, key: &Key) -> StorageError {
+        StorageError::Missing { place: self.describe(), key: key.clone() }
+    }
+}
+
+fn listed(key: &Key, object: &Object) -> Listed {
+    Listed { key: key.clone(), len: object.bytes.len() as u64, stored: object.stored }
 }
 
 impl Storage for Memory {
@@ -96,21 +102,23 @@ impl Storage for Memory {
         Ok(())
     }
 
+    fn stat(&self, key: &Key) -> Result<Listed, StorageError> {
+        let shelf = self.read();
+        let object = shelf.objects.get(key).map(|object| listed(key, object));
+        object.ok_or_else(|| self.missing(key))
+    }
+
     fn list(&self, prefix: &Key, each: &mut dyn FnMut(Listed)) -> Result<(), StorageError> {
         // Collected first: `each` may use this very storage.
-        let listed: Vec<Listed> = self
+        let found: Vec<Listed> = self
             .read()
             .objects
             .range(prefix..)
             .take_while(|(key, _)| key.as_str().starts_with(prefix.as_str()))
             .filter(|(key, _)| key.is_under(prefix))
-            .map(|(key, object)| Listed {
-                key: key.clone(),
-                len: object.bytes.len() as u64,
-                stored: object.stored,
-            })
+            .map(|(key, object)| listed(key, object))
             .collect();
-        listed.into_iter().for_each(each);
+        found.into_iter().for_each(each);
         Ok(())
     }
 

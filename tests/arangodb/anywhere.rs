@@ -11,6 +11,7 @@ use restow::{Cancel, Confirmed, Overwrite, RestorePlan, SnapshotId, SnapshotMana
 
 use super::{back_up, documents, manager, report};
 use crate::support::arango::{Arango, connection, dumped, quick};
+use crate::support::skips::skip;
 
 const COLLECTIONS: &[&str] = &["Users", "Email", "hasEmail", "hasPhone", "Phone"];
 
@@ -32,7 +33,8 @@ impl There {
         let new = || ArangoLoader::new(&self.server, &connection, restore.clone(), &Cancel::new());
         let options = RestoreOptions::default();
         let plan = manager.plan_load(id, &mut new().unwrap(), &options).unwrap();
-        let agreed = RestorePlan { replaced: plan.replaced, ..RestorePlan::default() };
+        let mut agreed = RestorePlan::default();
+        agreed.replaced = plan.replaced;
         let overwrite = Overwrite::Confirmed(Confirmed::of(&agreed));
         let report = manager.load(id, Box::new(new().unwrap()), &options, overwrite).unwrap();
         assert_eq!((report.problem_count, report.damaged_count), (0, 0), "{report:?}");
@@ -60,7 +62,7 @@ fn there_and_back(there: &There) {
         }
     }
     let renamed = ArangoRestore {
-        collections: vec![("Email".into(), "Mail".into())],
+        collections: vec![restow::source::Rename::new("Email", "Mail")],
         ..into("restow_test_copy")
     };
     there.load(&manager, &first, renamed);
@@ -83,7 +85,9 @@ fn the_server_in_this_process() {
 
 #[test]
 fn a_real_server() {
-    let Ok(url) = std::env::var("RESTOW_TEST_ARANGO_URL") else { return };
+    let Ok(url) = std::env::var("RESTOW_TEST_ARANGO_URL") else {
+        skip!("RESTOW_TEST_ARANGO_URL names no server");
+    };
     let variable = |name: &str| std::env::var(name).ok();
     let user = variable("ARANGO_USER").unwrap_or_else(|| "root".into());
     let login = ArangoLogin::basic(&user, &variable("ARANGO_PASSWORD").unwrap_or_default());

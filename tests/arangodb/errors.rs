@@ -1,7 +1,8 @@
 //! What somebody is told when a server is not there, does not know them, or has no time.
 
 use std::os::unix::fs::PermissionsExt;
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
 use restow::ErrorKind;
 use restow::source::Exporter;
@@ -10,6 +11,8 @@ use restow::source::http::ClientOptions;
 
 use super::{back_up, documents, fails, manager};
 use crate::support::arango::{Arango, connection, quick};
+use crate::support::clock::ManualClock;
+use crate::support::rights::as_nobody;
 
 const STARTING: &str =
     r#"{"error":true,"code":503,"errorNum":503,"errorMessage":"service unavailable"}"#;
@@ -51,10 +54,10 @@ fn sockets_that_are_not_there_or_not_ours() {
     drop(std::os::unix::net::UnixListener::bind(&socket).unwrap());
     told(&server, &source, &[&shown, "does it listen on this socket"]);
     std::fs::set_permissions(&socket, std::fs::Permissions::from_mode(0o000)).unwrap();
-    if rustix::process::geteuid().is_root() {
-        return;
-    }
-    told(&server, &source, &[&shown, "may not use the socket", "a user of its group"]);
+    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    as_nobody(move || {
+        told(&server, &source, &[&shown, "may not use the socket", "a user of its group"]);
+    });
 }
 
 #[test]
@@ -135,10 +138,11 @@ fn too_much_to_do_and_not_ready() {
     server.instead("GET /_api/replication/inventory", 2, 412, "", queue);
     server.instead("GET /_api/replication/dump", 1, 412, "", queue);
     server.instead("GET /_api/replication/dump", 1, 503, "", STARTING);
-    let started = Instant::now();
+    let (clock, mut options) = (Arc::new(ManualClock::new()), quick());
+    options.connection.http.clock = clock.clone();
     let manager = manager();
-    let id = back_up(&server, &manager, &server.exporter("shop"));
-    assert!(started.elapsed() >= Duration::from_secs(1), "as long as the server said");
+    let id = back_up(&server, &manager, &server.exporter_with("shop", options));
+    assert!(clock.waited() >= Duration::from_secs(1), "as long as the server said");
     assert_eq!(documents(&manager, &id, "shop/collections/items").len(), 50);
 
     server.instead("GET /_api/version", 1, 429, "retry-after: 86400\r\n", "");
@@ -156,8 +160,12 @@ fn a_server_that_is_waited_for() {
     back_up(&server, &manager(), &server.exporter_with("shop", options.clone()));
     assert!(server.count("GET /_api/version") > 20);
     server.instead("GET /_api/version", 1_000_000, 503, "", STARTING);
-    options.connection.wait_ready = Some(Duration::from_millis(50));
+    let clock = Arc::new(ManualClock::new());
+    options.connection.http.clock = clock.clone();
+    options.connection.http.pause = Duration::from_millis(100);
+    options.connection.wait_ready = Some(Duration::from_secs(2));
     told(&server, &server.exporter_with("shop", options), &["503: service unavailable"]);
+    assert!(clock.waited() >= Duration::from_secs(2));
 }
 
 #[test]

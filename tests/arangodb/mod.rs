@@ -118,7 +118,9 @@ fn good(report: Result<RestoreReport, Error>) -> RestoreReport {
 
 /// As somebody does who was shown so many replacements.
 fn confirmed(replaced: u64) -> Overwrite {
-    Overwrite::Confirmed(Confirmed::of(&RestorePlan { replaced, ..Default::default() }))
+    let mut plan = RestorePlan::default();
+    plan.replaced = replaced;
+    Overwrite::Confirmed(Confirmed::of(&plan))
 }
 
 fn creating() -> ArangoRestore {

@@ -202,7 +202,7 @@ fn only_what_is_missing() {
     assert_eq!((planned.replaced, planned.kept), (0, 4), "{planned:?}");
     let report = load(&target, &backup, missing, Overwrite::Refuse).unwrap();
     let note =
-        "skipped: collection people with 1 documents is there, and only missing ones were wanted";
+        "skipped: collection people with 1 document is there, and only missing ones were wanted";
     assert!(report.notes.iter().any(|it| it == note), "{:?}", report.notes);
     assert_eq!(report.problem_count, 1, "{report:?}");
     assert_eq!(report.problems[0].path.0, b"shop/bought");
@@ -338,7 +338,7 @@ impl Stored for OutOfReach {
         each: &mut dyn FnMut(Entry) -> Result<(), SourceError>,
     ) -> Result<(), SourceError> {
         let path = model::path(&["shop", "collections", "_graphs", "documents.jsonl"]);
-        each(model::file(path?))
+        each(model::text_file(path?, Vec::new()).entry)
     }
 
     fn open(&self, _: &Entry) -> Result<Box<dyn Read + Send>, SourceError> {

@@ -1,6 +1,7 @@
 //! Databases back into a server.
 
 use restow::ops::RestoreOptions;
+use restow::source::Rename;
 use restow::source::arangodb::{ArangoOptions, ArangoRestore, ArangoSelection};
 use restow::{Cancel, ErrorKind, Overwrite, Selection};
 
@@ -10,7 +11,7 @@ use super::{
 use crate::support::arango::{Arango, Collection, document, dumped, quick, shop};
 
 pub fn only(pairs: &[(&str, &str)]) -> ArangoRestore {
-    let collections = pairs.iter().map(|(from, to)| ((*from).into(), (*to).into())).collect();
+    let collections = pairs.iter().map(|(from, to)| Rename::new(*from, *to)).collect();
     ArangoRestore { collections, ..ArangoRestore::default() }
 }
 
@@ -104,7 +105,7 @@ fn several_databases() {
     assert!(error.to_string().contains("second, shop"), "{error}");
     // Of one of them alone it is clear.
     let selection = Selection::only(&["second".to_owned()]).unwrap();
-    let options = RestoreOptions { selection, ..RestoreOptions::default() };
+    let options = RestoreOptions::default().selection(selection);
     good(backup.0.load(&backup.1, loader(&target, one), &options, Overwrite::Refuse));
     is_same(&target, "x", &second);
 }

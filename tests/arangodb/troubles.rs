@@ -141,7 +141,7 @@ fn a_collection_whose_documents_were_not_selected() {
     let server = Arango::with_shop();
     let backup = backed_up(&server, "shop");
     let selection = Selection::only(&["shop/collections/items/structure.json".to_owned()]).unwrap();
-    let options = RestoreOptions { selection, ..RestoreOptions::default() };
+    let options = RestoreOptions::default().selection(selection);
     let loader = loader(&server, ArangoRestore::default());
     let report = backup.0.load(&backup.1, loader, &options, confirmed(0)).unwrap();
     assert_eq!(report.problem_count, 1, "{report:?}");

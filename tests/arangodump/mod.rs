@@ -178,29 +178,27 @@ impl Entries {
     pub fn of(exporter: &dyn Exporter) -> Result<Self, SourceError> {
         let mut session = exporter.open(&Cancel::new())?;
         let (mut entries, mut last) = (Self::default(), None);
-        for mut section in session.sections()? {
-            while let Some(item) = section.next()? {
-                let Item::Entry(source) = item else { panic!("a problem") };
-                let path = source.entry.path.clone();
-                assert!(last.is_none_or(|last| last < path), "{path:?} is out of order");
-                let properties = source.entry.properties.iter();
-                let properties = properties
-                    .map(|one| (one.name.clone(), String::from_utf8(one.value.to_vec()).unwrap()));
-                match (&source.entry.kind, source.body) {
-                    (EntryKind::Directory, None) => {
-                        entries.folders.insert(path.display(), properties.collect());
-                    }
-                    (EntryKind::File, Some(body)) => {
-                        let (mut body, mut bytes) = (body.open()?, Vec::new());
-                        body.read_to_end(&mut bytes).unwrap();
-                        body.finish()?;
-                        assert_eq!(bytes.len() as u64, source.size_hint, "{path:?}");
-                        entries.files.insert(path.display(), bytes);
-                    }
-                    (kind, _) => panic!("{path:?} is {kind:?}"),
+        while let Some(item) = session.next()? {
+            let Item::Entry(source) = item else { panic!("a problem") };
+            let path = source.entry.path.clone();
+            assert!(last.is_none_or(|last| last < path), "{path:?} is out of order");
+            let properties = source.entry.properties.iter();
+            let properties = properties
+                .map(|one| (one.name.clone(), String::from_utf8(one.value.to_vec()).unwrap()));
+            match (&source.entry.kind, source.body) {
+                (EntryKind::Directory, None) => {
+                    entries.folders.insert(path.display(), properties.collect());
                 }
-                last = Some(path);
+                (EntryKind::File, Some(body)) => {
+                    let (mut body, mut bytes) = (body.open()?, Vec::new());
+                    body.read_to_end(&mut bytes).unwrap();
+                    body.finish()?;
+                    assert_eq!(bytes.len() as u64, source.size_hint, "{path:?}");
+                    entries.files.insert(path.display(), bytes);
+                }
+                (kind, _) => panic!("{path:?} is {kind:?}"),
             }
+            last = Some(path);
         }
         session.finish()?;
         Ok(entries)

@@ -32,12 +32,13 @@ fn every_call_can_fail() {
         storage.put(&key("a"), b"a")?;
         storage.get(&key("a"), 1)?;
         storage.get_range(&key("a"), 0, 1, &mut Vec::new())?;
+        storage.stat(&key("a"))?;
         storage.list(&key("a"), &mut |_| {})?;
         storage.delete(&key("a"))
     };
     let counting = Faulty::counting(Memory::new());
     run(&counting).unwrap();
-    assert_eq!(counting.calls(), 5);
+    assert_eq!(counting.calls(), 6);
     for failure in Failure::ALL {
         for at in 0..counting.calls() {
             let storage = Faulty::failing(Memory::new(), at, failure);

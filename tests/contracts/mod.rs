@@ -4,3 +4,6 @@ mod faulty;
 mod index;
 mod index_model;
 mod storage;
+mod wrappers;
+
+pub use storage::keeps_the_contract;

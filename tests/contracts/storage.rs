@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use proptest::prelude::*;
 use restow::fault::ErrorKind;
-use restow::storage::{Key, Listed, Local, Memory, Storage, StorageError};
+use restow::storage::{ByteRange, Key, Listed, Local, Memory, Storage, StorageError};
 
 use crate::support::faulty::Faulty;
 
@@ -26,13 +26,17 @@ pub fn list(storage: &dyn Storage, prefix: &str) -> BTreeMap<String, Listed> {
 }
 
 /// Everything the contract promises of an empty storage, opened twice.
-fn keeps_the_contract(storage: &dyn Storage, other_handle: &dyn Storage) {
+pub fn keeps_the_contract(storage: &dyn Storage, other_handle: &dyn Storage) {
     objects_come_back_whole(storage, other_handle);
     ranges_are_exact(storage);
+    many_ranges_are_each_exact(storage);
+    stat_shows_what_list_shows(storage, other_handle);
     what_is_not_there_is_missing(storage);
     lists_show_folders_only(storage, other_handle);
     a_put_replaces(storage, other_handle);
     deletes_are_idempotent(storage, other_handle);
+    many_are_deleted(storage, other_handle);
+    lists_while_others_put(storage, other_handle);
     readers_see_whole_objects_only(storage, other_handle);
 }
 
@@ -63,15 +67,127 @@ fn ranges_are_exact(storage: &dyn Storage) {
     }
 }
 
+/// What `get_ranges` gives for each range, which must come exactly once.
+fn ranges_of(storage: &dyn Storage, ranges: &[ByteRange]) -> Vec<Result<Vec<u8>, StorageError>> {
+    let mut found: Vec<_> = ranges.iter().map(|_| None).collect();
+    let mut buffer = b"what was in it before".to_vec();
+    storage.get_ranges(ranges, &mut buffer, &mut |number, read| {
+        // Half of the buffers are taken, the others are lent.
+        let bytes = read.map(|bytes| match number % 2 {
+            0 => std::mem::take(bytes),
+            _ => bytes.clone(),
+        });
+        assert!(found[number].replace(bytes).is_none(), "range {number} came twice");
+    });
+    found.into_iter().map(|read| read.expect("a range never came")).collect()
+}
+
+fn many_ranges_are_each_exact(storage: &dyn Storage) {
+    assert!(ranges_of(storage, &[]).is_empty());
+    let digits = b"0123456789";
+    storage.put(&key("many/digits"), digits).unwrap();
+    storage.put(&key("many/empty"), b"").unwrap();
+    let range = |name: &str, offset, len| ByteRange { key: key(name), offset, len };
+    let mut ranges = vec![
+        range("many/digits", 3, 4),
+        // Overlapping, the same again, and zero bytes long.
+        range("many/digits", 0, 10),
+        range("many/digits", 5, 5),
+        range("many/digits", 3, 4),
+        range("many/digits", 10, 0),
+        range("many/empty", 0, 0),
+        // Short, past the end, and missing.
+        range("many/digits", 9, 2),
+        range("many/digits", 11, 0),
+        range("many/none", 0, 1),
+        range("many", 0, 0),
+    ];
+    ranges.extend((0..500).map(|number| range("many/digits", number % 10, 1)));
+    for (number, read) in ranges_of(storage, &ranges).into_iter().enumerate() {
+        let ByteRange { key, offset, len } = &ranges[number];
+        match read {
+            Ok(bytes) if key.as_str() == "many/empty" => assert!(bytes.is_empty()),
+            Ok(bytes) => assert_eq!(bytes, digits[*offset as usize..][..*len], "range {number}"),
+            Err(StorageError::Short { found: 10, .. }) => assert!([6, 7].contains(&number)),
+            Err(StorageError::Missing { .. }) => assert!([8, 9].contains(&number)),
+            Err(error) => panic!("range {number}: {error}"),
+        }
+    }
+    // The storage may be used while it reads.
+    let mut lens = 0;
+    storage.get_ranges(&ranges[..2], &mut Vec::new(), &mut |_, _| {
+        lens += storage.get(&key("many/digits"), 10).unwrap().len();
+    });
+    assert_eq!(lens, 20);
+}
+
+fn stat_shows_what_list_shows(storage: &dyn Storage, other_handle: &dyn Storage) {
+    for (name, len) in [("stat/a", 0), ("stat/b/c", 70_000)] {
+        storage.put(&key(name), &vec![1; len]).unwrap();
+        for handle in [storage, other_handle] {
+            let stat = handle.stat(&key(name)).unwrap();
+            assert_eq!(stat, list(handle, "stat")[name]);
+            assert_eq!((stat.key.as_str(), stat.len), (name, len as u64));
+        }
+    }
+}
+
+fn many_are_deleted(storage: &dyn Storage, other_handle: &dyn Storage) {
+    let names: Vec<String> = (0..40).map(|n| format!("manyfold/{:02x}/{n}", n % 7)).collect();
+    for name in &names {
+        storage.put(&key(name), name.as_bytes()).unwrap();
+    }
+    storage.put(&key("manyfold/stays"), b"").unwrap();
+    // One twice, some that are missing, and a folder, which is no object.
+    let others = ["manyfold/00/0", "manyfold/00/none", "nowhere/none", "manyfold/stays/below"];
+    let keys: Vec<Key> = names.iter().map(String::as_str).chain(others).map(key).collect();
+    let mut told = vec![0; keys.len()];
+    storage.delete_many(&keys, &mut |number, deleted| {
+        deleted.unwrap();
+        told[number] += 1;
+        // It is gone once that is told.
+        assert!(other_handle.stat(&keys[number]).is_err());
+    });
+    assert!(told.iter().all(|count| *count == 1), "{told:?}");
+    assert_eq!(list(other_handle, "manyfold").into_keys().collect::<Vec<_>>(), ["manyfold/stays"]);
+    storage.delete_many(&[], &mut |_, _| panic!("nothing was to be deleted"));
+}
+
+/// What was there before a list began is in it, whatever is put meanwhile.
+fn lists_while_others_put(storage: &dyn Storage, other_handle: &dyn Storage) {
+    let before: Vec<String> = (0..20).map(|n| format!("listing/{n:02}/before")).collect();
+    for name in &before {
+        storage.put(&key(name), b"").unwrap();
+    }
+    std::thread::scope(|threads| {
+        let putting = threads.spawn(|| {
+            for n in 0..100 {
+                storage.put(&key(&format!("listing/{:02}/{n}", n % 30)), b"meanwhile").unwrap();
+            }
+        });
+        loop {
+            let is_last = putting.is_finished();
+            let found = list(other_handle, "listing");
+            assert!(before.iter().all(|name| found.contains_key(name)));
+            if is_last {
+                assert_eq!(found.len(), 120);
+                break;
+            }
+        }
+    });
+}
+
 fn what_is_not_there_is_missing(storage: &dyn Storage) {
     storage.put(&key("missing/object"), b"object").unwrap();
     // A folder is no object, and nothing lies below an object.
     for name in ["missing/none", "none", "missing", "missing/object/below"] {
         let whole = storage.get(&key(name), 100).unwrap_err();
         let range = storage.get_range(&key(name), 0, 1, &mut Vec::new()).unwrap_err();
-        for error in [whole, range] {
+        let stat = storage.stat(&key(name)).unwrap_err();
+        for error in [whole, range, stat] {
             assert!(matches!(error, StorageError::Missing { .. }), "{name}: {error}");
             assert_eq!(error.kind(), ErrorKind::NotFound);
+            assert!(error.cause().is_none() && !error.is_transient());
         }
         storage.delete(&key(name)).unwrap();
     }

@@ -23,7 +23,7 @@ use super::{Series, assert_clean, assert_restores, chains, is_damaged, keys_of, 
 
 fn chunks_of_4_kib() -> CreateOptions {
     let [chunk_min, chunk_avg, chunk_max] = [1024, 4096, 16_384];
-    CreateOptions { chunk_min, chunk_avg, chunk_max, delta_depth: 8, ..default_chunks() }
+    default_chunks().chunk_min(chunk_min).chunk_avg(chunk_avg).chunk_max(chunk_max).delta_depth(8)
 }
 
 /// Every chunk of 1 KiB or more is another one each night.
@@ -212,7 +212,7 @@ fn a_dry_run_tells_of_deltas_and_stores_nothing() {
     let folders = ["packs", "index", "snapshots", "active", "beats", "notes"];
     let keys = || folders.map(|folder| keys_of(&storage, folder));
     let before = keys();
-    let options = BackupOptions { dry_run: true, ..BackupOptions::default() };
+    let options = BackupOptions::default().dry_run(true);
     let next = source("x", &night(3));
     let dry = backup(&repository, &[&next], &options, &Silent, &Cancel::new()).unwrap();
     assert_eq!(dry.id, None);
@@ -265,7 +265,7 @@ fn nothing_that_a_killed_backup_left_makes_a_later_delta_wrong() {
 /// Whatever was coded against it, at whatever depth, can be read again then.
 #[test]
 fn a_chunk_that_was_lost_is_stored_by_itself() {
-    let sizes = CreateOptions { chunk_min: 4096, chunk_avg: 16_384, ..default_chunks() };
+    let sizes = default_chunks().chunk_min(4096).chunk_avg(16_384);
     let storage = memory_repository(&sizes);
     let repository = open(storage.clone());
     let edited = |bytes: &[u8], at: usize| {
@@ -308,7 +308,7 @@ fn a_chunk_that_was_lost_is_stored_by_itself() {
 /// though there was another.
 #[test]
 fn a_base_is_taken_from_a_copy_that_can_be_decoded() {
-    let sizes = CreateOptions { chunk_min: 4096, chunk_avg: 16_384, ..default_chunks() };
+    let sizes = default_chunks().chunk_min(4096).chunk_avg(16_384);
     let storage = memory_repository(&sizes);
     let repository = open(storage.clone());
     let (before, [.., old]) = broken_shallow_copy(&repository);

@@ -71,7 +71,7 @@ fn short(id: &[u8]) -> Vec<u8> {
 }
 
 fn assert_clean(repository: &Repository) {
-    let options = CheckOptions { read_data: true, snapshot: None };
+    let options = CheckOptions::default().read_data(true);
     let report = check(repository, &options, &Silent, &Cancel::new()).unwrap();
     assert!(report.is_clean(), "{report:?}");
 }

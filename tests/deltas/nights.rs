@@ -1,7 +1,5 @@
 //! A long series of nights: chains are bounded, and never all begun anew at once.
 
-use restow::repo::CreateOptions;
-
 use crate::support::{back_up, default_chunks, memory_repository, open, open_with_cache};
 
 use super::edits::Table;
@@ -11,8 +9,8 @@ use super::{Series, assert_clean, assert_restores, chains, source, stream};
 fn forty_nights_of_scattered_edits_cost_about_the_same_every_night() {
     for delta_depth in [4, 8] {
         let [chunk_min, chunk_avg, chunk_max] = [1024, 4096, 16_384];
-        let sizes = CreateOptions { chunk_min, chunk_avg, chunk_max, ..default_chunks() };
-        let storage = memory_repository(&CreateOptions { delta_depth, ..sizes });
+        let sizes = default_chunks().chunk_min(chunk_min).chunk_avg(chunk_avg).chunk_max(chunk_max);
+        let storage = memory_repository(&sizes.delta_depth(delta_depth));
         let cache = tempfile::tempdir().unwrap();
         let mut table = Table::new(50_000, 1);
         let (mut series, mut grown) = (Series::new(), Vec::new());

@@ -23,13 +23,13 @@ pub fn repositories() -> impl Strategy<Value = CreateOptions> {
     let depth = prop::sample::select(vec![0u8, 1, 2, 3, 8, 64]);
     let level = prop::sample::select(vec![1, 3]);
     (sizes, depth, level).prop_map(
-        |([chunk_min, chunk_avg, chunk_max], delta_depth, compression)| CreateOptions {
-            chunk_min,
-            chunk_avg,
-            chunk_max,
-            delta_depth,
-            compression,
-            ..default_chunks()
+        |([chunk_min, chunk_avg, chunk_max], delta_depth, compression)| {
+            default_chunks()
+                .chunk_min(chunk_min)
+                .chunk_avg(chunk_avg)
+                .chunk_max(chunk_max)
+                .delta_depth(delta_depth)
+                .compression(compression)
         },
     )
 }

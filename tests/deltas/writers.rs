@@ -8,7 +8,6 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use restow::id::SnapshotId;
-use restow::repo::CreateOptions;
 use restow::storage::Memory;
 
 use crate::support::faulty::Call;
@@ -121,7 +120,7 @@ fn any_schedule_of_writers_leaves_no_cycle_and_nothing_too_deep() {
 
 #[test]
 fn writers_in_turns_build_on_each_others_deltas_up_to_the_limit() {
-    let options = CreateOptions { delta_depth: 3, ..default_chunks() };
+    let options = default_chunks().delta_depth(3);
     let storage = memory_repository(&options);
     let mut table = Table::new(3000, 7);
     let mut series = Series::new();

@@ -15,8 +15,7 @@ use super::support::*;
 fn body(path: &Path) -> Box<dyn OpenBody> {
     let exporter = FolderExporter::new(path, FolderOptions::default()).unwrap();
     let mut session = exporter.open(&Cancel::new()).unwrap();
-    let mut section = session.sections().unwrap().remove(0);
-    match section.next().unwrap() {
+    match session.next().unwrap() {
         Some(Item::Entry(entry)) => entry.body.unwrap(),
         _ => panic!("no entry"),
     }
@@ -134,7 +133,7 @@ fn holes_read_as_zeros_in_pieces_of_any_size() {
             }
         }
         assert!(bytes == expected, "step {step}");
-        assert_eq!(body.finish().unwrap(), BodyStatus::Good);
+        assert_eq!(body.finish().unwrap().status, BodyStatus::Good);
     }
 }
 
@@ -174,14 +173,14 @@ fn a_file_with_holes_that_is_cut_off_ends_there() {
     let mut opened = body(&path).open().unwrap();
     set_len(&path, 10);
     assert_eq!(read_all(&mut *opened, || {}), 10);
-    assert!(matches!(opened.finish().unwrap(), BodyStatus::Changed(_)));
+    assert!(matches!(opened.finish().unwrap().status, BodyStatus::Changed(_)));
 
     // In the middle of a hole: what is left of it is not read to the end it once had.
     let path = holey(source.path());
     let mut opened = body(&path).open().unwrap();
     let total = read_all(&mut *opened, || set_len(&path, 0));
     assert!(total < 70 * MIB, "{total}");
-    assert!(matches!(opened.finish().unwrap(), BodyStatus::Changed(_)));
+    assert!(matches!(opened.finish().unwrap().status, BodyStatus::Changed(_)));
 }
 
 #[test]
@@ -203,7 +202,7 @@ fn a_file_with_holes_that_grows_has_the_length_it_was_opened_with() {
         change();
         let len = if changed_before_opening { 20 * MIB } else { 10 * MIB };
         assert_eq!(read_all(&mut *opened, || {}), len);
-        assert!(matches!(opened.finish().unwrap(), BodyStatus::Changed(_)));
+        assert!(matches!(opened.finish().unwrap().status, BodyStatus::Changed(_)));
     }
 }
 
@@ -216,7 +215,7 @@ fn a_file_that_grows_from_nothing_comes_to_an_end() {
     let mut opened = body(&path).open().unwrap();
     set_len(&path, 1 << 40);
     assert_eq!(read_all(&mut *opened, || {}), 64 * MIB);
-    match opened.finish().unwrap() {
+    match opened.finish().unwrap().status {
         BodyStatus::Changed(what) => assert!(what.contains("left out"), "{what}"),
         BodyStatus::Good => panic!("a part is not the whole"),
     }

@@ -83,7 +83,7 @@ fn a_link_where_a_folder_should_be() {
     assert!(restored.errors.iter().all(|(_, error)| error.kind() == ErrorKind::Exists));
     place.assert_untouched();
 
-    let restored = import(&place.target(), &given, OVERWRITE);
+    let restored = import(&place.target(), &given, replacing());
     assert!(restored.errors.is_empty(), "{:?}", restored.errors);
     place.assert_untouched();
     assert_eq!(fs::read(place.target().join("sub/file")).unwrap(), b"new");
@@ -95,7 +95,7 @@ fn a_link_that_the_snapshot_itself_brings() {
     let place = Place::new();
     let given =
         [folder(""), link("way", &place.outside()), file("way/secret", "mine"), folder("way/sub")];
-    let restored = import(&place.target(), &given, OVERWRITE);
+    let restored = import(&place.target(), &given, replacing());
     assert!(restored.errors.iter().all(|(path, _)| path.starts_with("way/")));
     assert_eq!(restored.errors.len(), 3);
     place.assert_untouched();
@@ -105,7 +105,7 @@ fn a_link_that_the_snapshot_itself_brings() {
 fn a_parent_that_is_a_file() {
     let place = Place::new();
     let given = [folder(""), file("a", "file"), file("a/b", "beneath a file")];
-    let restored = import(&place.target(), &given, OVERWRITE);
+    let restored = import(&place.target(), &given, replacing());
     assert_eq!(restored.errors.len(), 1);
     assert_eq!(fs::read(place.target().join("a")).unwrap(), b"file");
 }
@@ -119,7 +119,7 @@ fn a_link_where_a_file_should_be() {
     let restored = import(&place.target(), &given, RestoreOptions::default());
     assert_eq!(restored.errors.len(), 2);
     place.assert_untouched();
-    let restored = import(&place.target(), &given, OVERWRITE);
+    let restored = import(&place.target(), &given, replacing());
     assert!(restored.errors.is_empty());
     place.assert_untouched();
     assert!(place.target().join("file").symlink_metadata().unwrap().is_file());
@@ -144,7 +144,7 @@ fn another_name_of_a_file_outside() {
         group(file("group 2", "grouped")),
         file("other", "completely different"),
     ];
-    let restored = import(&place.target(), &given, OVERWRITE);
+    let restored = import(&place.target(), &given, replacing());
     assert!(restored.errors.is_empty(), "{:?}", restored.errors);
     assert_eq!(restored.fates["alike"], Fate::Kept);
     place.assert_untouched();
@@ -178,7 +178,7 @@ fn a_file_that_somebody_else_may_hold_open_is_replaced() {
     let before = fs::metadata(&path).unwrap().ino();
     // Keeps the inode's number from being given again.
     let _open = fs::File::open(&path).unwrap();
-    import(&place.target(), &[folder(""), file("file", "new")], OVERWRITE);
+    import(&place.target(), &[folder(""), file("file", "new")], replacing());
     assert_ne!(fs::metadata(&path).unwrap().ino(), before);
 }
 
@@ -195,7 +195,7 @@ fn what_is_removed_is_not_followed() {
     assert_eq!(restored.errors[0].1.kind(), ErrorKind::Exists);
     assert!(matches!(&restored.fates["a"], Fate::Replaced(what) if what.contains("folder")));
     assert!(inside.join("deep/er/file").exists());
-    let restored = import(&place.target(), &given, OVERWRITE);
+    let restored = import(&place.target(), &given, replacing());
     assert!(restored.errors.is_empty(), "{:?}", restored.errors);
     assert_eq!(fs::read(&inside).unwrap(), b"now a file");
     place.assert_untouched();
@@ -205,7 +205,7 @@ fn what_is_removed_is_not_followed() {
 fn a_folder_swapped_during_the_restore() {
     let place = Place::new();
     let target = place.target();
-    let mut importer = FolderImporter::new(&target, OVERWRITE).unwrap();
+    let mut importer = FolderImporter::new(&target, replacing()).unwrap();
     let swap = |name: &str| {
         fs::rename(target.join(name), target.join(format!("{name} moved"))).unwrap();
         symlink(place.outside(), target.join(name)).unwrap();
@@ -237,7 +237,7 @@ fn a_first_name_swapped_during_the_restore() {
         given.entry.unix.as_mut().unwrap().link = Some(LinkGroup { device: 9, inode: 9, names: 2 });
         given
     };
-    let mut importer = FolderImporter::new(place.target(), OVERWRITE).unwrap();
+    let mut importer = FolderImporter::new(place.target(), replacing()).unwrap();
     importer.place(&grouped("first").entry).unwrap().unwrap().finish().unwrap();
     let first = place.target().join("first");
     fs::rename(&first, place.root.path().join("kept")).unwrap();
@@ -251,13 +251,13 @@ fn a_first_name_swapped_during_the_restore() {
 fn inspecting_changes_nothing() {
     let place = Place::new();
     write(place.target().join("folder/file"), "12 bytes now");
-    let mut importer = FolderImporter::new(place.target().join("new"), OVERWRITE).unwrap();
+    let mut importer = FolderImporter::new(place.target().join("new"), replacing()).unwrap();
     assert_eq!(importer.inspect(&folder("").entry).unwrap(), Fate::New);
     assert_eq!(importer.inspect(&file("x/y", "").entry).unwrap(), Fate::New);
     assert!(!place.target().join("new").exists());
 
     let before = comparable(&export(&place.target()).given);
-    let mut importer = FolderImporter::new(place.target(), OVERWRITE).unwrap();
+    let mut importer = FolderImporter::new(place.target(), replacing()).unwrap();
     assert_eq!(importer.inspect(&folder("folder").entry).unwrap(), Fate::Kept);
     match importer.inspect(&file("folder/file", "").entry).unwrap() {
         Fate::Replaced(what) => assert!(what.starts_with("file, 12 B, modified 20"), "{what}"),
@@ -270,7 +270,7 @@ fn inspecting_changes_nothing() {
 #[test]
 fn bytes_beyond_the_length_are_refused() {
     let place = Place::new();
-    let mut importer = FolderImporter::new(place.target(), OVERWRITE).unwrap();
+    let mut importer = FolderImporter::new(place.target(), replacing()).unwrap();
     let sink = importer.place(&file("file", "four").entry).unwrap().unwrap();
     assert_eq!(sink.write_at(2, b"abc").unwrap_err().kind(), ErrorKind::Damage);
     assert_eq!(sink.write_at(u64::MAX, b"abc").unwrap_err().kind(), ErrorKind::Damage);
@@ -288,7 +288,7 @@ fn attributes_that_make_no_sense_are_problems_only() {
     unix.xattrs
         .push(restow::format::Xattr { name: b"no.such\0space"[..].into(), value: b""[..].into() });
     unix.xattrs.push(restow::format::Xattr { name: b"nonsense"[..].into(), value: b""[..].into() });
-    let restored = import(&place.target(), &[odd], OVERWRITE);
+    let restored = import(&place.target(), &[odd], replacing());
     assert!(restored.errors.is_empty());
     let problems = restored.report.problems();
     assert_eq!(problems.len(), 3, "{problems:?}");
@@ -298,10 +298,10 @@ fn attributes_that_make_no_sense_are_problems_only() {
 #[test]
 fn the_target_itself_must_be_a_folder() {
     let place = Place::new();
-    let error = FolderImporter::new(place.outside().join("secret"), OVERWRITE).err().unwrap();
+    let error = FolderImporter::new(place.outside().join("secret"), replacing()).err().unwrap();
     assert_eq!(error.kind(), ErrorKind::Exists);
     symlink(place.target(), place.root.path().join("by link")).unwrap();
-    let restored = import(&place.root.path().join("by link"), &[file("a", "x")], OVERWRITE);
+    let restored = import(&place.root.path().join("by link"), &[file("a", "x")], replacing());
     assert!(restored.errors.is_empty());
     assert_eq!(fs::read(place.target().join("a")).unwrap(), b"x");
 }

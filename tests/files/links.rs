@@ -90,7 +90,7 @@ fn an_older_restore_that_linked_them_is_taken_apart() {
     import(target.path(), &before, RestoreOptions::default());
     assert_eq!(inode(target.path(), "a"), inode(target.path(), "c"));
     let given = [name("a", b"first"), name("b", b"second one"), name("c", b"first")];
-    let restored = import(target.path(), &given, OVERWRITE);
+    let restored = import(target.path(), &given, replacing());
     assert!(restored.errors.is_empty(), "{:?}", restored.errors);
     for given in &given {
         assert_eq!(fs::read(target.path().join(given.path())).unwrap(), given.bytes);
@@ -111,7 +111,7 @@ fn links_that_lead_elsewhere_or_are_none_any_more() {
     symlink("x", target.path().join("a")).unwrap();
     fs::hard_link(target.path().join("a"), target.path().join("b")).unwrap();
     let given = [link("a", b"x"), link("b", b"y"), name("c", b"now a file")];
-    let restored = import(target.path(), &given, OVERWRITE);
+    let restored = import(target.path(), &given, replacing());
     assert!(restored.errors.is_empty(), "{:?}", restored.errors);
     assert_eq!(fs::read_link(target.path().join("a")).unwrap(), Path::new("x"));
     assert_eq!(fs::read_link(target.path().join("b")).unwrap(), Path::new("y"));

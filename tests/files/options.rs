@@ -6,12 +6,14 @@ use restow::format::EntryKind;
 use restow::source::files::{OwnerPolicy, RestoreOptions};
 
 use super::support::*;
+use crate::support::rights::is_root;
+use crate::support::skips::skip;
 
 #[test]
 fn owners_by_name() {
     let accounts = fs::read_to_string("/etc/passwd").unwrap_or_default();
     if !is_root() || !accounts.contains("\ndaemon:x:1:") {
-        return;
+        skip!("needs root, and a user daemon with the id 1");
     }
     let target = tempfile::tempdir().unwrap();
     let owned = |path: &str, user: &str| {
@@ -22,7 +24,7 @@ fn owners_by_name() {
     };
     let given = [owned("known", "daemon"), owned("nameless", ""), owned("unknown", "no such user")];
     let owner = |name: &str| fs::metadata(target.path().join(name)).unwrap().uid();
-    let by_name = RestoreOptions { owners: OwnerPolicy::ByName, ..RestoreOptions::default() };
+    let by_name = RestoreOptions::default().owners(OwnerPolicy::ByName);
     import(target.path(), &given, by_name);
     assert_eq!([owner("known"), owner("nameless"), owner("unknown")], [1, 7777, 7777]);
     import(target.path(), &given, RestoreOptions::default());
@@ -43,7 +45,7 @@ fn a_target_that_was_there_keeps_its_own_attributes() {
         let data = fs::metadata(path).unwrap();
         (data.mode() & 0o7777, data.mtime())
     };
-    let overwrite = RestoreOptions { overwrite: true, ..RestoreOptions::default() };
+    let overwrite = RestoreOptions::default().overwrite(true);
     for options in [RestoreOptions::default(), overwrite] {
         let restored = import_with(&there, &given, options);
         assert!(restored.errors.is_empty());
@@ -55,7 +57,7 @@ fn a_target_that_was_there_keeps_its_own_attributes() {
     }
     import_with(&new, &given, RestoreOptions::default());
     assert_eq!(look(&new), (0o700, 1_000_000_000));
-    let change_root = RestoreOptions { change_root: true, ..RestoreOptions::default() };
+    let change_root = RestoreOptions::default().change_root(true);
     import_with(&there, &given, change_root);
     assert_eq!(look(&there), (0o700, 1_000_000_000));
 }

@@ -137,7 +137,7 @@ proptest! {
             .collect();
         prop_assert_eq!(found, expected.clone().into_iter().collect::<Vec<_>>());
 
-        for options in [OVERWRITE, RestoreOptions::default()] {
+        for options in [replacing(), RestoreOptions::default()] {
             let restored = import(target.path(), &exported.given, options);
             prop_assert!(restored.errors.is_empty(), "{:?}", restored.errors);
             prop_assert_eq!(restored.report.problems(), []);

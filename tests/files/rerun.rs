@@ -12,6 +12,7 @@ use restow::source::files::RestoreOptions;
 use rustix::fs::{CWD, FileType, Mode, XattrFlags, lsetxattr, mknodat};
 
 use super::support::*;
+use crate::support::skips::skip;
 
 fn sample() -> (tempfile::TempDir, Exported) {
     let source = tempfile::tempdir().unwrap();
@@ -61,7 +62,7 @@ fn only_what_differs_is_rewritten() {
     fs::File::options().write(true).open(&large).unwrap().write_all_at(b"XX", 55_000).unwrap();
     fs::write(target.path().join("other name"), "changed under one of its names").unwrap();
     write(target.path().join("folder/extra"), "stays");
-    let restored = import(target.path(), &exported.given, OVERWRITE);
+    let restored = import(target.path(), &exported.given, replacing());
     assert!(restored.errors.is_empty(), "{:?}", restored.errors);
     assert!(matches!(restored.fates["folder/large"], Fate::Replaced(_)));
     assert_eq!(restored.written, 10_000 + 5, "one piece of one file, and the other whole");
@@ -72,7 +73,7 @@ fn only_what_differs_is_rewritten() {
     assert_eq!(after["read-only"], before["read-only"]);
     assert_eq!(fs::read(target.path().join("folder/extra")).unwrap(), b"stays");
     fs::remove_file(target.path().join("folder/extra")).unwrap();
-    import(target.path(), &exported.given, OVERWRITE);
+    import(target.path(), &exported.given, replacing());
     assert_same(&exported, &export(target.path()));
 }
 
@@ -84,7 +85,7 @@ fn lengths_are_set_both_ways() {
     for len in [0, 5, 199_999, 500_000] {
         let large = fs::File::options().write(true).open(target.path().join("folder/large"));
         large.unwrap().set_len(len).unwrap();
-        import(target.path(), &exported.given, OVERWRITE);
+        import(target.path(), &exported.given, replacing());
         assert_same(&exported, &export(target.path()));
     }
 }
@@ -107,7 +108,7 @@ fn what_is_in_the_way_is_replaced_only_when_told() {
     assert_eq!(fs::read(root.join("folder")).unwrap(), b"a file where a folder goes");
     assert_eq!(fs::read(root.join("other name")).unwrap(), b"another file");
     assert_eq!(fs::read_link(root.join("link")).unwrap(), Path::new("elsewhere"));
-    let restored = import(root, &exported.given, OVERWRITE);
+    let restored = import(root, &exported.given, replacing());
     assert!(restored.errors.is_empty(), "{:?}", restored.errors);
     assert_same(&exported, &export(root));
 }
@@ -122,12 +123,12 @@ fn attributes_that_were_added_or_changed_go() {
         lsetxattr(path, "user.added", b"x", XattrFlags::empty()).is_ok()
     };
     if !set("folder/large") || !set("folder") || !set("other name") {
-        return;
+        skip!("no extended attributes on this file system");
     }
     fs::set_permissions(target.path().join("folder"), Permissions::from_mode(0o777)).unwrap();
     fs::set_permissions(target.path().join("empty"), Permissions::from_mode(0o500)).unwrap();
     set_mtime(&target.path().join("link"), 1, 2);
-    import(target.path(), &exported.given, OVERWRITE);
+    import(target.path(), &exported.given, replacing());
     assert_same(&exported, &export(target.path()));
 }
 
@@ -141,13 +142,13 @@ fn zeros_become_holes_in_place() {
     drop(file);
     let exported = export(source.path());
     if !exported.get("disk").unix().sparse {
-        return;
+        skip!("no holes in files of this file system");
     }
     let target = tempfile::tempdir().unwrap();
     write(target.path().join("disk"), vec![0xaa; 4 << 20]);
     fs::set_permissions(target.path().join("disk"), Permissions::from_mode(0o600)).unwrap();
     let before = fs::metadata(target.path().join("disk")).unwrap();
-    import(target.path(), &exported.given, OVERWRITE);
+    import(target.path(), &exported.given, replacing());
     let after = fs::metadata(target.path().join("disk")).unwrap();
     assert_eq!(before.ino(), after.ino());
     // A piece that ends within a block of the file system leaves that block in place.

@@ -6,30 +6,9 @@ use std::path::Path;
 
 use restow::format::EntryKind;
 use restow::source::files::{FolderExporter, FolderOptions, RestoreOptions};
-use rustix::process::{Gid, Uid};
-use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 
 use super::support::*;
-
-const NOBODY: u32 = 65_534;
-
-/// Runs `test` as a user without rights.
-fn as_nobody(test: fn()) {
-    if !is_root() {
-        return test();
-    }
-    let run = move || {
-        let (uid, gid) = (Uid::from_raw(NOBODY), Gid::from_raw(NOBODY));
-        set_thread_groups(&[]).unwrap();
-        set_thread_res_gid(gid, gid, gid).unwrap();
-        set_thread_res_uid(uid, uid, uid).unwrap();
-        assert!(!is_root());
-        test();
-    };
-    if let Err(panic) = std::thread::spawn(run).join() {
-        std::panic::resume_unwind(panic);
-    }
-}
+use crate::support::rights::as_nobody;
 
 fn set_mode(path: &Path, mode: u32) {
     fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
@@ -116,7 +95,7 @@ fn read_only_folders_are_restored_and_restored_again() {
         fs::write(copy.join("sub/file"), "changed").unwrap();
         set_mode(&copy.join("sub"), 0);
         set_mode(&copy, 0o100);
-        let restored = import(target.path(), &exported.given, OVERWRITE);
+        let restored = import(target.path(), &exported.given, replacing());
         // Nothing can be looked at in a closed folder, but it can be opened up again.
         assert!(restored.errors.is_empty(), "{:?}", restored.errors);
         assert_same(&exported, &export(target.path()));

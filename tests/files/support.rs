@@ -11,13 +11,15 @@ use restow::format::{
 };
 use restow::progress::Cancel;
 use restow::source::files::{
-    FolderExporter, FolderImporter, FolderOptions, ImportReport, OwnerPolicy, RestoreOptions,
+    FolderExporter, FolderImporter, FolderOptions, ImportReport, RestoreOptions,
 };
 use restow::source::{BodyStatus, Exporter, Fate, Importer, Item, Sink, SourceError};
 use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, utimensat};
 
-pub const OVERWRITE: RestoreOptions =
-    RestoreOptions { overwrite: true, owners: OwnerPolicy::ById, change_root: true };
+/// Replaces everything in the way, the root's attributes too.
+pub fn replacing() -> RestoreOptions {
+    RestoreOptions::default().overwrite(true).change_root(true)
+}
 
 /// An entry with its bytes.
 #[derive(Debug, Clone)]
@@ -76,40 +78,38 @@ pub fn export_slowly(
     let exporter = FolderExporter::new(path, options).unwrap();
     let mut session = exporter.open(&Cancel::new()).unwrap();
     let mut exported = Exported::default();
-    for mut section in session.sections().unwrap() {
-        while let Some(item) = section.next().unwrap() {
-            let mut source = match item {
-                Item::Entry(source) => source,
-                Item::Problem(problem) => {
-                    exported.problems.push(problem);
+    while let Some(item) = session.next().unwrap() {
+        let mut source = match item {
+            Item::Entry(source) => source,
+            Item::Problem(problem) => {
+                exported.problems.push(problem);
+                continue;
+            }
+        };
+        let path = Bytes::from(source.entry.path.as_bytes());
+        let (mut bytes, mut status) = (Vec::new(), None);
+        if let Some(body) = source.body.take() {
+            let open = body.open().inspect(|_| before_read(&source.entry));
+            let read = open.and_then(|mut body| {
+                body.read_to_end(&mut bytes).map_err(|source| SourceError::Io {
+                    action: "read",
+                    path: String::new(),
+                    source,
+                })?;
+                body.finish()
+            });
+            match read {
+                Ok(end) => status = Some(end.status),
+                Err(error) => {
+                    let message = error.to_string();
+                    exported.problems.push(Problem { path, message });
                     continue;
                 }
-            };
-            let path = Bytes::from(source.entry.path.as_bytes());
-            let (mut bytes, mut status) = (Vec::new(), None);
-            if let Some(body) = source.body.take() {
-                let open = body.open().inspect(|_| before_read(&source.entry));
-                let read = open.and_then(|mut body| {
-                    body.read_to_end(&mut bytes).map_err(|source| SourceError::Io {
-                        action: "read",
-                        path: String::new(),
-                        source,
-                    })?;
-                    body.finish()
-                });
-                match read {
-                    Ok(good) => status = Some(good),
-                    Err(error) => {
-                        let message = error.to_string();
-                        exported.problems.push(Problem { path, message });
-                        continue;
-                    }
-                }
-                let len = bytes.len() as u64;
-                source.entry.content = Some(Content { len, recipe: Recipe::Inline(Vec::new()) });
             }
-            exported.given.push(Given { entry: source.entry, bytes, status });
+            let len = bytes.len() as u64;
+            source.entry.content = Some(Content { len, recipe: Recipe::Inline(Vec::new()) });
         }
+        exported.given.push(Given { entry: source.entry, bytes, status });
     }
     exported.properties = session.finish().unwrap().properties;
     exported
@@ -126,7 +126,7 @@ pub struct Restored {
 /// Restores as the engine does: only bytes that differ are written, from several threads. The target is made
 /// like the root, even where it was there before, so that the two can be compared.
 pub fn import(target: &Path, given: &[Given], options: RestoreOptions) -> Restored {
-    import_with(target, given, RestoreOptions { change_root: true, ..options })
+    import_with(target, given, options.change_root(true))
 }
 
 /// The same, with just these options.
@@ -216,10 +216,6 @@ pub fn assert_round_trip(source: &Path) {
     assert!(restored.errors.is_empty(), "{:?}", restored.errors);
     assert_eq!(restored.report.problems(), []);
     assert_same(&exported, &export(target.path()));
-}
-
-pub fn is_root() -> bool {
-    rustix::process::geteuid().is_root()
 }
 
 pub fn set_mtime(path: &Path, seconds: i64, nanos: u32) {

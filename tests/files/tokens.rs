@@ -6,7 +6,10 @@ use std::time::Duration;
 use restow::source::files::FolderOptions;
 
 use super::support::*;
+use crate::support::skips::skip;
 use crate::support::tree::tells_every_change;
+
+const NO_CHANGE_TIMES: &str = "no change times that can be trusted on this file system";
 
 /// Settled soon, so that no test has to wait for a minute.
 fn soon() -> FolderOptions {
@@ -30,7 +33,7 @@ fn is_in_memory(path: &Path) -> bool {
 
 #[test]
 fn a_new_file_has_none() {
-    let Some(source) = folder() else { return };
+    let Some(source) = folder() else { skip!("{NO_CHANGE_TIMES}") };
     write(source.path().join("new"), "x");
     write(source.path().join("old times"), "x");
     write(source.path().join("from the future"), "x");
@@ -52,7 +55,7 @@ fn a_new_file_has_none() {
 
 #[test]
 fn the_time_to_settle_can_be_any() {
-    let Some(source) = folder() else { return };
+    let Some(source) = folder() else { skip!("{NO_CHANGE_TIMES}") };
     write(source.path().join("file"), "x");
     grow_old();
     let has_token = |settle: Duration| {
@@ -67,10 +70,8 @@ fn the_time_to_settle_can_be_any() {
 /// Inode numbers there begin anew after every mount.
 #[test]
 fn files_in_memory_have_none() {
-    let Ok(source) = tempfile::tempdir_in("/dev/shm") else { return };
-    if !is_in_memory(source.path()) {
-        return;
-    }
+    let source = tempfile::tempdir_in("/dev/shm").ok().filter(|found| is_in_memory(found.path()));
+    let Some(source) = source else { skip!("no file system in memory at /dev/shm") };
     write(source.path().join("file"), "x");
     grow_old();
     assert!(export_with(source.path(), soon()).get("file").entry.token.is_empty());
@@ -88,7 +89,7 @@ fn files_of_unknown_file_systems_have_none() {
 
 #[test]
 fn equal_until_touched() {
-    let Some(source) = folder() else { return };
+    let Some(source) = folder() else { skip!("{NO_CHANGE_TIMES}") };
     let root = source.path();
     let names = ["same", "mode", "time", "bytes", "replaced", "other"];
     for name in names {

@@ -20,13 +20,15 @@ fn gone(
     delete(repository, &plan, &options, &Silent, &Cancel::new())
 }
 
-const FORCE: DeleteOptions = DeleteOptions { force: true, dry_run: false };
+fn force() -> DeleteOptions {
+    DeleteOptions::default().force(true)
+}
 
 #[test]
 fn one_goes_with_its_notes_and_the_others_are_whole() {
     let (storage, repository, first) = with_snapshot(one_file());
     let second = marked(&repository, &["kept"], false);
-    let note = NoteChange { add_tags: vec!["x".into()], ..NoteChange::default() };
+    let note = NoteChange::default().add_tags(vec!["x".into()]);
     repository.change_notes(&first, &note).unwrap();
     let report = gone(&repository, &[first, first], DeleteOptions::default()).unwrap();
     assert_eq!((report.deleted.as_slice(), report.notes), (&[first][..], 1));
@@ -42,7 +44,7 @@ fn one_goes_with_its_notes_and_the_others_are_whole() {
 fn a_dry_run_deletes_nothing_and_refuses_what_would_be_refused() {
     let (storage, repository, plain) = with_snapshot(one_file());
     let permanent = marked(&repository, &[], true);
-    let dry = DeleteOptions { dry_run: true, force: false };
+    let dry = DeleteOptions::default().dry_run(true);
     assert_eq!(gone(&repository, &[plain], dry).unwrap().deleted, [plain]);
     let error = gone(&repository, &[plain, permanent], dry).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Usage);
@@ -56,7 +58,7 @@ fn with_a_permanent_one_among_them_nothing_goes_without_force() {
     let error = gone(&repository, &[plain, permanent], DeleteOptions::default()).unwrap_err();
     assert!(error.to_string().contains(&permanent.short()), "{error}");
     assert_eq!(objects(&storage, "snapshots").len(), 2);
-    assert_eq!(gone(&repository, &[plain, permanent], FORCE).unwrap().deleted.len(), 2);
+    assert_eq!(gone(&repository, &[plain, permanent], force()).unwrap().deleted.len(), 2);
     assert!(objects(&storage, "snapshots").is_empty());
 }
 
@@ -64,7 +66,7 @@ fn with_a_permanent_one_among_them_nothing_goes_without_force() {
 fn what_becomes_permanent_after_the_plan_stays() {
     let (_, repository, id) = with_snapshot(one_file());
     let plan = plan_delete(&repository, &[id]).unwrap();
-    let note = NoteChange { permanent: Some(true), ..NoteChange::default() };
+    let note = NoteChange::default().permanent(Some(true));
     repository.change_notes(&id, &note).unwrap();
     let options = DeleteOptions::default();
     let error = delete(&repository, &plan, &options, &Silent, &Cancel::new()).unwrap_err();
@@ -89,7 +91,7 @@ fn a_damaged_manifest_needs_force() {
     damage(&storage, &objects(&storage, "snapshots")[0]);
     let error = gone(&repository, &[id], DeleteOptions::default()).unwrap_err();
     assert!(error.to_string().contains("damaged"), "{error}");
-    assert_eq!(gone(&repository, &[id], FORCE).unwrap().deleted, [id]);
+    assert_eq!(gone(&repository, &[id], force()).unwrap().deleted, [id]);
     assert!(objects(&storage, "snapshots").is_empty());
 }
 
@@ -97,7 +99,7 @@ fn a_damaged_manifest_needs_force() {
 fn notes_that_an_interrupted_deletion_left_go_with_the_next() {
     let (storage, repository, first) = with_snapshot(one_file());
     let second = marked(&repository, &[], false);
-    let note = NoteChange { add_tags: vec!["x".into()], ..NoteChange::default() };
+    let note = NoteChange::default().add_tags(vec!["x".into()]);
     repository.change_notes(&first, &note).unwrap();
     // As after a crash between the two.
     storage.delete(&Key::new(format!("snapshots/{first}")).unwrap()).unwrap();
@@ -112,7 +114,7 @@ fn stopped_before_it_began_it_deletes_nothing() {
     let plan = plan_delete(&repository, &[id]).unwrap();
     let cancel = Cancel::new();
     cancel.cancel();
-    let error = delete(&repository, &plan, &FORCE, &Silent, &cancel).unwrap_err();
+    let error = delete(&repository, &plan, &force(), &Silent, &cancel).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Interrupted);
     assert_eq!(objects(&storage, "snapshots").len(), 1);
 }

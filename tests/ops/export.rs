@@ -90,7 +90,7 @@ fn only_an_earlier_export_is_replaced_and_only_if_so_said() {
     assert_eq!(error.kind(), ErrorKind::Exists, "{error}");
     let stale = exported.folder.path().join("out/files/stale");
     fs::write(&stale, "x").unwrap();
-    let replace = ExportOptions { replace: true, ..ExportOptions::default() };
+    let replace = ExportOptions::default().replace(true);
     exported.export("out", &replace).unwrap();
     assert!(!stale.exists());
     // Somebody's own folder never is; an empty one is no obstacle.

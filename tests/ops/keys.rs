@@ -11,7 +11,7 @@ use super::{damage, objects};
 use crate::support::{default_chunks, identity, memory_repository, open};
 
 fn cheap(label: &str) -> KeyOptions {
-    KeyOptions { label: label.into(), cost: KdfCost { memory_kib: 8, passes: 1, lanes: 1 } }
+    KeyOptions::default().label(label.into()).cost(KdfCost { memory_kib: 8, passes: 1, lanes: 1 })
 }
 
 fn said(text: &str) -> Secret {
@@ -61,7 +61,7 @@ fn the_key_in_use_and_so_the_last_one_stays() {
 #[test]
 fn a_changed_passphrase_opens_and_the_old_one_does_not() {
     let storage = memory_repository(&default_chunks());
-    let mut repository = open(storage.clone());
+    let repository = open(storage.clone());
     let new = repository.change_key(&said("new"), &cheap("new")).unwrap();
     assert_eq!(repository.key(), new);
     assert_eq!(objects(&storage, "keys").len(), 1);
@@ -74,10 +74,7 @@ fn a_changed_passphrase_opens_and_the_old_one_does_not() {
 fn secrets_that_are_none_and_costs_nobody_pays_are_refused() {
     let storage = memory_repository(&default_chunks());
     let repository = open(storage.clone());
-    let dear = KeyOptions {
-        cost: KdfCost { memory_kib: u32::MAX, passes: u32::MAX, lanes: 1 },
-        ..cheap("")
-    };
+    let dear = cheap("").cost(KdfCost { memory_kib: u32::MAX, passes: u32::MAX, lanes: 1 });
     let cases =
         [(said(""), cheap("")), (Secret::KeyFile(vec![1; 31]), cheap("")), (said("x"), dear)];
     for (secret, options) in cases {

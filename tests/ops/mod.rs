@@ -1,11 +1,17 @@
 //! Operations through the library.
 
 mod cat;
+mod check_cancelled;
+mod damage;
 mod delete;
+mod engine;
 mod export;
+mod faults;
 mod keys;
 mod notes;
+mod renamed;
 mod retention;
+mod scale;
 mod stats;
 
 use restow::id::SnapshotId;
@@ -33,7 +39,7 @@ fn one_file() -> Files {
 /// A snapshot with these marks of its own, written when it was taken.
 fn marked(repository: &Repository, tags: &[&str], permanent: bool) -> SnapshotId {
     let tags = tags.iter().map(|tag| (*tag).to_owned()).collect();
-    let options = BackupOptions { tags, permanent, ..BackupOptions::default() };
+    let options = BackupOptions::default().tags(tags).permanent(permanent);
     let source = MemorySource::new(one_file());
     backup(repository, &[&source], &options, &Silent, &Cancel::new()).unwrap().id.unwrap()
 }

@@ -8,16 +8,16 @@ use super::{damage, marked, objects, one_file, with_snapshot};
 
 fn add(tags: &[&str]) -> NoteChange {
     let add_tags = tags.iter().map(|tag| (*tag).to_owned()).collect();
-    NoteChange { add_tags, ..NoteChange::default() }
+    NoteChange::default().add_tags(add_tags)
 }
 
 fn remove(tags: &[&str]) -> NoteChange {
     let remove_tags = tags.iter().map(|tag| (*tag).to_owned()).collect();
-    NoteChange { remove_tags, ..NoteChange::default() }
+    NoteChange::default().remove_tags(remove_tags)
 }
 
 fn permanent(on: bool) -> NoteChange {
-    NoteChange { permanent: Some(on), ..NoteChange::default() }
+    NoteChange::default().permanent(Some(on))
 }
 
 fn tags(repository: &Repository, id: &restow::id::SnapshotId) -> Vec<String> {
@@ -82,7 +82,7 @@ fn words_that_are_no_tags_are_refused() {
         let error = repository.change_notes(&id, &add(&[bad])).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Usage, "{bad:?}");
     }
-    let both = NoteChange { remove_tags: vec!["x".into()], ..add(&["x"]) };
+    let both = add(&["x"]).remove_tags(vec!["x".into()]);
     assert_eq!(repository.change_notes(&id, &both).unwrap_err().kind(), ErrorKind::Usage);
     assert!(objects(&storage, "notes").is_empty());
 }

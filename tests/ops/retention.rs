@@ -18,7 +18,7 @@ use crate::support::model::{noise, path};
 use crate::support::{back_up, default_chunks, memory_repository, open, restore_to_memory};
 
 fn only(policy: RetentionPolicy) -> RetentionOptions {
-    RetentionOptions { policy, ..RetentionOptions::default() }
+    RetentionOptions::default().policy(policy)
 }
 
 fn last(count: u32) -> RetentionPolicy {
@@ -66,7 +66,7 @@ fn nights() -> (Memory, Repository, Vec<SnapshotId>) {
 #[test]
 fn what_no_rule_keeps_goes_and_the_rest_is_whole() {
     let (storage, repository, all) = nights();
-    let note = NoteChange { add_tags: vec!["x".into()], ..NoteChange::default() };
+    let note = NoteChange::default().add_tags(vec!["x".into()]);
     repository.change_notes(&all[0], &note).unwrap();
     let plan = planned(&repository, &only(last(2))).unwrap();
     assert_eq!(dropped(&plan), all[..3]);
@@ -84,7 +84,7 @@ fn what_no_rule_keeps_goes_and_the_rest_is_whole() {
 #[test]
 fn nothing_is_planned_while_a_note_cannot_be_read() {
     let (storage, repository, all) = nights();
-    let note = NoteChange { permanent: Some(true), ..NoteChange::default() };
+    let note = NoteChange::default().permanent(Some(true));
     repository.change_notes(&all[0], &note).unwrap();
     let object = objects(&storage, "notes").remove(0);
     damage(&storage, &object);
@@ -93,16 +93,10 @@ fn nothing_is_planned_while_a_note_cannot_be_read() {
     assert!(error.to_string().contains(object.as_str()), "{error}");
     assert_eq!(listed(&repository), all);
     // Other sources and hosts have nothing to do with it.
-    let other = RetentionOptions {
-        filter: Filter { host: Some("elsewhere".into()), ..Filter::default() },
-        ..only(last(1))
-    };
+    let other = only(last(1)).filter(Filter::default().host(Some("elsewhere".into())));
     assert!(planned(&repository, &other).unwrap().verdicts.is_empty());
     // A tag might be what it says: a filter by tags lets nobody off.
-    let tagged = RetentionOptions {
-        filter: Filter { tags: vec!["x".into()], ..Filter::default() },
-        ..only(last(1))
-    };
+    let tagged = only(last(1)).filter(Filter::default().tags(vec!["x".into()]));
     assert!(planned(&repository, &tagged).is_err());
     storage.delete(&object).unwrap();
     assert_eq!(dropped(&planned(&repository, &only(last(1))).unwrap()), all[..4]);
@@ -111,7 +105,7 @@ fn nothing_is_planned_while_a_note_cannot_be_read() {
 #[test]
 fn permanent_ones_stay_also_those_that_become_it_after_the_plan() {
     let (_, repository, all) = nights();
-    let permanent = NoteChange { permanent: Some(true), ..NoteChange::default() };
+    let permanent = NoteChange::default().permanent(Some(true));
     repository.change_notes(&all[1], &permanent).unwrap();
     let plan = planned(&repository, &only(last(1))).unwrap();
     assert_eq!(dropped(&plan), [all[0], all[2], all[3]]);
@@ -134,17 +128,17 @@ fn hosts_and_sources_are_looked_at_apart_and_damaged_ones_left_alone() {
     let plan = planned(&repository, &only(last(1))).unwrap();
     assert_eq!(plan.verdicts.len(), 7);
     assert_eq!(dropped(&plan), all[..4]);
-    let like = RetentionOptions { like: Some(other), ..only(last(1)) };
+    let like = only(last(1)).like(Some(other));
     assert_eq!(planned(&repository, &like).unwrap().verdicts.len(), 1);
-    let filter = Filter { source: Some("other".into()), ..Filter::default() };
-    let by_source = RetentionOptions { filter, ..only(last(1)) };
+    let filter = Filter::default().source(Some("other".into()));
+    let by_source = only(last(1)).filter(filter);
     assert_eq!(planned(&repository, &by_source).unwrap().verdicts[0].snapshot.id, other);
     // One with a policy of its own.
     let group = RetentionGroup::new("elsewhere", plan.verdicts[0].snapshot.group.sources.clone());
     let copies = [1, 2].map(|night| {
         copy_of(&repository, &all[night], |manifest| manifest.host = "elsewhere".into())
     });
-    let own = RetentionOptions { own: vec![(group, last(2))], ..only(last(1)) };
+    let own = only(last(1)).own(vec![(group, last(2))]);
     let plan = planned(&repository, &own).unwrap();
     let mut expected = all[..4].to_vec();
     expected.push(elsewhere);
@@ -200,8 +194,8 @@ fn ages_count_from_the_moment_that_is_said() {
     let now: Zoned = "2026-10-24T00:00:00+02:00[+02:00]".parse().unwrap();
     let policy =
         RetentionPolicy { older_than: Some("2d".parse().unwrap()), ..RetentionPolicy::nothing() };
-    let filter = Filter { host: Some("elsewhere".into()), ..Filter::default() };
-    let options = RetentionOptions { now, filter, ..only(policy) };
+    let filter = Filter::default().host(Some("elsewhere".into()));
+    let options = only(policy).now(now).filter(filter);
     // Taken at 00:30 of the 21st to the 24th there; older than the 22nd, 00:00, is the first.
     assert_eq!(dropped(&planned(&repository, &options).unwrap()), days[..1]);
 }

@@ -47,7 +47,7 @@ fn each_byte_is_counted_once_where_it_is_unique_and_as_often_as_it_stands_where_
 fn only_certain_snapshots_and_none() {
     let (_, repository, first) = with_snapshot(one_file());
     marked(&repository, &[], false);
-    let options = StatsOptions { snapshots: Some(vec![first]) };
+    let options = StatsOptions::default().snapshots(Some(vec![first]));
     let report = stats(&repository, &options, &Cancel::new()).unwrap();
     assert_eq!(report.snapshots.len(), 1);
     assert!(report.repository.is_none());

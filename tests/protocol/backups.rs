@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use restow::format::name;
 use restow::ops::{BackupReport, OpError};
-use restow::repo::{CreateOptions, Identity, OpenOptions, Repository};
+use restow::repo::{Identity, OpenOptions, Repository};
 use restow::storage::{Key, Memory, Storage};
 
 use super::accepts::accepts;
@@ -66,7 +66,7 @@ fn backups_follow_the_protocol() {
 
 #[test]
 fn a_backup_of_many_packs_with_signs_of_life_follows_the_protocol() {
-    let options = CreateOptions { pack_target: 8 << 20, ..default_chunks() };
+    let options = default_chunks().pack_target(8 << 20);
     let storage = memory_repository(&options);
     let source = MemorySource::new([(path("a"), noise(30 << 20, 4))].into());
     let (report, trace) = recorded(&storage, &source, restless(), |_, _| {});

@@ -100,8 +100,8 @@ fn a_compaction_of_chains_follows_the_protocol() {
     ids[1..5].iter().for_each(|id| assert_eq!(repository.delete_snapshot(id).unwrap(), 0));
     let older_than = Duration::from_secs(7 * 86_400);
     storage.advance(older_than * 2);
-    let compact = Some(CompactOptions { older_than, level: 12 });
-    let options = PruneOptions { compact, ..PruneOptions::default() };
+    let compact = Some(CompactOptions::default().older_than(older_than).level(12));
+    let options = PruneOptions::default().compact(compact);
     let beside = storage.clone();
     let begun = AtomicBool::new(false);
     let (report, traces) = recorded_with(&storage, &options, move |call, key| {

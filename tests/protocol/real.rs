@@ -130,7 +130,7 @@ fn event(me: &ActorName, seen: &Seen, repository: &Repository) -> Option<ObjectE
         Call::Put => Act::Put,
         Call::Delete => Act::Delete,
         Call::List => Act::List,
-        Call::Get | Call::GetRange => return None,
+        Call::Get | Call::GetRange | Call::Stat => return None,
     };
     let kind = match seen.key.as_str().split('/').next()? {
         name::ACTIVE => Kind::Active,

@@ -34,7 +34,7 @@ fn damaged() -> Memory {
 fn recorded(storage: &Memory, all: bool) -> (RebuildReport, Vec<ObjectEvent>) {
     let recorder = Recorder::default();
     let repository = open(recorder.record(storage, |_, _| {}));
-    let options = RebuildOptions { all, ..RebuildOptions::default() };
+    let options = RebuildOptions::default().all(all);
     let report = rebuild_index(&repository, &options, &Silent, &Cancel::new()).unwrap();
     let traces = recorder.traces(&open(storage.clone()));
     assert_eq!(traces.len(), 1);
@@ -149,7 +149,7 @@ fn a_rebuild_that_lists_what_is_condemned_follows_the_protocol() {
 #[test]
 fn rebuilds_that_meet_faults_follow_the_protocol() {
     for all in [false, true] {
-        let options = RebuildOptions { all, ..RebuildOptions::default() };
+        let options = RebuildOptions::default().all(all);
         let (whole, failing) = at_each_operation(damaged, |repository| {
             rebuild_index(repository, &options, &Silent, &Cancel::new()).is_ok()
         });

@@ -18,7 +18,7 @@ use crate::support::{
 };
 
 fn look(repository: &Repository) -> CheckReport {
-    let options = CheckOptions { read_data: true, snapshot: None };
+    let options = CheckOptions::default().read_data(true);
     check(repository, &options, &Silent, &Cancel::new()).unwrap()
 }
 

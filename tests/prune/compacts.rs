@@ -15,9 +15,9 @@ use crate::support::{default_chunks, memory_repository, open, restore_to_memory}
 const WEEK: Duration = Duration::from_secs(7 * 86_400);
 
 pub fn compact(storage: &Memory, level: i32) -> PruneReport {
-    let compact = Some(CompactOptions { older_than: WEEK, level });
-    let options = PruneOptions { compact, ..PruneOptions::default() };
-    let dry = PruneOptions { dry_run: true, ..options };
+    let compact = Some(CompactOptions::default().older_than(WEEK).level(level));
+    let options = PruneOptions::default().compact(compact);
+    let dry = options.dry_run(true);
     let repository = open(storage.clone());
     let said = prune(&repository, &dry, &Silent, &Cancel::new()).unwrap();
     assert!(said.deleted.count == 0 && said.plan.is_some());

@@ -40,10 +40,10 @@ fn what_is_needed_alone_is_what_a_deletion_frees() {
         let freed = plan.freed() + plan.waste;
         assert!(freed.abs_diff(alone) * 10 < alone, "{freed} would be freed, {alone} alone");
         let entries = entry_costs(&repository, night, &Cancel::new()).unwrap();
-        let names: Vec<String> = entries.iter().map(|(path, _)| path.display()).collect();
+        let names: Vec<String> = entries.iter().map(|entry| entry.path.display()).collect();
         assert!(names.contains(&"own".into()), "{names:?}");
         assert!(!names.contains(&"common".into()) && !names.contains(&"pair".into()), "{names:?}");
-        let sum: u64 = entries.iter().map(|(_, bytes)| bytes).sum();
+        let sum: u64 = entries.iter().map(|entry| entry.bytes).sum();
         assert!(sum <= alone, "{sum} of {alone}");
     }
     // Of the pair only one is left: now it is needed alone.
@@ -87,9 +87,9 @@ fn a_copy_that_cannot_be_decoded_is_passed_over() {
     let found = costs(&repository, &Silent, &Cancel::new()).unwrap();
     assert!((3_000..4_500).contains(&found.alone[&id]), "{found:?}");
     let entries = entry_costs(&repository, &id, &Cancel::new()).unwrap();
-    assert!(entries.len() == 1 && (3_000..3_500).contains(&entries[0].1), "{entries:?}");
+    assert!(entries.len() == 1 && (3_000..3_500).contains(&entries[0].bytes), "{entries:?}");
     let policy = RetentionPolicy { max_size: Some(u64::MAX), ..RetentionPolicy::nothing() };
-    let options = RetentionOptions { policy, ..RetentionOptions::default() };
+    let options = RetentionOptions::default().policy(policy);
     let plan = plan_retention(&repository, &options, &Cancel::new()).unwrap();
     let sizes: Vec<u64> = plan.budgets.iter().map(|budget| budget.before).collect();
     assert!(sizes.iter().sum::<u64>() > found.alone[&id], "{sizes:?}");

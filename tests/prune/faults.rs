@@ -51,8 +51,8 @@ fn chained() -> (Memory, Vec<(SnapshotId, Files)>) {
 }
 
 fn try_compact(repository: &Repository) -> Result<PruneReport, OpError> {
-    let compact = Some(CompactOptions { older_than: Duration::ZERO, level: 3 });
-    let options = PruneOptions { compact, ..PruneOptions::default() };
+    let compact = Some(CompactOptions::default().older_than(Duration::ZERO).level(3));
+    let options = PruneOptions::default().compact(compact);
     prune(repository, &options, &Silent, &Cancel::new())
 }
 

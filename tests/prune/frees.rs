@@ -55,7 +55,7 @@ fn mostly_waste_is_copied_from_and_little_waste_stays() {
         let second = take(&storage, &kept);
         let repository = open(storage.clone());
         repository.delete_snapshot(&first).unwrap();
-        let dry = PruneOptions { dry_run: true, ..PruneOptions::default() };
+        let dry = PruneOptions::default().dry_run(true);
         let planned = prune(&repository, &dry, &Silent, &Cancel::new()).unwrap().plan.unwrap();
         let before = pack_bytes(&storage);
         let report = prune_alone(&repository);

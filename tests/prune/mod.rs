@@ -28,7 +28,7 @@ use crate::support::model::Files;
 use crate::support::{back_up, open, restore_to_memory};
 
 pub fn try_prune(repository: &Repository) -> Result<PruneReport, OpError> {
-    let options = PruneOptions { empty: true, ..PruneOptions::default() };
+    let options = PruneOptions::default().empty(true);
     prune(repository, &options, &Silent, &Cancel::new())
 }
 
@@ -83,7 +83,7 @@ pub fn assert_whole(storage: &Memory, snapshots: &[(SnapshotId, Files)], what: &
     for (id, files) in snapshots {
         assert!(restore_to_memory(&repository, *id).contents() == *files, "{what}: {id}");
     }
-    let options = CheckOptions { read_data: true, snapshot: None };
+    let options = CheckOptions::default().read_data(true);
     let report = check(&repository, &options, &Silent, &Cancel::new()).unwrap();
     assert!(report.is_clean(), "{what}: {report:?}");
 }

@@ -156,8 +156,8 @@ fn a_reader_finds_what_was_moved_twice() {
             moves.push(key.clone());
             there.advance(LONG);
             let level = 5 + moves.len() as i32;
-            let compact = CompactOptions { older_than: LONG / 2, level };
-            let options = PruneOptions { compact: Some(compact), ..PruneOptions::default() };
+            let compact = CompactOptions::default().older_than(LONG / 2).level(level);
+            let options = PruneOptions::default().compact(Some(compact));
             let report = prune(&open(there.clone()), &options, &Silent, &Cancel::new()).unwrap();
             assert_eq!(report.deleted.count, 2, "{report:?}");
         }

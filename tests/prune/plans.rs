@@ -18,7 +18,7 @@ use crate::support::{
 };
 
 fn planned(storage: &Memory) -> PrunePlan {
-    let options = PruneOptions { dry_run: true, ..PruneOptions::default() };
+    let options = PruneOptions::default().dry_run(true);
     prune(&open(storage.clone()), &options, &Silent, &Cancel::new()).unwrap().plan.unwrap()
 }
 

@@ -122,7 +122,8 @@ fn what_was_found_whole_is_needed_like_any_other() {
     storage.put(&Key::new(name::void(&writer)).unwrap(), b"void").unwrap();
     assert_eq!(standing(&repository, id), Standing::Void);
     prune_alone(&repository);
-    let options = CheckOptions { read_data: true, snapshot: Some(Selector::new(&id.to_hex())) };
+    let options =
+        CheckOptions::default().read_data(true).snapshot(Some(Selector::new(&id.to_hex())));
     assert!(check(&repository, &options, &Silent, &Cancel::new()).unwrap().is_clean());
     assert_eq!(standing(&repository, id), Standing::Good);
     let whole = [(kept_id, kept.clone()), (id, files())];
@@ -223,7 +224,8 @@ fn nothing_is_found_whole_while_a_prune_is_unfinished() {
     session.abandon();
     let writer = repository.manifest(&id).unwrap().writer;
     storage.put(&Key::new(name::void(&writer)).unwrap(), b"void").unwrap();
-    let options = CheckOptions { read_data: true, snapshot: Some(Selector::new(&id.to_hex())) };
+    let options =
+        CheckOptions::default().read_data(true).snapshot(Some(Selector::new(&id.to_hex())));
     let look = || check(&open(storage.clone()), &options, &Silent, &Cancel::new()).unwrap();
     assert!(look().is_clean());
     assert_eq!(standing(&repository, id), Standing::Void);

@@ -65,7 +65,7 @@ fn backed_up_and_restored_by_url_and_by_variables() {
     let refused =
         run(&bench, &server, "", &["restore", "latest", "--source", "notes", "--to", &to]);
     assert_eq!(refused.status.code(), Some(7), "{}", stderr(&refused));
-    assert!(stderr(&refused).contains("collection notes with 4000 points"));
+    assert!(stderr(&refused).contains("notes: collection with 4000 points"));
     say(&["restore", "latest", "--source", "notes", "--to", &to, "--overwrite"]);
     assert_eq!(target.lock().restored.len(), 3);
 }
@@ -152,7 +152,7 @@ fn rolled_back_with_the_files_beside_it() {
     // Shown and refused where nobody can be asked, for both.
     let before = ["restore", "latest", "--name", "before the change"];
     let refused = bench.fails(7, &before);
-    assert!(refused.contains("collection notes with 4000 points"), "{refused}");
+    assert!(refused.contains("notes: collection with 4000 points"), "{refused}");
     assert!(refused.contains("run1"), "{refused}");
     assert!(server.lock().restored.is_empty());
     let planned = bench.json(&["restore", "latest", "--name", "before the change", "--dry-run"]);

@@ -1,6 +1,7 @@
 //! What somebody is told when a server is not there, does not know the collection or the key, or has no time.
 
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
 use restow::source::Exporter;
 use restow::source::http::ClientOptions;
@@ -9,6 +10,7 @@ use restow::{BackupOptions, Cancel, ErrorKind};
 use serde_json::json;
 
 use super::{back_up, fails, manager};
+use crate::support::clock::ManualClock;
 use crate::support::qdrant::{Qdrant, quick, with_key};
 
 fn told(server: &Qdrant, source: &dyn Exporter, words: &[&str]) {
@@ -70,9 +72,10 @@ fn too_much_to_do_and_not_ready() {
     let said = r#"{"status":{"error":"Service error: busy"},"time":0.0}"#;
     server.instead("POST /collections/notes/snapshots", 2, 503, "", said);
     server.instead("GET /collections/notes/snapshots/", 1, 500, "", "");
-    let started = Instant::now();
-    back_up(&manager(), &server.exporter(&["notes"]));
-    assert!(started.elapsed() >= Duration::from_secs(1), "as long as the server said");
+    let (clock, mut options) = (Arc::new(ManualClock::new()), quick());
+    options.http.clock = clock.clone();
+    back_up(&manager(), &server.exporter_with(&["notes"], options));
+    assert!(clock.waited() >= Duration::from_secs(1), "as long as the server said");
     assert_eq!(server.count("POST"), 3);
 
     // It wants to be left alone for longer than anybody waits.
@@ -129,7 +132,9 @@ fn a_server_that_is_not_up_yet() {
     assert_eq!(server.count("GET /readyz"), 8);
 
     server.instead("GET /readyz", u32::MAX, 503, "", starting);
-    let hasty = QdrantOptions { wait_ready: Some(Duration::from_millis(300)), ..quick() };
+    let mut hasty = QdrantOptions { wait_ready: Some(Duration::from_secs(2)), ..quick() };
+    hasty.http.clock = Arc::new(ManualClock::new());
+    hasty.http.pause = Duration::from_millis(100);
     told(
         &server,
         &server.exporter_with(&["notes"], hasty),

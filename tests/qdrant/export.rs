@@ -174,10 +174,7 @@ fn what_the_repository_has_lost_is_not_written() {
     bytes[middle] ^= 1;
     storage.put(&largest.key, &bytes).unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let options = QdrantExportOptions {
-        template: NameTemplate::new("n.snapshot").unwrap(),
-        ..QdrantExportOptions::default()
-    };
+    let options = QdrantExportOptions::default().template(NameTemplate::new("n.snapshot").unwrap());
     let view = view(&open(storage), id);
     let error = export_qdrant(&view, folder.path(), &options, &Silent, &Cancel::new()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Damage, "{error}");

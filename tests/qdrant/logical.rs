@@ -213,7 +213,7 @@ fn lines_that_are_no_points_and_points_that_get_lost() {
     let two = "{\"id\":1,\"vector\":[1]}\n{\"id\":2,\"vector\":[1],\"payload\":null}\n";
     server.faults(|faults| faults.loses_point = true);
     let error = import(&server, two).unwrap_err().to_string();
-    assert!(error.contains("2 points were written, it has 1"), "{error}");
+    assert!(error.contains("2 points were sent, and the server counts 1"), "{error}");
     assert!(error.contains("is there now, and not whole: delete it"), "{error}");
     assert_eq!(import(&server, two).unwrap().loaded, 1);
     // An order nobody knows tells nothing of the number.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use restow::ops::{RestoreOptions, RestoreReport};
+use restow::source::Rename;
 use restow::source::qdrant::{Priority, QdrantLoader, QdrantRestore};
 use restow::storage::{Key, Storage};
 use restow::{
@@ -37,7 +38,8 @@ fn restore(
 
 /// As somebody does who was shown one replacement.
 fn confirmed() -> Overwrite {
-    let plan = restow::RestorePlan { replaced: 1, ..Default::default() };
+    let mut plan = restow::RestorePlan::default();
+    plan.replaced = 1;
     Overwrite::Confirmed(Confirmed::of(&plan))
 }
 
@@ -88,7 +90,7 @@ fn a_collection_that_is_there() {
     let error = restore(&backup, loader(&server, QdrantRestore::default()), Overwrite::Refuse);
     let error = error.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Exists);
-    assert!(error.to_string().contains("collection notes with 4000 points"), "{error}");
+    assert!(error.to_string().contains("notes (collection with 4000 points)"), "{error}");
     assert_eq!(server.count("POST"), 0);
 
     // Left alone, which is a success, and says so.
@@ -280,10 +282,8 @@ fn several_collections_at_once_and_one_of_them_renamed() {
     let renamed = || QdrantRestore { rename: Some("x".into()), ..QdrantRestore::default() };
     let error = restore(&backup, loader(&server, renamed()), Overwrite::Refuse).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Usage);
-    let options = RestoreOptions {
-        selection: restow::Selection::only(&["users.*".into()]).unwrap(),
-        ..RestoreOptions::default()
-    };
+    let options =
+        RestoreOptions::default().selection(restow::Selection::only(&["users.*".into()]).unwrap());
     manager.load(&backup.1, loader(&server, renamed()), &options, Overwrite::Refuse).unwrap();
     assert_eq!(server.lock().collections["x"].bytes.len(), 500_000);
 }
@@ -385,7 +385,7 @@ fn chosen_collections_under_new_names() {
     let backup = (manager.clone(), back_up(&manager, &source.exporter(&[])));
     let server = Qdrant::start();
     let choose = |pairs: &[(&str, &str)]| QdrantRestore {
-        collections: pairs.iter().map(|(a, b)| ((*a).into(), (*b).into())).collect(),
+        collections: pairs.iter().map(|(a, b)| Rename::new(*a, *b)).collect(),
         ..QdrantRestore::default()
     };
     let some = choose(&[("users", "people"), ("third", "third")]);
@@ -393,5 +393,10 @@ fn chosen_collections_under_new_names() {
     let names: Vec<String> = server.lock().collections.keys().cloned().collect();
     assert_eq!(names, ["people", "third"]);
     let error = restore(&backup, loader(&server, choose(&[("nope", "x")])), Overwrite::Refuse);
-    assert!(error.unwrap_err().to_string().contains("nope: is not in the snapshot"));
+    assert!(
+        error
+            .unwrap_err()
+            .to_string()
+            .contains("the snapshot has no collection nope; it has notes")
+    );
 }

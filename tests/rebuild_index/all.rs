@@ -19,7 +19,7 @@ use crate::support::model::{Files, noise, path};
 use crate::support::{back_up, memory_repository, open, open_interrupted, small_chunks};
 
 fn checked(storage: &Memory) -> CheckReport {
-    let options = CheckOptions { read_data: true, snapshot: None };
+    let options = CheckOptions::default().read_data(true);
     check(&open(storage.clone()), &options, &Silent, &Cancel::new()).unwrap()
 }
 
@@ -111,8 +111,8 @@ fn what_was_compacted_stays_so() {
     let (storage, there) = nights(3);
     storage.advance(LONG);
     let compact = || {
-        let compact = CompactOptions { older_than: LONG / 2, level: 12 };
-        let options = PruneOptions { compact: Some(compact), ..PruneOptions::default() };
+        let compact = CompactOptions::default().older_than(LONG / 2).level(12);
+        let options = PruneOptions::default().compact(Some(compact));
         storage.advance(LONG);
         prune(&open(storage.clone()), &options, &Silent, &Cancel::new()).unwrap()
     };

@@ -10,8 +10,8 @@ use restow::repo::{RepoError, Repository};
 use restow::storage::{Key, Storage};
 
 use super::{
-    ALL, assert_all_listed, assert_nothing_new, flip, lose_the_index, nights, packs, problems,
-    rebuild, rebuild_all, try_rebuild,
+    assert_all_listed, assert_nothing_new, everything, flip, lose_the_index, nights, packs,
+    problems, rebuild, rebuild_all, try_rebuild,
 };
 use crate::prune::{LONG, assert_tidy, assert_whole, keys, listed, prune_alone, try_prune};
 use crate::support::faulty::Call;
@@ -24,7 +24,7 @@ fn puts(folder: &'static str) -> impl Fn(Call, &Key) -> bool {
 }
 
 fn all(repository: &Repository) -> Result<RebuildReport, OpError> {
-    rebuild_index(repository, &ALL, &Silent, &Cancel::new())
+    rebuild_index(repository, &everything(), &Silent, &Cancel::new())
 }
 
 /// What a backup at work has put is not listed by anybody else, at whatever step of it.

@@ -124,7 +124,6 @@ fn what_is_needed_of_them_is_found_when_asked_for() {
     assert_eq!(report.condemned.count, going.len() as u64, "{report:?}");
     let error = try_prune(&open(storage.clone())).unwrap_err();
     assert!(matches!(error, OpError::NotWhole { .. }), "{error}");
-    assert!(error.to_string().contains("`restow rebuild-index`, with `--all`"), "{error}");
     assert_eq!(condemned(&storage), going);
     let options = CheckOptions::default();
     let found = check(&open(storage.clone()), &options, &Silent, &Cancel::new()).unwrap();
@@ -159,7 +158,6 @@ fn a_cache_does_not_hide_the_way_out() {
     let before = packs(&storage);
     let error = try_prune(&open_with_cache(&storage, cache.path())).unwrap_err();
     assert!(matches!(&error, OpError::UnreadableIndex { .. }), "{error}");
-    assert!(error.to_string().contains("restow rebuild-index"), "{error}");
     assert!(before.is_subset(&packs(&storage)), "nothing is deleted");
     assert_eq!(rebuild(&storage).mended.len(), 1);
     let report = prune_alone(&open_with_cache(&storage, cache.path()));

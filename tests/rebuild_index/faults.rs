@@ -8,13 +8,15 @@ use restow::progress::{Cancel, Silent};
 use restow::repo::Repository;
 use restow::storage::Storage;
 
-use super::{ALL, assert_all_listed, assert_nothing_new, flip, lose, nights, rebuild, rebuild_all};
+use super::{
+    assert_all_listed, assert_nothing_new, everything, flip, lose, nights, rebuild, rebuild_all,
+};
 use crate::prune::{LONG, assert_tidy, assert_whole, keys, prune_alone};
 use crate::support::faulty::{Failure, Faulty};
 use crate::support::{copy_of, open, restore_to_memory, try_open};
 
 fn run(repository: &Repository, all: bool) -> bool {
-    let options = if all { ALL } else { RebuildOptions::default() };
+    let options = if all { everything() } else { RebuildOptions::default() };
     rebuild_index(repository, &options, &Silent, &Cancel::new()).is_ok()
 }
 

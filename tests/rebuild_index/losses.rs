@@ -46,7 +46,7 @@ fn a_damaged_index_object_and_a_damaged_trailer_lose_the_pack() {
     };
     assert!(comes_back(&open_with_cache(&storage, cache.path()), &there[2]));
 
-    let options = RebuildOptions { dry_run: true, ..RebuildOptions::default() };
+    let options = RebuildOptions::default().dry_run(true);
     let told = rebuild_index(&repository, &options, &Silent, &Cancel::new()).unwrap();
     for report in [told, rebuild(&storage)] {
         assert_eq!(report.mended.len(), 1, "{report:?}");

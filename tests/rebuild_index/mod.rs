@@ -23,8 +23,9 @@ use crate::support::memory_source::MemorySource;
 use crate::support::model::{Files, noise, path};
 use crate::support::{back_up, memory_repository, open, small_chunks};
 
-pub const ALL: RebuildOptions =
-    RebuildOptions { dry_run: false, all: true, expire_after: crate::prune::LONG };
+pub fn everything() -> RebuildOptions {
+    RebuildOptions::default().all(true).expire_after(crate::prune::LONG)
+}
 
 pub fn try_rebuild(repository: &Repository) -> Result<RebuildReport, OpError> {
     rebuild_index(repository, &RebuildOptions::default(), &Silent, &Cancel::new())
@@ -35,7 +36,7 @@ pub fn rebuild(storage: &Memory) -> RebuildReport {
 }
 
 pub fn rebuild_all(storage: &Memory) -> RebuildReport {
-    rebuild_index(&open(storage.clone()), &ALL, &Silent, &Cancel::new()).unwrap()
+    rebuild_index(&open(storage.clone()), &everything(), &Silent, &Cancel::new()).unwrap()
 }
 
 /// Nights of which each changes a part of the one before, with deltas, and what they hold.

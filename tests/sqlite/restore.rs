@@ -4,7 +4,6 @@ use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
@@ -14,6 +13,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::support::{make, names, step, verify, wait_until};
 use crate::support::binary::{Bench, stderr};
+use crate::support::rights::run_as_nobody;
 
 /// A repository with a snapshot of `app.db` at 3 steps; the database is at 5 by now.
 fn at_three(journal_mode: &str, padding: usize) -> (Bench, String, Connection) {
@@ -318,24 +318,6 @@ fn damage_packs(bench: &Bench) {
             fs::write(bench.path("repository/packs").join(name), bytes).unwrap();
         }
     }
-}
-
-const NOBODY: u32 = 65_534;
-
-/// Gives all of it away, and runs restow as its new owner.
-fn run_as_nobody(bench: &Bench, args: &[&str]) -> std::process::Output {
-    let mut command = bench.command(args);
-    if rustix::process::geteuid().is_root() {
-        let folder = bench.path("");
-        for path in ["-R", "-h"].map(|flag| (flag, &folder)) {
-            let owner = NOBODY.to_string();
-            let status =
-                std::process::Command::new("chown").args([path.0, &owner]).arg(path.1).status();
-            assert!(status.unwrap().success());
-        }
-        command.uid(NOBODY).gid(NOBODY);
-    }
-    command.output().unwrap()
 }
 
 #[test]

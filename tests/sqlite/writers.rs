@@ -33,7 +33,7 @@ fn fifty_snapshots(journal_mode: &str) {
     let out = folder.path().join("out");
     let mut last = 0;
     for (before, id, after) in ids {
-        let options = RestoreOptions { overwrite: true, ..RestoreOptions::default() };
+        let options = RestoreOptions::default().overwrite(true);
         let importer = Box::new(SqliteImporter::new(&out, options, &Cancel::new()));
         let report = restow::ops::restore(
             &view(&repository, id),

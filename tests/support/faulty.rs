@@ -10,18 +10,20 @@ pub enum Call {
     Put,
     Get,
     GetRange,
+    Stat,
     List,
     Delete,
 }
 
 impl Call {
     pub const ALL: &'static [Self] =
-        &[Self::Put, Self::Get, Self::GetRange, Self::List, Self::Delete];
+        &[Self::Put, Self::Get, Self::GetRange, Self::Stat, Self::List, Self::Delete];
 
     fn operation(self) -> Operation {
         match self {
             Self::Put => Operation::Put,
             Self::Get | Self::GetRange => Operation::Get,
+            Self::Stat => Operation::Stat,
             Self::List => Operation::List,
             Self::Delete => Operation::Delete,
         }
@@ -161,6 +163,10 @@ impl<S: Storage> Storage for Faulty<S> {
         buffer: &mut Vec<u8>,
     ) -> Result<(), StorageError> {
         self.pass(Call::GetRange, key, || self.inner.get_range(key, offset, len, buffer))
+    }
+
+    fn stat(&self, key: &Key) -> Result<Listed, StorageError> {
+        self.pass(Call::Stat, key, || self.inner.stat(key))
     }
 
     fn list(&self, prefix: &Key, each: &mut dyn FnMut(Listed)) -> Result<(), StorageError> {

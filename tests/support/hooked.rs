@@ -62,6 +62,10 @@ impl Storage for Hooked {
         self.pass(Call::GetRange, k, || self.inner.get_range(k, at, len, b))
     }
 
+    fn stat(&self, key: &Key) -> Result<Listed, StorageError> {
+        self.pass(Call::Stat, key, || self.inner.stat(key))
+    }
+
     fn list(&self, prefix: &Key, each: &mut dyn FnMut(Listed)) -> Result<(), StorageError> {
         self.pass(Call::List, prefix, || self.inner.list(prefix, each))
     }

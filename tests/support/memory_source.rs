@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 use restow::format::{Bytes, Entry, EntryKind, EntryPath};
 use restow::progress::Cancel;
 use restow::source::{
-    Body, BodyStatus, Description, Exporter, Fate, Importer, Item, OpenBody, Outcome, Section,
-    Session, Sink, SourceEntry, SourceError,
+    Body, BodyEnd, BodyStatus, Description, Exporter, Fate, Importer, Item, Need, OpenBody,
+    Outcome, Session, Sink, SourceEntry, SourceError,
 };
 
 /// What happens when one entry is read.
@@ -27,6 +27,8 @@ pub struct MemorySource {
     /// Equal tokens mean unchanged; missing means none.
     pub tokens: BTreeMap<EntryPath, Vec<u8>>,
     pub troubles: BTreeMap<EntryPath, Trouble>,
+    /// What a trouble means for the backup.
+    pub need: Need,
     /// The source says in the end that it must not be used.
     pub fails_at_end: bool,
     /// How many bytes one read gives at most.
@@ -51,23 +53,8 @@ impl Exporter for MemorySource {
     }
 
     fn open(&self, _: &Cancel) -> Result<Box<dyn Session>, SourceError> {
-        Ok(Box::new(MemorySession(self.clone())))
-    }
-}
-
-struct MemorySession(MemorySource);
-
-impl Session for MemorySession {
-    fn sections(&mut self) -> Result<Vec<Box<dyn Section>>, SourceError> {
-        let files = self.0.files.clone().into_iter();
-        Ok(vec![Box::new(MemorySection { source: self.0.clone(), files })])
-    }
-
-    fn finish(self: Box<Self>) -> Result<Outcome, SourceError> {
-        if self.0.fails_at_end {
-            return Err(refused("the source failed at its end"));
-        }
-        Ok(Outcome::default())
+        let files = self.files.clone().into_iter();
+        Ok(Box::new(MemorySession { source: self.clone(), files }))
     }
 }
 
@@ -79,12 +66,12 @@ fn refused(message: &str) -> SourceError {
     }
 }
 
-struct MemorySection {
+struct MemorySession {
     source: MemorySource,
     files: std::collections::btree_map::IntoIter<EntryPath, Vec<u8>>,
 }
 
-impl Section for MemorySection {
+impl Session for MemorySession {
     fn next(&mut self) -> Result<Option<Item>, SourceError> {
         let Some((path, bytes)) = self.files.next() else { return Ok(None) };
         let token = self.source.tokens.get(&path).cloned().unwrap_or_default();
@@ -107,7 +94,15 @@ impl Section for MemorySection {
         };
         let size_hint = body.bytes.len() as u64;
         let body: Option<Box<dyn OpenBody>> = Some(Box::new(body));
-        Ok(Some(Item::Entry(Box::new(SourceEntry { entry, body, size_hint }))))
+        let entry = SourceEntry { entry, body, need: self.source.need, size_hint };
+        Ok(Some(entry.into()))
+    }
+
+    fn finish(self: Box<Self>) -> Result<Outcome, SourceError> {
+        if self.source.fails_at_end {
+            return Err(refused("the source failed at its end"));
+        }
+        Ok(Outcome::default())
     }
 }
 
@@ -145,10 +140,10 @@ impl Read for MemoryBody {
 }
 
 impl Body for MemoryBody {
-    fn finish(self: Box<Self>) -> Result<BodyStatus, SourceError> {
+    fn finish(self: Box<Self>) -> Result<BodyEnd, SourceError> {
         match self.trouble {
-            Some(Trouble::Changed) => Ok(BodyStatus::Changed("changed while read".into())),
-            _ => Ok(BodyStatus::Good),
+            Some(Trouble::Changed) => Ok(BodyStatus::Changed("changed while read".into()).into()),
+            _ => Ok(BodyEnd::good()),
         }
     }
 }

@@ -2,13 +2,17 @@
 
 pub mod arango;
 pub mod binary;
+pub mod clock;
 pub mod faulty;
 pub mod hand_packs;
 pub mod hooked;
 pub mod index_records;
 pub mod memory_source;
 pub mod model;
+pub mod mounts;
 pub mod qdrant;
+pub mod rights;
+pub mod skips;
 pub mod tls;
 pub mod tree;
 
@@ -17,13 +21,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use restow::codec::{KdfCost, Secret};
+use restow::codec::{KdfCost, MasterKey, Secret};
 use restow::id::SnapshotId;
 use restow::ops::{BackupOptions, BackupReport, OpError, RestoreOptions, backup, restore};
 use restow::progress::{Cancel, Silent};
 use restow::repo::{
     CreateOptions, Filter, Identity, OpenOptions, RepoError, Repository, Selector, SnapshotView,
-    create,
+    create_with_key,
 };
 use restow::source::Exporter;
 use restow::storage::{Key, Memory, Storage};
@@ -31,6 +35,7 @@ use restow::storage::{Key, Memory, Storage};
 use self::faulty::Call;
 use self::hooked::Hooked;
 use self::memory_source::MemoryTarget;
+use self::model::noise;
 
 pub fn passphrase() -> Secret {
     Secret::Passphrase("correct horse battery staple".into())
@@ -42,19 +47,31 @@ pub fn identity() -> Identity {
 
 /// A repository whose key is derived in no time and whose chunks are tiny.
 pub fn small_chunks() -> CreateOptions {
-    CreateOptions { chunk_min: 64, chunk_avg: 256, chunk_max: 1024, ..default_chunks() }
+    default_chunks().chunk_min(64).chunk_avg(256).chunk_max(1024)
 }
 
 pub fn default_chunks() -> CreateOptions {
     let kdf = KdfCost { memory_kib: 8, passes: 1, lanes: 1 };
-    CreateOptions { kdf, ..CreateOptions::default() }
+    CreateOptions::default().kdf(kdf)
 }
 
-/// A new repository in memory.
+/// A new repository in memory. Its chunks are cut alike in every run.
 pub fn memory_repository(options: &CreateOptions) -> Memory {
+    memory_repository_of(master_key(), options)
+}
+
+pub fn memory_repository_of(master: MasterKey, options: &CreateOptions) -> Memory {
     let storage = Memory::new();
-    create(&storage, &passphrase(), options, &identity()).unwrap();
+    create_with_key(&storage, &passphrase(), options, &identity(), master).unwrap();
     storage
+}
+
+/// The master key of the tests' repositories: from a seed that `RESTOW_TEST_SEED` may set to any number.
+pub fn master_key() -> MasterKey {
+    let seed = std::env::var("RESTOW_TEST_SEED").map_or(1, |text| text.parse().unwrap());
+    // Shown where the test fails.
+    println!("a repository of RESTOW_TEST_SEED={seed}");
+    MasterKey::from_bytes(noise(32, seed).try_into().unwrap())
 }
 
 pub fn open(storage: impl Storage + 'static) -> Repository {
@@ -63,7 +80,7 @@ pub fn open(storage: impl Storage + 'static) -> Repository {
 
 /// With an index that is kept from one opening to the next.
 pub fn open_with_cache(storage: &Memory, cache: &Path) -> Repository {
-    let options = OpenOptions { cache: Some(cache.to_owned()) };
+    let options = OpenOptions::default().cache(Some(cache.to_owned()));
     Repository::open(Arc::new(storage.clone()), &passphrase(), identity(), options).unwrap()
 }
 
@@ -133,7 +150,7 @@ pub fn back_up_as(
     sources: &[&dyn Exporter],
     description: &str,
 ) -> Result<BackupReport, OpError> {
-    let options = BackupOptions { description: description.into(), ..BackupOptions::default() };
+    let options = BackupOptions::default().description(description.into());
     backup(repository, sources, &options, &Silent, &Cancel::new())
 }
 

@@ -1,11 +1,6 @@
 //! Errors to exit codes.
 
-use restow::fault::ErrorKind;
-use restow::ops::OpError;
-use restow::repo::RepoError;
-use restow::source::SourceError;
-use restow::storage::StorageError;
-use restow::store::StoreError;
+use restow::{Error, ErrorKind, SourceError, StorageError};
 
 /// How a command that did its work ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,9 +42,7 @@ pub fn exit_code(error: &anyhow::Error) -> u8 {
 
 fn kind(error: &anyhow::Error) -> ErrorKind {
     let found = error.chain().find_map(|cause| {
-        None.or_else(|| cause.downcast_ref::<OpError>().map(OpError::kind))
-            .or_else(|| cause.downcast_ref::<RepoError>().map(RepoError::kind))
-            .or_else(|| cause.downcast_ref::<StoreError>().map(StoreError::kind))
+        None.or_else(|| cause.downcast_ref::<Error>().map(Error::kind))
             .or_else(|| cause.downcast_ref::<StorageError>().map(StorageError::kind))
             .or_else(|| cause.downcast_ref::<SourceError>().map(SourceError::kind))
     });

@@ -93,15 +93,13 @@ impl Job {
     }
 
     fn bare(args: &BackupArgs) -> Self {
-        let options = BackupOptions {
-            name: args.name.clone(),
-            description: args.description.clone().unwrap_or_default(),
-            tags: args.tags.clone(),
-            permanent: args.permanent,
-            dry_run: args.dry_run,
-            force_read: args.force,
-            estimate: false,
-        };
+        let options = BackupOptions::default()
+            .name(args.name.clone())
+            .description(args.description.clone().unwrap_or_default())
+            .tags(args.tags.clone())
+            .permanent(args.permanent)
+            .dry_run(args.dry_run)
+            .force_read(args.force);
         let (parts, retentions) = (Vec::new(), Vec::new());
         Self { parts, repository: None, options, cleanup: args.cleanup, retentions }
     }

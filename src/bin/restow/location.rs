@@ -6,11 +6,10 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
-use restow::codec::Secret;
-use restow::limits::KEY_FILE_MIN;
-use restow::ops::OpError;
-use restow::repo::{Identity, OpenOptions, RepoError, Repository};
-use restow::storage::{Local, Storage};
+use restow::storage::{Place, StorageKinds, StorageOptions};
+use restow::{
+    Error, KEY_FILE_MIN, OpenOptions, RepoError, RepositoryId, Secret, SnapshotManager, Storage,
+};
 
 use super::commands::Context;
 use super::config::RepositoryConfig;
@@ -20,7 +19,7 @@ use super::prompt::{self, LINE_MAX};
 /// environment, and that before restow.toml.
 #[derive(Debug)]
 pub struct Access {
-    pub place: PathBuf,
+    pub place: Place,
     secret: SecretFrom,
     cache: Option<PathBuf>,
     /// What other names there are, for the error of one that leads nowhere.
@@ -44,14 +43,16 @@ impl Access {
         let (options, config) = (&context.options, &context.config);
         let said = options.repository.as_deref();
         if said == Some("") {
-            bail!(OpError::Usage("the repository's place is empty".into()))
+            bail!(Error::Usage("the repository's place is empty".into()))
         }
         let name = said.or(of_source).or_else(|| config.default_repository());
         let named = name.and_then(|name| config.repositories.get(name));
         let place = match (named, name) {
-            (Some(repository), _) => folder(&repository.place)?,
-            (None, Some(place)) => folder(place)?,
-            (None, None) => user_folder("XDG_DATA_HOME", ".local/share")?.join("repository"),
+            (Some(repository), _) => StorageKinds::default().place(&repository.place)?,
+            (None, Some(place)) => StorageKinds::default().place(place)?,
+            (None, None) => {
+                Place::of_folder(user_folder("XDG_DATA_HOME", ".local/share")?.join("repository"))
+            }
         };
         let names = match named {
             Some(_) => Vec::new(),
@@ -73,16 +74,17 @@ impl Access {
     pub fn own_folders(&self) -> Vec<PathBuf> {
         let cache = self.cache.as_ref().and_then(|cache| {
             // Without a repository there is no cache of it.
-            let marker = Repository::marker(&*self.storage().ok()?).ok()?;
-            Some(cache.join(marker.repository.to_hex()))
+            let (_, repository) = self.storage().ok()?;
+            Some(SnapshotManager::cache_folder(cache, repository))
         });
-        [self.place.clone()].into_iter().chain(cache).collect()
+        self.place.folder().map(Path::to_path_buf).into_iter().chain(cache).collect()
     }
 
-    /// Opens the storage. A folder that is not there is a missing repository.
-    pub fn storage(&self) -> Result<Arc<dyn Storage>> {
-        if !self.place.exists() {
-            let missing = RepoError::NoRepository { place: self.place.display().to_string() };
+    /// Opens the storage, and looks which repository is there.
+    pub fn storage(&self) -> Result<(Arc<dyn Storage>, RepositoryId)> {
+        if self.place.folder().is_some_and(|folder| !folder.exists()) {
+            let place = self.place.to_string();
+            let missing = Error::from(RepoError::NoRepository { place });
             if self.names.is_empty() {
                 bail!(missing);
             }
@@ -90,12 +92,15 @@ impl Access {
             return Err(anyhow::Error::new(missing)
                 .context(format!("restow.toml names the repositories {known}")));
         }
-        Ok(Arc::new(Local::open(&self.place)?))
+        let storage = self.place.open(&StorageOptions::default())?;
+        let repository = SnapshotManager::probe(&*storage)?;
+        Ok((storage, repository))
     }
 
     /// Removes what puts that were cut off long ago left behind. For writers; failing at it harms nothing.
     pub fn sweep(&self) {
-        match Local::open(&self.place).and_then(|storage| storage.sweep_stale()) {
+        match self.place.open(&StorageOptions::default()).and_then(|storage| storage.sweep_stale())
+        {
             Ok(0) => {}
             Ok(count) => tracing::info!("{count} unfinished temporary files removed"),
             Err(error) => tracing::debug!("no temporary files were removed: {error}"),
@@ -103,20 +108,18 @@ impl Access {
     }
 
     /// Opens the repository.
-    pub fn open(&self, context: &Context) -> Result<Repository> {
-        let storage = self.storage()?;
+    pub fn open(&self, context: &Context) -> Result<SnapshotManager> {
         // Before a passphrase is asked for: is there anything to open?
-        Repository::marker(&*storage)?;
+        let (storage, _) = self.storage()?;
         let secret = self.secret(context, false)?;
         let cache = self.cache.clone();
-        let opened =
-            Repository::open(storage, &secret, Identity::of_this_process(), OpenOptions { cache });
-        opened.map_err(|error| match error {
-            wrong @ RepoError::WrongKey { .. } => {
-                anyhow::Error::new(wrong).context(format!("check {}", self.secret.describe()))
+        match SnapshotManager::open_with(storage, &secret, OpenOptions::default().cache(cache)) {
+            Ok(manager) => Ok(manager.with_cancel(context.cancel().clone())),
+            Err(wrong @ Error::Repo(RepoError::WrongKey { .. })) => {
+                Err(anyhow::Error::new(wrong).context(format!("check {}", self.secret.describe())))
             }
-            other => other.into(),
-        })
+            Err(other) => Err(other.into()),
+        }
     }
 
     /// The secret. `new`: it is being chosen, so a terminal is asked twice.
@@ -126,16 +129,8 @@ impl Access {
 }
 
 /// Opens the repository that was said or is the default.
-pub fn open(context: &Context) -> Result<Repository> {
+pub fn open(context: &Context) -> Result<SnapshotManager> {
     Access::of(context, None)?.open(context)
-}
-
-fn folder(place: &str) -> Result<PathBuf> {
-    if place.contains("://") {
-        let message = format!("{place:?} is no folder; this restow keeps repositories in folders");
-        bail!(OpError::Usage(message))
-    }
-    Ok(PathBuf::from(place))
 }
 
 /// restow's folder in one of the user's.
@@ -219,12 +214,12 @@ impl SecretFrom {
             Self::PassphraseCommand(command) => of_command(command)?,
             Self::Variable(name) => match std::env::var(name) {
                 Ok(passphrase) => passphrase,
-                Err(_) => bail!(OpError::Usage(format!("{name} is not UTF-8"))),
+                Err(_) => bail!(Error::Usage(format!("{name} is not UTF-8"))),
             },
             Self::Terminal => ask(context, new)?,
         };
         if passphrase.is_empty() {
-            bail!(OpError::Usage("the passphrase is empty".into()));
+            bail!(Error::Usage("the passphrase is empty".into()));
         }
         Ok(Secret::Passphrase(passphrase))
     }
@@ -236,7 +231,7 @@ fn key_file(file: &Path) -> Result<Secret> {
     if bytes.len() < KEY_FILE_MIN {
         let message =
             format!("the key file {} has fewer than {KEY_FILE_MIN} bytes", file.display());
-        bail!(OpError::Usage(message));
+        bail!(Error::Usage(message));
     }
     Ok(Secret::KeyFile(bytes))
 }
@@ -262,10 +257,10 @@ fn of_command(command: &str) -> Result<String> {
     }
     let line = line.context("reading the passphrase command")?;
     if line.len() > LINE_MAX {
-        bail!(OpError::Usage("the passphrase command printed too long a line".into()));
+        bail!(Error::Usage("the passphrase command printed too long a line".into()));
     }
     let line = String::from_utf8(line)
-        .map_err(|_| OpError::Usage("the passphrase command printed no UTF-8".into()))?;
+        .map_err(|_| Error::Usage("the passphrase command printed no UTF-8".into()))?;
     Ok(line.trim_end_matches(['\n', '\r']).to_owned())
 }
 
@@ -280,7 +275,7 @@ fn first_line(output: impl Read) -> std::io::Result<Vec<u8>> {
 
 fn ask(context: &Context, new: bool) -> Result<String> {
     if !std::io::stdin().is_terminal() {
-        bail!(OpError::Usage(
+        bail!(Error::Usage(
             "no passphrase: set RESTOW_PASSPHRASE or RESTOW_PASSPHRASE_COMMAND, or give --passphrase-file or --key-file"
                 .into()
         ));
@@ -288,7 +283,7 @@ fn ask(context: &Context, new: bool) -> Result<String> {
     let question = if new { "New passphrase: " } else { "Passphrase: " };
     let passphrase = prompt::ask(&context.signals, question, true)?;
     if new && prompt::ask(&context.signals, "Again: ", true)? != passphrase {
-        bail!(OpError::Usage("the two passphrases differ".into()));
+        bail!(Error::Usage("the two passphrases differ".into()));
     }
     Ok(passphrase)
 }

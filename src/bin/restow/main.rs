@@ -10,6 +10,7 @@ mod args;
 mod commands;
 mod config;
 mod error;
+mod hints;
 mod jobs;
 mod location;
 mod log;
@@ -26,7 +27,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
 use clap::Parser;
-use restow::ops::OpError;
+use restow::Error;
 
 use self::args::{Args, Command};
 use self::commands::Context;
@@ -74,7 +75,7 @@ fn unparsed(error: &clap::Error) -> ExitCode {
         let text = error.render().to_string();
         let first = text.lines().next().unwrap_or_default();
         let message = first.strip_prefix("error: ").unwrap_or(first).to_owned();
-        output::error(&anyhow::Error::new(OpError::Usage(message)), 2, json);
+        output::error(&anyhow::Error::new(Error::Usage(message)), 2, json);
     } else {
         let _ = error.print();
     }

@@ -2,7 +2,7 @@
 
 use jiff::civil::DateTime;
 use jiff::{Span, Timestamp, Zoned};
-use restow::format::Time;
+use restow::Time;
 
 /// A date or a time here, a time anywhere, or how long ago.
 pub fn parse(text: &str) -> Result<Time, String> {

@@ -6,9 +6,10 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use anyhow::{Result, anyhow};
-use restow::format::{Manifest, Problem, Statistics, Time};
-use restow::repo::{Snapshot, Standing};
+use restow::{Manifest, Problem, Snapshot, Standing, Statistics, Time};
 use serde_json::{Value, json};
+
+use super::hints;
 
 /// The first error of standard output.
 static FAILED: OnceLock<io::Error> = OnceLock::new();
@@ -56,7 +57,7 @@ pub fn error(error: &anyhow::Error, code: u8, as_json: bool) {
     }
 }
 
-/// An error with its causes, each said once.
+/// An error with its causes, each said once, and what helps.
 pub fn chain(error: &anyhow::Error) -> String {
     let mut message = error.to_string();
     for cause in error.chain().skip(1) {
@@ -65,22 +66,15 @@ pub fn chain(error: &anyhow::Error) -> String {
             message = format!("{message}: {cause}");
         }
     }
-    message
+    match hints::of(error) {
+        Some(hint) => format!("{message}; {hint}"),
+        None => message,
+    }
 }
 
-/// 1536 as "1.5 KiB".
+/// The one way sizes are printed: 1536 as "1.5 KiB".
 pub fn bytes(count: u64) -> String {
-    let mut value = count as f64;
-    for unit in ["B", "KiB", "MiB", "GiB", "TiB"] {
-        if value < 1024.0 {
-            return match unit {
-                "B" => format!("{count} B"),
-                _ => format!("{value:.1} {unit}"),
-            };
-        }
-        value /= 1024.0;
-    }
-    format!("{value:.1} PiB")
+    bytesize::ByteSize(count).to_string()
 }
 
 pub fn duration(time: Duration) -> String {

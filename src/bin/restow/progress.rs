@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle as BarStyle};
-use restow::progress::{Event, Observer, Phase};
+use restow::{Event, Observer, Phase};
 use serde_json::json;
 
 use super::args::{Options, ProgressStyle};

@@ -5,7 +5,7 @@ use std::io::{IsTerminal, Read, Write};
 use std::os::fd::AsFd;
 
 use anyhow::{Context as _, Result, bail};
-use restow::ops::OpError;
+use restow::Error;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
@@ -32,7 +32,7 @@ pub fn ask(signals: &Signals, question: &str, hidden: bool) -> Result<String> {
     let mut line = Vec::new();
     loop {
         if signals.cancel().is_cancelled() {
-            bail!(OpError::Interrupted);
+            bail!(Error::Interrupted);
         }
         let ready = poll(&mut [PollFd::new(&terminal, PollFlags::IN)], Some(&LOOK_AGAIN));
         match ready {
@@ -45,11 +45,11 @@ pub fn ask(signals: &Signals, question: &str, hidden: bool) -> Result<String> {
         match byte {
             _ if count == 0 => break,
             [b'\n'] => break,
-            _ if line.len() == LINE_MAX => bail!(OpError::Usage("the answer is too long".into())),
+            _ if line.len() == LINE_MAX => bail!(Error::Usage("the answer is too long".into())),
             _ => line.extend_from_slice(&byte),
         }
     }
-    String::from_utf8(line).map_err(|_| OpError::Usage("the answer is not UTF-8".into()).into())
+    String::from_utf8(line).map_err(|_| Error::Usage("the answer is not UTF-8".into()).into())
 }
 
 /// Wants a typed yes. Where nobody can be asked, or output is for programs, it must have been said before.
@@ -58,7 +58,7 @@ pub fn confirm(context: &Context, said: bool, what: &str) -> Result<()> {
         return Ok(());
     }
     if context.options.json || !std::io::stdin().is_terminal() {
-        bail!(OpError::Usage(format!("nobody can be asked whether to {what}: --yes says so")));
+        bail!(Error::Usage(format!("nobody can be asked whether to {what}: --yes says so")));
     }
     match ask(&context.signals, &format!("Type yes to {what}: "), false)?.trim() {
         "yes" => Ok(()),

@@ -3,10 +3,10 @@
 use anyhow::{Context as _, Result, bail};
 use jiff::Zoned;
 use jiff::fmt::temporal::DateTimeParser;
-use restow::ops::{
-    OpError, RetentionGroup, RetentionOptions, RetentionPlan, RetentionPolicy, RetentionReport,
+use restow::{
+    Error, Filter, RetentionGroup, RetentionOptions, RetentionPlan, RetentionPolicy,
+    RetentionReport,
 };
-use restow::repo::{Filter, Repository};
 use serde_json::{Value, json};
 
 use super::args::{BackupArgs, CleanupArgs};
@@ -28,9 +28,9 @@ pub fn of_arguments(
         None => (common(&context.config), own(context, access, host)?),
     };
     let (source, host) = (args.source.clone(), args.host.clone());
-    let filter = Filter { source, host, tags: args.tags.clone(), ..Filter::default() };
+    let filter = Filter::default().source(source).host(host).tags(args.tags.clone());
     let now = now(&context.config, args.timezone.as_deref())?;
-    Ok(RetentionOptions { policy, own, filter, like: None, now })
+    Ok(RetentionOptions::default().policy(policy).own(own).filter(filter).now(now))
 }
 
 /// What a backup plans with: for what has the same sources as the snapshot that it took.
@@ -40,7 +40,7 @@ pub fn of_job(context: &Context, job: &Job) -> Result<RetentionOptions> {
         None => common(&context.config),
     };
     let now = now(&context.config, None)?;
-    Ok(RetentionOptions { policy, now, ..RetentionOptions::default() })
+    Ok(RetentionOptions::default().policy(policy).now(now))
 }
 
 fn common(config: &Config) -> RetentionPolicy {
@@ -48,11 +48,11 @@ fn common(config: &Config) -> RetentionPolicy {
 }
 
 /// Now, in the zone that counts.
-fn now(config: &Config, said: Option<&str>) -> Result<Zoned, OpError> {
+fn now(config: &Config, said: Option<&str>) -> Result<Zoned, Error> {
     let now = Zoned::now();
     let Some(zone) = said.or(config.timezone.as_deref()) else { return Ok(now) };
     let unknown = |error: jiff::Error| {
-        OpError::Usage(format!("no time zone {zone:?}: say Europe/Berlin, UTC or +05:30 ({error})"))
+        Error::Usage(format!("no time zone {zone:?}: say Europe/Berlin, UTC or +05:30 ({error})"))
     };
     let zone = DateTimeParser::new().parse_time_zone(zone).map_err(unknown)?;
     Ok(now.with_time_zone(zone))
@@ -88,7 +88,7 @@ pub fn one_of(policies: &[RetentionPolicy]) -> Result<Option<&RetentionPolicy>> 
     if let [first, rest @ ..] = policies
         && rest.iter().any(|other| other != first)
     {
-        bail!(OpError::Usage(
+        bail!(Error::Usage(
             "the sources of this snapshot have different rules in restow.toml: run restow cleanup"
                 .into()
         ));
@@ -158,9 +158,4 @@ pub fn zone_name(plan: &RetentionPlan) -> String {
         Some(name) => name.to_owned(),
         None => plan.now.strftime("%:z").to_string(),
     }
-}
-
-/// The host that a repository's snapshots from here name.
-pub fn host(repository: &Repository) -> String {
-    repository.identity().host.clone()
 }

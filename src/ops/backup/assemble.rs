@@ -13,8 +13,8 @@ use crate::store::{
 };
 
 use super::super::OpError;
-use super::feed::{OldContent, Step};
-use super::segments::{Batch, Coded, OnItsWay, segments_affordable, spawned};
+use super::batch::{Batch, Coded, OldContent, OnItsWay, Step};
+use super::segments::{segments_affordable, spawned};
 
 /// Segments that are aligned and wait to be coded and stored, at most.
 const CODING_MAX: usize = 7;
@@ -212,11 +212,12 @@ impl Assembler {
                     self.chunks += 1;
                 }
             }
-            Step::End { keep_token } => {
+            Step::End { keep_token, properties } => {
                 let Some((mut entry, recipe)) = self.begun.take() else {
                     return Err(OpError::Lost);
                 };
                 entry.content = Some(recipe.finish(&mut self.writer)?);
+                entry.properties.extend(properties);
                 if !keep_token {
                     entry.token = Bytes::default();
                 }

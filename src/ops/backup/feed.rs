@@ -1,11 +1,14 @@
 //! The feeder: pulls entries, decides what is unchanged, reads and cuts the rest into segments.
 
-use crate::format::{Bytes, Content, Entry, EntryPath, Problem};
+use crate::format::{Bytes, Entry, EntryPath, Problem};
 use crate::progress::{Cancel, Event, Observer};
-use crate::source::{Body, BodyStatus, Item, Session, SourceEntry, SourceError};
+use crate::source::{
+    Body, BodyEnd, BodyStatus, Item, Need, Outcome, Session, SourceEntry, SourceError,
+};
 
 use super::super::OpError;
 use super::Problems;
+use super::batch::{OldContent, Step};
 use super::parent::{Old, ParentCursor};
 use super::segments::Segments;
 
@@ -16,27 +19,20 @@ pub(super) struct SourceFeed {
     pub parent: Option<ParentCursor>,
 }
 
-/// What the assembler does next. Chunks are taken from the batch's segment, in order.
-pub(super) enum Step {
-    /// An entry that is complete as it is.
-    Whole(Box<Entry>),
-    /// An entry whose bytes follow, and what it was.
-    Begin(Box<Entry>, Option<OldContent>),
-    /// That many chunks of the entry begun.
-    Chunks(usize),
-    /// The entry begun is read; whether its token still holds.
-    End { keep_token: bool },
-    /// The entry begun is given up.
-    Drop,
+/// A source whose entries are all read.
+pub(super) struct SourceRead {
+    session: Box<dyn Session>,
+    /// What its bodies add to the manifest.
+    facts: Vec<(String, String)>,
 }
 
-/// The bytes of an entry as the parent has them.
-pub(super) struct OldContent {
-    pub content: Content,
-    /// Whether everything the parent refers to is known to be there.
-    pub whole: bool,
-    /// Whether the parent has them under this name, or one like it.
-    pub same_name: bool,
+impl SourceRead {
+    /// Asks the source whether what it gave may be kept.
+    pub fn finish(self) -> Result<Outcome, SourceError> {
+        let mut outcome = self.session.finish()?;
+        outcome.properties.extend(self.facts);
+        Ok(outcome)
+    }
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -59,36 +55,34 @@ pub(super) struct Feed<'a> {
     observer: &'a dyn Observer,
     cancel: &'a Cancel,
     fed: Fed,
+    /// Facts of the bodies of the current source.
+    facts: Vec<(String, String)>,
 }
 
-type Fedback = Result<(Fed, Vec<Box<dyn Session>>), OpError>;
+type Fedback = Result<(Fed, Vec<SourceRead>), OpError>;
 
 impl<'a> Feed<'a> {
     pub fn new(segments: Segments<'a>, observer: &'a dyn Observer, cancel: &'a Cancel) -> Self {
-        Self { segments, observer, cancel, fed: Fed::default() }
+        Self { segments, observer, cancel, fed: Fed::default(), facts: Vec::new() }
     }
 
     /// Reads all sources to their ends.
     pub fn run(mut self, sources: Vec<SourceFeed>) -> Fedback {
-        let mut sessions = Vec::new();
-        for mut source in sources {
-            for mut section in source.session.sections()? {
-                while let Some(item) = section.next()? {
-                    if self.cancel.is_cancelled() {
-                        return Err(OpError::Interrupted);
-                    }
-                    match item {
-                        Item::Entry(entry) => {
-                            self.entry(*entry, &source.prefix, &mut source.parent)?;
-                        }
-                        Item::Problem(problem) => self.problem(below(&source.prefix, problem)),
-                    }
+        let mut read = Vec::new();
+        for SourceFeed { mut session, prefix, mut parent } in sources {
+            while let Some(item) = session.next()? {
+                if self.cancel.is_cancelled() {
+                    return Err(OpError::Interrupted);
+                }
+                match item {
+                    Item::Entry(entry) => self.entry(*entry, &prefix, &mut parent)?,
+                    Item::Problem(problem) => self.problem(below(&prefix, problem)),
                 }
             }
-            sessions.push(source.session);
+            read.push(SourceRead { session, facts: std::mem::take(&mut self.facts) });
         }
         self.segments.dispatch()?;
-        Ok((self.fed, sessions))
+        Ok((self.fed, read))
     }
 
     fn entry(
@@ -97,7 +91,7 @@ impl<'a> Feed<'a> {
         prefix: &EntryPath,
         parent: &mut Option<ParentCursor>,
     ) -> Result<(), OpError> {
-        let SourceEntry { mut entry, body, .. } = source;
+        let SourceEntry { mut entry, body, need, .. } = source;
         if !prefix.is_root() {
             entry.path = match prefix.join(entry.path.as_bytes()) {
                 Ok(joined) => joined,
@@ -124,8 +118,9 @@ impl<'a> Feed<'a> {
             None => None,
         };
         match body.open() {
-            Ok(body) => self.body(entry, old, body),
+            Ok(body) => self.body(entry, old, need, body),
             Err(SourceError::Interrupted) => Err(OpError::Interrupted),
+            Err(error) if need == Need::Whole => Err(error.into()),
             Err(error) => {
                 self.problem_with(&entry.path, &error.to_string());
                 Ok(())
@@ -145,31 +140,37 @@ impl<'a> Feed<'a> {
         &mut self,
         entry: Entry,
         old: Option<OldContent>,
+        need: Need,
         mut body: Box<dyn Body>,
     ) -> Result<(), OpError> {
         let path = entry.path.clone();
         self.segments.begin(entry, old)?;
-        let outcome = match self.segments.read(&mut *body)? {
-            Ok(len) => {
-                self.fed.counts.read_bytes += len;
-                body.finish().map(|status| (len, status)).map_err(|e| e.to_string())
+        let len = match self.segments.read(&mut *body)? {
+            Ok(len) => len,
+            Err(error) if need == Need::Best => {
+                self.problem_with(&path, &format!("cannot be read: {error}"));
+                return self.segments.step(Step::Drop);
             }
-            Err(error) => Err(format!("cannot be read: {error}")),
+            Err(error) => return Err(SourceError::of_read(&path.display(), error).into()),
         };
-        match outcome {
-            Ok((len, status)) => {
+        self.fed.counts.read_bytes += len;
+        match body.finish() {
+            Ok(BodyEnd { status, properties, facts }) => {
                 self.fed.counts.entries += 1;
                 self.fed.counts.logical_bytes += len;
                 self.observer.on(Event::Items(1));
+                self.facts.extend(facts);
                 if let BodyStatus::Changed(how) = &status {
                     self.problem_with(&path, how);
                 }
-                self.segments.step(Step::End { keep_token: status == BodyStatus::Good })
+                let keep_token = status == BodyStatus::Good;
+                self.segments.step(Step::End { keep_token, properties })
             }
-            Err(message) => {
-                self.problem_with(&path, &message);
+            Err(error) if need == Need::Best => {
+                self.problem_with(&path, &error.to_string());
                 self.segments.step(Step::Drop)
             }
+            Err(error) => Err(error.into()),
         }
     }
 

@@ -5,6 +5,7 @@
 //! builds recipes and the catalog. Bounded channels between them: memory does not grow with the source.
 
 mod assemble;
+mod batch;
 mod describe;
 mod feed;
 mod parent;
@@ -16,35 +17,39 @@ use crate::fault::ErrorKind;
 use crate::format::{EntryPath, Manifest, Problem, SourceRecord, Statistics, TreeRoot};
 use crate::id::SnapshotId;
 use crate::limits::{PROBLEM_BYTES_MAX, PROBLEMS_MAX};
+use crate::options::options;
 use crate::progress::{Cancel, Event, Observer, Phase};
 use crate::repo::{Repository, Snapshot, WriteSession};
-use crate::source::{Exporter, Session};
+use crate::source::Exporter;
 use crate::store::Written;
 
 use self::assemble::Assembler;
-use self::feed::{Fed, Feed, SourceFeed};
+use self::feed::{Fed, Feed, SourceFeed, SourceRead};
 use self::parent::ParentCursor;
 use self::segments::Segments;
 use super::OpError;
 
-/// What the user says of a backup.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct BackupOptions {
-    /// Instead of `<source>_<date>_<time>_<description>`.
-    pub name: Option<String>,
-    pub description: String,
-    pub tags: Vec<String>,
-    pub permanent: bool,
-    /// Read and count everything, store nothing.
-    pub dry_run: bool,
-    /// Read every file even where a parent shows it unchanged.
-    pub force_read: bool,
-    /// Look ahead for totals, so that progress has an end in sight.
-    pub estimate: bool,
+options! {
+    /// What the user says of a backup.
+    #[derive(Debug, Clone, Default, PartialEq, Eq)]
+    pub struct BackupOptions {
+        /// Instead of `<source>_<date>_<time>_<description>`.
+        pub name: Option<String>,
+        pub description: String,
+        pub tags: Vec<String>,
+        pub permanent: bool,
+        /// Read and count everything, store nothing.
+        pub dry_run: bool,
+        /// Read every file even where a parent shows it unchanged.
+        pub force_read: bool,
+        /// Look ahead for totals, so that progress has an end in sight.
+        pub estimate: bool,
+    }
 }
 
 /// What a backup came to.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct BackupReport {
     /// `None` in a dry run.
     pub id: Option<SnapshotId>,
@@ -186,7 +191,7 @@ fn run(
     let mut assembler =
         Assembler::new(session, repository.vault().keys().node_cut(), cutter.sizes().max, old);
     let enough = cancel.child();
-    let (fed, sessions) = std::thread::scope(|scope| {
+    let (fed, read) = std::thread::scope(|scope| {
         if options.estimate {
             scope.spawn(|| estimate(sources, observer, &enough));
         }
@@ -206,8 +211,7 @@ fn run(
     if cancel.is_cancelled() {
         return Err(OpError::Interrupted);
     }
-    let finish = |opened: Box<dyn Session>| opened.finish();
-    let outcomes = sessions.into_iter().map(finish).collect::<Result<Vec<_>, _>>()?;
+    let outcomes = read.into_iter().map(SourceRead::finish).collect::<Result<Vec<_>, _>>()?;
     let (catalog, chunks, written) = assembler.finish()?;
     observer.on(Event::Finished(Phase::Backup));
     Ok(Done { catalog, chunks, fed, outcomes, written })

@@ -13,24 +13,10 @@ use crate::format::Entry;
 use crate::progress::{Cancel, Event, Observer};
 use crate::repo::WriteSession;
 use crate::source::Body;
-use crate::store::{CodedSegment, Encoder, NamedSegment, Segment, SegmentChunk, StoreError};
+use crate::store::{Encoder, Segment, SegmentChunk};
 
 use super::super::OpError;
-use super::feed::{OldContent, Step};
-
-/// A segment on its way through the pool, and what to do with it.
-pub(super) struct Batch {
-    pub segment: Option<OnItsWay>,
-    pub steps: Vec<Step>,
-}
-
-pub(super) enum OnItsWay {
-    /// Some of it belongs to streams that the parent has, too: it is named, then aligned, then coded.
-    Named(Receiver<NamedSegment>),
-    Coded(Coded),
-}
-
-pub(super) type Coded = Receiver<Result<CodedSegment, StoreError>>;
+use super::batch::{Batch, OldContent, OnItsWay, Step};
 
 pub(super) struct Segments<'a> {
     cutter: Arc<Cutter>,

@@ -11,6 +11,7 @@ use crate::fault::ErrorKind;
 use crate::format::{Bytes, Problem, name};
 use crate::id::{PackId, SnapshotId};
 use crate::index::PackEntry;
+use crate::options::options;
 use crate::progress::{Cancel, Observer};
 use crate::repo::{Filter, RepoError, Repository, Selector, Snapshot, Standing};
 
@@ -23,13 +24,15 @@ pub use self::names::check_names;
 /// Packs as the index lists them, which may be in more than one way.
 type Listed = BTreeMap<PackId, Vec<PackEntry>>;
 
-/// How thorough a check is.
-#[derive(Debug, Clone, Default)]
-pub struct CheckOptions {
-    /// Read, open and decode every block and recompute every chunk's id.
-    pub read_data: bool,
-    /// One snapshot instead of all.
-    pub snapshot: Option<Selector>,
+options! {
+    /// How thorough a check is.
+    #[derive(Debug, Clone, Default)]
+    pub struct CheckOptions {
+        /// Read, open and decode every block and recompute every chunk's id.
+        pub read_data: bool,
+        /// One snapshot instead of all.
+        pub snapshot: Option<Selector>,
+    }
 }
 
 /// An entry that does not come back whole.
@@ -51,6 +54,7 @@ pub struct SnapshotDamage {
 
 /// What a check found.
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct CheckReport {
     pub objects: u64,
     pub packs: u64,

@@ -6,10 +6,9 @@ use std::sync::{Mutex, PoisonError};
 use rayon::prelude::*;
 
 use crate::format::name;
-use crate::limits::MIB;
 use crate::progress::{Cancel, Event, Observer, Phase};
-use crate::storage::{Key, Listed, Storage, StorageError};
-use crate::store::StoreError;
+use crate::storage::{Key, Listed, Storage};
+use crate::store::{StoreError, hash_object};
 
 use super::super::OpError;
 use super::CheckReport;
@@ -34,7 +33,7 @@ pub fn check_names(
             return;
         }
         let key = &listed.key;
-        let result = match hash(storage, listed, observer) {
+        let result = match hash_object(storage, listed, |len| observer.on(Event::Bytes(len))) {
             Ok(found) if found.to_hex().as_str() == key.name() => Ok(()),
             Ok(found) => {
                 let (object, found) = (key.to_string(), found.to_string());
@@ -61,23 +60,4 @@ pub fn check_names(
         report.object(&object, message);
     }
     Ok(report)
-}
-
-/// Read at a time, on each core: packs are not held whole.
-const PIECE: u64 = MIB as u64;
-
-fn hash(
-    storage: &dyn Storage,
-    listed: &Listed,
-    observer: &dyn Observer,
-) -> Result<blake3::Hash, StorageError> {
-    let (mut hasher, mut piece, mut offset) = (blake3::Hasher::new(), Vec::new(), 0);
-    while offset < listed.len {
-        let len = PIECE.min(listed.len - offset);
-        storage.get_range(&listed.key, offset, len as usize, &mut piece)?;
-        hasher.update(&piece);
-        offset += len;
-        observer.on(Event::Bytes(len));
-    }
-    Ok(hasher.finalize())
 }

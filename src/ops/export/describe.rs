@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{BufReader, Read};
 
+use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 
 use crate::format::{Entry, EntryKind, EntryPath, Problem, Time};
@@ -202,7 +203,7 @@ fn lossy(bytes: &[u8]) -> String {
 fn hex_unless_text(bytes: &[u8]) -> Option<String> {
     match str::from_utf8(bytes) {
         Ok(_) => None,
-        Err(_) => Some(bytes.iter().map(|byte| format!("{byte:02x}")).collect()),
+        Err(_) => Some(HEXLOWER.encode(bytes)),
     }
 }
 

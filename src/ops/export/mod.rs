@@ -17,6 +17,7 @@ use std::io::{BufWriter, Write};
 use std::path::Path;
 
 use crate::format::{EntryKind, EntryPath, Problem};
+use crate::options::options;
 use crate::progress::{Cancel, Observer};
 use crate::repo::SnapshotView;
 use crate::source::RestoreOptions as FolderRestore;
@@ -33,16 +34,19 @@ pub(super) const FILES: &str = "files";
 pub(super) const MANIFEST: &str = "manifest.json";
 pub(super) const ENTRIES: &str = "entries.jsonl";
 
-/// What is exported, and over what.
-#[derive(Default)]
-pub struct ExportOptions {
-    pub part: RestoreOptions,
-    /// Put the export in the place of an earlier one. Nothing else is ever replaced.
-    pub replace: bool,
+options! {
+    /// What is exported, and over what.
+    #[derive(Default)]
+    pub struct ExportOptions {
+        pub part: RestoreOptions,
+        /// Put the export in the place of an earlier one. Nothing else is ever replaced.
+        pub replace: bool,
+    }
 }
 
 /// What an export came to.
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct ExportReport {
     pub entries: u64,
     pub bytes: u64,

@@ -5,9 +5,11 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 
 use crate::format::{Entry, EntryKind, EntryPath, Manifest};
+use crate::options::options;
 use crate::progress::{Cancel, Observer};
 use crate::repo::SnapshotView;
 
@@ -81,10 +83,12 @@ impl NameTemplate {
     }
 }
 
-#[derive(Default)]
-pub struct QdrantExportOptions {
-    pub selection: Selection,
-    pub template: NameTemplate,
+options! {
+    #[derive(Default)]
+    pub struct QdrantExportOptions {
+        pub selection: Selection,
+        pub template: NameTemplate,
+    }
 }
 
 /// A file that was written.
@@ -120,8 +124,7 @@ pub fn export_qdrant(
         let temporary = temporary.map_err(|error| failed("create a file in", to, error))?;
         let mut out = Hashed { out: BufWriter::new(temporary), hasher: Sha256::new() };
         let bytes = cat(view, &path, &mut out, observer, cancel)?;
-        let digest = out.hasher.finalize();
-        let sha256: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        let sha256 = HEXLOWER.encode(&out.hasher.finalize());
         let target = to.join(&file);
         if known.as_ref().is_some_and(|known| !known.eq_ignore_ascii_case(&sha256)) {
             let message = format!("its SHA-256 is {sha256}, the server's was {known:?}");

@@ -21,11 +21,21 @@ use super::recent::Recent;
 
 /// What each snapshot needs by itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Costs {
     /// Bytes of blocks that only this one needs. Packs keep some of them a while as waste.
     pub alone: HashMap<SnapshotId, u64>,
     /// Bytes of blocks that several need.
     pub shared: u64,
+}
+
+/// What one entry of a snapshot needs by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct EntryCost {
+    pub path: EntryPath,
+    /// Bytes of blocks that nothing else needs, in this snapshot or another.
+    pub bytes: u64,
 }
 
 /// Finds what only one snapshot needs, of all there are.
@@ -63,7 +73,7 @@ pub fn entry_costs(
     repository: &Repository,
     id: &SnapshotId,
     cancel: &Cancel,
-) -> Result<Vec<(EntryPath, u64)>, OpError> {
+) -> Result<Vec<EntryCost>, OpError> {
     steadily(repository, cancel, || entry_costs_now(repository, id, cancel), Result::is_ok)
 }
 
@@ -71,7 +81,7 @@ fn entry_costs_now(
     repository: &Repository,
     id: &SnapshotId,
     cancel: &Cancel,
-) -> Result<Vec<(EntryPath, u64)>, OpError> {
+) -> Result<Vec<EntryCost>, OpError> {
     let mut sight = repository.look(None)?;
     refuse_unreadable(&mut sight, &[])?;
     let mut claims = Claims::new(repository.reader(&sight.index));
@@ -90,8 +100,9 @@ fn entry_costs_now(
         Walk { visitor: &mut claims, reader: &reader, cancel }.entry(&entry)?;
         paths.push(entry.path);
     }
-    let costs = (1u32..).zip(paths).map(|(number, path)| (path, claims.alone(number)));
-    Ok(costs.filter(|(_, bytes)| *bytes > 0).collect())
+    let costs =
+        (1u32..).zip(paths).map(|(number, path)| EntryCost { path, bytes: claims.alone(number) });
+    Ok(costs.filter(|cost| cost.bytes > 0).collect())
 }
 
 /// Stands for more than one owner. 0 is nobody.

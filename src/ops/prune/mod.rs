@@ -21,6 +21,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use crate::id::{PackId, SnapshotId};
+use crate::options::options;
 use crate::progress::{Cancel, Event, Observer, Phase};
 use crate::repo::{Begun, Peer, PruneSession, RepoError, Repository, Sight};
 use crate::store::{Copied, StoreError, Wanted};
@@ -32,26 +33,37 @@ use self::recode::Recoder;
 use super::OpError;
 use super::steady::{Next, Steady, steadily};
 
-pub use self::costs::{Costs, costs, entry_costs};
+pub use self::costs::{Costs, EntryCost, costs, entry_costs};
 pub use self::plan::{PackTotals, PrunePlan};
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PruneOptions {
-    /// Only say what would be done.
-    pub dry_run: bool,
-    /// Who gave no sign of life for so long is taken for dead. Signs come every ten minutes.
-    pub expire_after: Duration,
-    /// Codes old packs more tightly by the way.
-    pub compact: Option<CompactOptions>,
-    /// Frees everything where there is no snapshot at all. Without this, that is an error: they may be out of sight.
-    pub empty: bool,
+options! {
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub struct PruneOptions {
+        /// Only say what would be done.
+        pub dry_run: bool,
+        /// Who gave no sign of life for so long is taken for dead. Signs come every ten minutes.
+        pub expire_after: Duration,
+        /// Codes old packs more tightly by the way.
+        pub compact: Option<CompactOptions>,
+        /// Frees everything where there is no snapshot at all. Without this, that is an error: they may be out of sight.
+        pub empty: bool,
+    }
 }
 
-/// Packs stored so long ago are written anew, their plain blocks compressed at this zstd level, unless that was done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CompactOptions {
-    pub older_than: Duration,
-    pub level: i32,
+options! {
+    /// Packs stored so long ago are written anew, their plain blocks compressed at this zstd level, unless that was done.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub struct CompactOptions {
+        pub older_than: Duration,
+        pub level: i32,
+    }
+}
+
+impl Default for CompactOptions {
+    /// Packs of a week, at level 19.
+    fn default() -> Self {
+        Self { older_than: Duration::from_secs(7 * 24 * 3600), level: 19 }
+    }
 }
 
 impl CompactOptions {
@@ -74,6 +86,7 @@ impl Default for PruneOptions {
 
 /// What was done; in a dry run what would be.
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct PruneReport {
     /// `None` where all there was to do was to go on where an earlier prune had stopped.
     pub plan: Option<PrunePlan>,

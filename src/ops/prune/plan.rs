@@ -33,6 +33,7 @@ impl PackTotals {
 
 /// What a prune would do.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct PrunePlan {
     /// Snapshots whose needs were found.
     pub snapshots: u64,

@@ -14,6 +14,7 @@ use crate::fault::ErrorKind;
 use crate::format::{Bytes, IndexedPack, Problem, name};
 use crate::id::{ObjectId, PackId};
 use crate::index::PackEntry;
+use crate::options::options;
 use crate::progress::{Cancel, Event, Observer, Phase};
 use crate::repo::{Begun, Peer, PruneSession, Repository, Stock};
 use crate::store::StoreError;
@@ -22,15 +23,17 @@ use self::fill::{Fill, Group};
 use self::look::{Damaged, Look, Readable, look};
 use super::{OpError, PackTotals};
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RebuildOptions {
-    /// Only say what would be done.
-    pub dry_run: bool,
-    /// Reads every trailer and replaces every index object, readable ones as well. Packs that a prune means to delete are
-    /// listed in any case; else only where an index object cannot be read, or there is none.
-    pub all: bool,
-    /// Who gave no sign of life for so long is taken for dead. Signs come every ten minutes.
-    pub expire_after: Duration,
+options! {
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub struct RebuildOptions {
+        /// Only say what would be done.
+        pub dry_run: bool,
+        /// Reads every trailer and replaces every index object, readable ones as well. Packs that a prune means to delete are
+        /// listed in any case; else only where an index object cannot be read, or there is none.
+        pub all: bool,
+        /// Who gave no sign of life for so long is taken for dead. Signs come every ten minutes.
+        pub expire_after: Duration,
+    }
 }
 
 impl Default for RebuildOptions {
@@ -41,6 +44,7 @@ impl Default for RebuildOptions {
 
 /// What was done; in a dry run what would be.
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct RebuildReport {
     /// All packs and index objects there were.
     pub packs: u64,

@@ -9,6 +9,7 @@ use super::Selection;
 
 /// What could not be read as it was, as far as it concerns a selection.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Gaps {
     /// How many. Those that the manifest had no room for count: they may concern it.
     pub count: u64,

@@ -12,6 +12,7 @@ use std::collections::HashSet;
 
 use crate::format::{Bytes, Entry, EntryKind, EntryPath, Problem};
 use crate::limits::PROBLEMS_MAX;
+use crate::options::options;
 use crate::progress::{Cancel, Event, Observer, Phase};
 use crate::repo::SnapshotView;
 use crate::source::{Fate, Importer, SourceError};
@@ -25,16 +26,19 @@ use self::window::Window;
 use self::writing::Writing;
 use super::OpError;
 
-/// What part of a snapshot goes where.
-#[derive(Default)]
-pub struct RestoreOptions {
-    /// Only entries below this path, which becomes the target itself.
-    pub prefix: EntryPath,
-    pub selection: Selection,
+options! {
+    /// What part of a snapshot goes where.
+    #[derive(Default)]
+    pub struct RestoreOptions {
+        /// Only entries below this path, which becomes the target itself.
+        pub prefix: EntryPath,
+        pub selection: Selection,
+    }
 }
 
 /// What a restore would do.
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct RestorePlan {
     pub new: u64,
     pub kept: u64,
@@ -79,6 +83,7 @@ const NAMED_MAX: usize = 1000;
 
 /// What a restore did.
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct RestoreReport {
     pub entries: u64,
     pub bytes: u64,

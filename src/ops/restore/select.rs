@@ -34,7 +34,7 @@ impl Selection {
                 true => trimmed.to_owned(),
                 false => format!("**/{trimmed}"),
             };
-            let wrong = |error| OpError::Usage(format!("--only {text:?} is no glob: {error}"));
+            let wrong = |error| OpError::Usage(format!("{text:?} is no glob: {error}"));
             set.add(glob(&anchored).map_err(wrong)?);
             for folder in folders_above(&anchored) {
                 // Where a `/` stands in braces its parts are no globs: then any folder may be one.

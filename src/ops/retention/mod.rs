@@ -14,6 +14,7 @@ use jiff::Zoned;
 use crate::fault::ErrorKind;
 use crate::format::name;
 use crate::id::SnapshotId;
+use crate::options::options;
 use crate::progress::{Cancel, Observer};
 use crate::repo::{Filter, RepoError, Repository, Snapshot, Standing};
 
@@ -26,18 +27,20 @@ pub use self::plan::Budget;
 pub use self::policy::{Age, Period, Reach, RetentionPolicy};
 pub use self::verdict::{Candidate, DropReason, Fate, KeepReason, RetentionGroup, Verdict};
 
-/// What to plan with.
-#[derive(Debug, Clone)]
-pub struct RetentionOptions {
-    pub policy: RetentionPolicy,
-    /// Groups with a policy of their own.
-    pub own: Vec<(RetentionGroup, RetentionPolicy)>,
-    /// What may go. The rest is left alone, and counts for no rule.
-    pub filter: Filter,
-    /// Only what has the same sources and host as this snapshot.
-    pub like: Option<SnapshotId>,
-    /// Ages count from here; days, weeks, months and years are those of its time zone.
-    pub now: Zoned,
+options! {
+    /// What to plan with.
+    #[derive(Debug, Clone)]
+    pub struct RetentionOptions {
+        pub policy: RetentionPolicy,
+        /// Groups with a policy of their own.
+        pub own: Vec<(RetentionGroup, RetentionPolicy)>,
+        /// What may go. The rest is left alone, and counts for no rule.
+        pub filter: Filter,
+        /// Only what has the same sources and host as this snapshot.
+        pub like: Option<SnapshotId>,
+        /// Ages count from here; days, weeks, months and years are those of its time zone.
+        pub now: Zoned,
+    }
 }
 
 impl Default for RetentionOptions {
@@ -51,6 +54,7 @@ impl Default for RetentionOptions {
 
 /// A verdict on each snapshot.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct RetentionPlan {
     /// The oldest first of each group.
     pub verdicts: Vec<Verdict>,
@@ -69,6 +73,7 @@ impl RetentionPlan {
 
 /// What was done.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct RetentionReport {
     pub deleted: Vec<SnapshotId>,
     /// Notes that went with them.

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use crate::format::{Statistics, Time, name};
 use crate::id::{ObjectId, SnapshotId};
+use crate::options::options;
 use crate::progress::Cancel;
 use crate::repo::{RepoError, Repository, Snapshot};
 use crate::storage::Key;
@@ -28,15 +29,18 @@ const KINDS: [&str; 8] = [
     name::CONFIG,
 ];
 
-/// What to count.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct StatsOptions {
-    /// Only these snapshots, and nothing of the repository as a whole.
-    pub snapshots: Option<Vec<SnapshotId>>,
+options! {
+    /// What to count.
+    #[derive(Debug, Clone, Default, PartialEq, Eq)]
+    pub struct StatsOptions {
+        /// Only these snapshots, and nothing of the repository as a whole.
+        pub snapshots: Option<Vec<SnapshotId>>,
+    }
 }
 
 /// One snapshot's numbers, as its manifest has them.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct SnapshotStats {
     pub id: SnapshotId,
     pub name: String,
@@ -74,6 +78,7 @@ pub struct ObjectTotals {
 
 /// The repository as a whole.
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct RepositoryStats {
     /// By folder: `packs`, `index`, `snapshots`…
     pub objects: BTreeMap<&'static str, ObjectTotals>,
@@ -108,6 +113,7 @@ impl RepositoryStats {
 }
 
 #[derive(Debug, Default)]
+#[non_exhaustive]
 pub struct StatsReport {
     /// Oldest first.
     pub snapshots: Vec<SnapshotStats>,

@@ -5,7 +5,7 @@ mod tests;
 
 use std::io::{self, BufRead, BufReader, Read, Seek, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::mpsc::{Receiver, Sender, channel};
 
 use tempfile::SpooledTempFile;
 
@@ -15,7 +15,7 @@ use super::sort::{Merge, Record, SortOptions, SortedRuns, Sorter, Totals, Value}
 use crate::fault::ErrorKind;
 use crate::limits::{KIB, MIB};
 use crate::progress::Cancel;
-use crate::source::{Body, BodyStatus, OpenBody, SourceError};
+use crate::source::{Body, BodyEnd, OpenBody, SourceError};
 
 /// Compressed revisions up to this many bytes stay in memory.
 const SPOOL: usize = MIB;
@@ -123,44 +123,31 @@ impl Sorted {
         self.totals.records
     }
 
-    /// Bytes of the stream of documents.
-    pub fn document_bytes(&self) -> u64 {
-        self.totals.documents.saturating_add(self.totals.records)
-    }
-
-    /// Bytes of the stream of revisions.
-    pub fn revision_bytes(&self) -> u64 {
-        self.totals.revisions.saturating_add(self.totals.records)
-    }
-
-    /// The two streams. The second is there once the first was read to its end.
+    /// The two streams. Revisions can be opened after the documents were read to their end.
     pub fn split(self) -> Result<(Documents, Revisions), SourceError> {
         let folder = self.runs.folder().to_owned();
         let failed = temporary(&folder);
         let spool = tempfile::spooled_tempfile_in(SPOOL, &folder);
         let spool = zstd::Encoder::new(spool, 1).map_err(&failed)?;
-        let state = Arc::new(Mutex::new(State::Unread));
+        let (to_revisions, from_documents) = channel();
         let documents = Documents {
             merge: self.runs.merge()?,
             record: Record::default(),
             given: 0,
+            bytes: self.totals.documents.saturating_add(self.totals.records),
             left: self.totals.records,
             spool: Some(spool),
-            state: Arc::clone(&state),
+            to_revisions,
+            what: self.what.clone(),
             folder: folder.clone(),
         };
-        let bytes = self.revision_bytes();
-        Ok((documents, Revisions { state, bytes, what: self.what, folder }))
+        let bytes = self.totals.revisions.saturating_add(self.totals.records);
+        Ok((documents, Revisions { spool: from_documents, bytes, what: self.what, folder }))
     }
 }
 
-/// How far the streams were read. Neither may be missing a line: what says so must not be lost.
-enum State {
-    Unread,
-    Spooled(SpooledTempFile),
-    Reading,
-    Done,
-    Failed(SourceError),
+fn unread(what: &str, which: &str) -> SourceError {
+    refused(ErrorKind::Failed, what, format!("its {which} were not read to their end"))
 }
 
 /// The stream of documents, one a line.
@@ -169,14 +156,21 @@ pub struct Documents {
     record: Record,
     /// Bytes of the record that were given out.
     given: usize,
+    bytes: u64,
     left: u64,
-    /// Until the end of the stream.
+    /// The revisions of the documents that were read. `None` after the last.
     spool: Option<zstd::Encoder<'static, SpooledTempFile>>,
-    state: Arc<Mutex<State>>,
+    to_revisions: Sender<SpooledTempFile>,
+    what: String,
     folder: PathBuf,
 }
 
 impl Documents {
+    /// Bytes of the stream.
+    pub fn stream_len(&self) -> u64 {
+        self.bytes
+    }
+
     /// Goes to the next document and keeps its revision. False at the end.
     fn next(&mut self) -> io::Result<bool> {
         let Some(spool) = &mut self.spool else { return Ok(false) };
@@ -195,7 +189,8 @@ impl Documents {
         if let Some(spool) = self.spool.take() {
             let mut spool = spool.finish()?;
             spool.rewind()?;
-            *lock(&self.state) = State::Spooled(spool);
+            // Whoever reads the documents alone has dropped the revisions.
+            let _ = self.to_revisions.send(spool);
         }
         self.record = Record::default();
         Ok(false)
@@ -215,7 +210,7 @@ impl Read for Documents {
                 match self.next() {
                     Ok(true) => continue,
                     Ok(false) => break,
-                    Err(error) => return Err(failed(&self.state, &self.folder, error)),
+                    Err(error) => return Err(failed(&self.folder, error)),
                 }
             }
             let count = rest.len().min(room.len());
@@ -229,12 +224,8 @@ impl Read for Documents {
     }
 }
 
-/// Remembers a failure: a stream that ends early must not become a snapshot.
-fn failed(state: &Mutex<State>, folder: &Path, error: io::Error) -> io::Error {
-    let error = temporary(folder)(error);
-    let told = io::Error::other(error.to_string());
-    *lock(state) = State::Failed(error);
-    told
+fn failed(folder: &Path, error: io::Error) -> io::Error {
+    io::Error::other(temporary(folder)(error))
 }
 
 impl OpenBody for Documents {
@@ -244,14 +235,17 @@ impl OpenBody for Documents {
 }
 
 impl Body for Documents {
-    fn finish(self: Box<Self>) -> Result<BodyStatus, SourceError> {
-        Ok(BodyStatus::Good)
+    fn finish(self: Box<Self>) -> Result<BodyEnd, SourceError> {
+        match self.spool {
+            None => Ok(BodyEnd::good()),
+            Some(_) => Err(unread(&self.what, "documents")),
+        }
     }
 }
 
-/// What becomes of the second stream.
+/// The stream of revisions, one a line.
 pub struct Revisions {
-    state: Arc<Mutex<State>>,
+    spool: Receiver<SpooledTempFile>,
     bytes: u64,
     what: String,
     folder: PathBuf,
@@ -259,43 +253,25 @@ pub struct Revisions {
 
 impl Revisions {
     /// Bytes of the stream.
-    pub fn bytes(&self) -> u64 {
+    pub fn stream_len(&self) -> u64 {
         self.bytes
     }
+}
 
-    /// The stream. An error where the documents were not read to their end, or could not be.
-    pub fn body(&self) -> Result<Box<dyn OpenBody>, SourceError> {
-        let mut state = lock(&self.state);
-        match std::mem::replace(&mut *state, State::Reading) {
-            State::Spooled(spool) => {
-                let from = zstd::Decoder::new(spool).map_err(temporary(&self.folder))?;
-                let (state, folder) = (Arc::clone(&self.state), self.folder.clone());
-                Ok(Box::new(RevisionsBody { from, left: self.bytes, state, folder }))
-            }
-            State::Failed(error) => Err(error),
-            State::Unread | State::Reading | State::Done => Err(self.unread("documents")),
-        }
-    }
-
-    /// An error where either stream was not read to its end.
-    pub fn conclude(self) -> Result<(), SourceError> {
-        match std::mem::replace(&mut *lock(&self.state), State::Done) {
-            State::Done => Ok(()),
-            State::Failed(error) => Err(error),
-            State::Unread | State::Spooled(_) | State::Reading => Err(self.unread("revisions")),
-        }
-    }
-
-    fn unread(&self, which: &str) -> SourceError {
-        let message = format!("its {which} were not read to their end");
-        refused(ErrorKind::Failed, &self.what, message)
+impl OpenBody for Revisions {
+    fn open(self: Box<Self>) -> Result<Box<dyn Body>, SourceError> {
+        let Self { spool, bytes, what, folder } = *self;
+        let spool = spool.try_recv().map_err(|_| unread(&what, "documents"))?;
+        let from = zstd::Decoder::new(spool).map_err(temporary(&folder))?;
+        Ok(Box::new(RevisionsBody { from, left: bytes, is_at_end: false, what, folder }))
     }
 }
 
 struct RevisionsBody {
     from: zstd::Decoder<'static, BufReader<SpooledTempFile>>,
     left: u64,
-    state: Arc<Mutex<State>>,
+    is_at_end: bool,
+    what: String,
     folder: PathBuf,
 }
 
@@ -304,7 +280,7 @@ impl Read for RevisionsBody {
         let count = match self.from.read(buffer) {
             Ok(0) if !buffer.is_empty() && self.left != 0 => Err(miscounted()),
             Ok(0) if !buffer.is_empty() => {
-                *lock(&self.state) = State::Done;
+                self.is_at_end = true;
                 Ok(0)
             }
             Ok(count) => match self.left.checked_sub(count as u64) {
@@ -316,22 +292,15 @@ impl Read for RevisionsBody {
             },
             Err(error) => Err(error),
         };
-        count.map_err(|error| failed(&self.state, &self.folder, error))
-    }
-}
-
-impl OpenBody for RevisionsBody {
-    fn open(self: Box<Self>) -> Result<Box<dyn Body>, SourceError> {
-        Ok(self)
+        count.map_err(|error| failed(&self.folder, error))
     }
 }
 
 impl Body for RevisionsBody {
-    fn finish(self: Box<Self>) -> Result<BodyStatus, SourceError> {
-        Ok(BodyStatus::Good)
+    fn finish(self: Box<Self>) -> Result<BodyEnd, SourceError> {
+        match self.is_at_end {
+            true => Ok(BodyEnd::good()),
+            false => Err(unread(&self.what, "revisions")),
+        }
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -16,9 +16,10 @@ use serde_json::{Value, json};
 
 use super::failure::refused;
 use crate::fault::ErrorKind;
-use crate::format::{Bytes, Entry, EntryKind, EntryPath, Property};
-use crate::source::SourceError;
-use crate::source::private::private_attributes;
+use crate::format::{EntryKind, EntryPath, Property};
+use crate::source::private::private_entry;
+use crate::source::text::TextBody;
+use crate::source::{OpenBody, SourceEntry, SourceError};
 
 pub(super) const DATABASE: &str = "database.json";
 pub(super) const COLLECTIONS: &str = "collections";
@@ -83,39 +84,36 @@ pub fn path(components: &[&str]) -> Result<EntryPath, SourceError> {
 }
 
 /// The entry of a directory.
-pub fn directory(path: EntryPath) -> Entry {
-    let mut entry = file(path);
-    entry.kind = EntryKind::Directory;
+pub fn directory(path: EntryPath) -> SourceEntry {
+    let mut entry = private_entry(path, EntryKind::Directory, Vec::new());
     if let Some(unix) = &mut entry.unix {
         // A directory that can be listed by its owner.
         unix.mode |= 0o100;
     }
-    entry
+    SourceEntry::bare(entry)
 }
 
 /// The entry of a collection's directory.
-pub fn collection(path: EntryPath, kind: CollectionKind, count: u64) -> Entry {
+pub fn collection(path: EntryPath, kind: CollectionKind, count: u64) -> SourceEntry {
     let property = |name: &str, value: String| Property {
         name: name.to_owned(),
         value: value.into_bytes().into(),
     };
-    let mut entry = directory(path);
-    entry.properties =
+    let mut source = directory(path);
+    source.entry.properties =
         vec![property(TYPE, kind.name().to_owned()), property(COUNT, count.to_string())];
-    entry
+    source
 }
 
-/// The entry of a file.
-pub fn file(path: EntryPath) -> Entry {
-    Entry {
-        path,
-        kind: EntryKind::File,
-        unix: Some(private_attributes()),
-        token: Bytes::default(),
-        content: None,
-        properties: Vec::new(),
-        ext: Vec::new(),
-    }
+/// A file, with its stream.
+pub fn file(path: EntryPath, body: Box<dyn OpenBody>, bytes: u64) -> SourceEntry {
+    SourceEntry::whole(private_entry(path, EntryKind::File, Vec::new()), body, bytes)
+}
+
+/// A file with this text.
+pub fn text_file(path: EntryPath, text: Vec<u8>) -> SourceEntry {
+    let (body, bytes) = TextBody::of(text);
+    file(path, body, bytes)
 }
 
 /// A small JSON document as it is stored: the same text for the same content.

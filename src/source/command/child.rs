@@ -34,8 +34,6 @@ pub(super) struct Running {
     cancel: Cancel,
     /// Ended well, and reaped.
     is_done: bool,
-    /// It wanted the terminal, so the rest was not read, whatever becomes of it afterwards.
-    is_given_up: bool,
 }
 
 enum State {
@@ -73,17 +71,7 @@ impl Running {
             return Err(refused(ErrorKind::Failed, &url, "its standard error is not to be had"));
         };
         let tail = Tail::follow(stderr, pass_stderr);
-        Ok(Self {
-            child,
-            group,
-            stdout,
-            tail,
-            url,
-            program: shown,
-            cancel,
-            is_done: false,
-            is_given_up: false,
-        })
+        Ok(Self { child, group, stdout, tail, url, program: shown, cancel, is_done: false })
     }
 
     /// Once ended it stays a zombie, so its group keeps its number.
@@ -183,19 +171,13 @@ impl Producer for Running {
             // Something it started may hold the pipe open; after a failure nobody waits for that.
             match self.state()? {
                 State::Failed => return Ok(0),
-                State::WantsTerminal => {
-                    self.is_given_up = true;
-                    return Ok(0);
-                }
+                State::WantsTerminal => return Err(io::Error::other(self.wants_terminal())),
                 State::Runs | State::Succeeded => {}
             }
         }
     }
 
     fn finish(&mut self) -> Result<Vec<(String, String)>, SourceError> {
-        if self.is_given_up {
-            return Err(self.wants_terminal());
-        }
         let status = self.wait()?;
         if status.success() {
             return Ok(vec![("program".to_owned(), self.program.clone())]);

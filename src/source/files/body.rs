@@ -14,7 +14,7 @@ use super::failure::{failed, refused};
 use super::state::{FileState, size};
 use crate::fault::ErrorKind;
 use crate::format::EntryPath;
-use crate::source::{Body, BodyStatus, OpenBody, SourceError};
+use crate::source::{Body, BodyEnd, BodyStatus, OpenBody, SourceError};
 
 /// Files from here on are worth telling the kernel that they are read from end to end.
 const LONG: u64 = 1024 * 1024;
@@ -144,23 +144,23 @@ impl Read for OpenFile {
 }
 
 impl Body for OpenFile {
-    fn finish(self: Box<Self>) -> Result<BodyStatus, SourceError> {
+    fn finish(self: Box<Self>) -> Result<BodyEnd, SourceError> {
         let path = self.path.as_bytes();
         let stat = fstat(&self.file).map_err(|errno| failed("look at", path, errno))?;
         let now = FileState::of(&stat);
         if self.seen.size == 0 && self.limit == SIZELESS_MAX && self.offset == self.limit {
             let what =
                 format!("has no size and more than {SIZELESS_MAX} bytes: the rest is left out");
-            return Ok(BodyStatus::Changed(what));
+            return Ok(BodyStatus::Changed(what).into());
         }
         if now == self.seen {
-            return Ok(BodyStatus::Good);
+            return Ok(BodyEnd::good());
         }
         let what = if now.size == self.seen.size {
             "changed while it was read".to_owned()
         } else {
             format!("changed while it was read: {} bytes, then {}", self.seen.size, now.size)
         };
-        Ok(BodyStatus::Changed(what))
+        Ok(BodyStatus::Changed(what).into())
     }
 }

@@ -4,8 +4,6 @@ use std::ffi::CString;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, openat, statat};
@@ -19,9 +17,7 @@ use crate::fault::ErrorKind;
 use crate::format::Time;
 use crate::progress::Cancel;
 use crate::source::url;
-use crate::source::{
-    Description, Estimate, Exporter, Item, Outcome, Section, Session, SourceError,
-};
+use crate::source::{Description, Estimate, Exporter, Item, Session, SourceError};
 
 /// Reads a folder with all it contains, or one file.
 pub struct FolderExporter {
@@ -85,12 +81,11 @@ impl Exporter for FolderExporter {
     /// A walk of its own: names and sizes, no bytes.
     fn estimate(&self, cancel: &Cancel) -> Result<Option<Estimate>, SourceError> {
         let mut estimate = Estimate::default();
-        for mut section in self.open(cancel)?.sections()? {
-            while let Some(item) = section.next()? {
-                if let Item::Entry(found) = item {
-                    estimate.entries += 1;
-                    estimate.bytes += found.size_hint;
-                }
+        let mut session = self.open(cancel)?;
+        while let Some(item) = session.next()? {
+            if let Item::Entry(found) = item {
+                estimate.entries += 1;
+                estimate.bytes += found.size_hint;
             }
         }
         Ok(Some(estimate))
@@ -98,16 +93,14 @@ impl Exporter for FolderExporter {
 
     fn open(&self, cancel: &Cancel) -> Result<Box<dyn Session>, SourceError> {
         let (root, name) = self.open_root()?;
-        let excluded = Arc::new(AtomicU64::new(0));
         let walk = Walk::new(
             root,
             name,
             &self.options,
             settled_before(SystemTime::now(), self.options.settle.unwrap_or(SETTLE)),
-            Arc::clone(&excluded),
             cancel.clone(),
         )?;
-        Ok(Box::new(FolderSession { walk: Some(walk), excluded }))
+        Ok(Box::new(walk))
     }
 }
 
@@ -128,24 +121,4 @@ fn settled_before(start: SystemTime, settle: Duration) -> Time {
     let since = settled.duration_since(UNIX_EPOCH).unwrap_or_default();
     let seconds = i64::try_from(since.as_secs()).unwrap_or(i64::MAX);
     Time { seconds, nanos: since.subsec_nanos() }
-}
-
-struct FolderSession {
-    walk: Option<Walk>,
-    excluded: Arc<AtomicU64>,
-}
-
-impl Session for FolderSession {
-    fn sections(&mut self) -> Result<Vec<Box<dyn Section>>, SourceError> {
-        Ok(self.walk.take().map(|walk| Box::new(walk) as Box<dyn Section>).into_iter().collect())
-    }
-
-    fn finish(self: Box<Self>) -> Result<Outcome, SourceError> {
-        let excluded = self.excluded.load(Ordering::Relaxed);
-        let properties = match excluded {
-            0 => Vec::new(),
-            count => vec![("excluded".to_owned(), count.to_string())],
-        };
-        Ok(Outcome { consistency: None, properties })
-    }
 }

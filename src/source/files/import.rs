@@ -71,7 +71,7 @@ impl FolderImporter {
             options,
             accounts: match options.owners {
                 OwnerPolicy::ById => Accounts::default(),
-                OwnerPolicy::ByName => Accounts::load(),
+                OwnerPolicy::ByName => Accounts::system(),
             },
             uid: geteuid().as_raw(),
             report: Arc::default(),

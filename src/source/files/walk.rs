@@ -5,7 +5,6 @@ use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Stat, fstat, openat, readlinkat, statat};
 use rustix::io::{Errno, pread};
@@ -23,7 +22,7 @@ use crate::fault::ErrorKind;
 use crate::format::{Bytes, Entry, EntryKind, EntryPath, Problem, Time, Xattr};
 use crate::progress::Cancel;
 use crate::source::accounts::Accounts;
-use crate::source::{Item, OpenBody, Section, SourceEntry, SourceError};
+use crate::source::{Item, Need, OpenBody, Outcome, Session, SourceEntry, SourceError};
 
 const CACHE_TAG: &CStr = c"CACHEDIR.TAG";
 const CACHE_SIGNATURE: &[u8] = b"Signature: 8a477f597d28d172789f06886806bc55";
@@ -49,7 +48,8 @@ pub(super) struct Walk {
     exclude_caches: bool,
     one_file_system: bool,
     reads_xattrs: bool,
-    excluded: Arc<AtomicU64>,
+    /// Entries that the options left out.
+    excluded: u64,
     cancel: Cancel,
 }
 
@@ -61,7 +61,6 @@ impl Walk {
         name: Option<CString>,
         options: &FolderOptions,
         settled: Time,
-        excluded: Arc<AtomicU64>,
         cancel: Cancel,
     ) -> Result<Self, SourceError> {
         let stat = fstat(&root).map_err(|errno| failed("look at", b"", errno))?;
@@ -83,14 +82,14 @@ impl Walk {
             root_device: stat.st_dev,
             settled,
             trust: Trust::default(),
-            accounts: Accounts::load(),
+            accounts: Accounts::system(),
             excludes: Excludes::new(options)?,
             tags: tags.collect::<Result<_, _>>().map_err(|errno| failed("use", b"", errno))?,
             left_out,
             exclude_caches: options.exclude_caches,
             one_file_system: options.one_file_system,
             reads_xattrs: statat(CWD, c"/proc/self/fd", AtFlags::empty()).is_ok(),
-            excluded,
+            excluded: 0,
             cancel,
         };
         Ok(walk)
@@ -185,8 +184,8 @@ impl Walk {
         }
         let body: Box<dyn OpenBody> =
             Box::new(FileBody { directory, name: name.to_owned(), path, seen });
-        let item = SourceEntry { entry, body: Some(body), size_hint: size(stat) };
-        self.pending.push_back(Item::Entry(Box::new(item)));
+        let item = SourceEntry { entry, body: Some(body), need: Need::Best, size_hint: size(stat) };
+        self.pending.push_back(item.into());
     }
 
     fn give_other(&mut self, directory: &OwnedFd, name: &CStr, path: EntryPath, stat: &Stat) {
@@ -227,8 +226,7 @@ impl Walk {
             self.problem(path.as_bytes(), &message);
         }
         let entry = self.entry(path, kind, stat, xattrs);
-        let item = SourceEntry { entry, body: None, size_hint: 0 };
-        self.pending.push_back(Item::Entry(Box::new(item)));
+        self.pending.push_back(SourceEntry::bare(entry).into());
     }
 
     fn entry(&self, path: EntryPath, kind: EntryKind, stat: &Stat, xattrs: Vec<Xattr>) -> Entry {
@@ -291,12 +289,12 @@ impl Walk {
         self.pending.push_back(Item::Problem(problem));
     }
 
-    fn count_excluded(&self, count: u64) {
-        self.excluded.fetch_add(count, Ordering::Relaxed);
+    fn count_excluded(&mut self, count: u64) {
+        self.excluded += count;
     }
 }
 
-impl Section for Walk {
+impl Session for Walk {
     fn next(&mut self) -> Result<Option<Item>, SourceError> {
         loop {
             if self.cancel.is_cancelled() {
@@ -315,6 +313,14 @@ impl Section for Walk {
                 None => self.leave(),
             }
         }
+    }
+
+    fn finish(self: Box<Self>) -> Result<Outcome, SourceError> {
+        let properties = match self.excluded {
+            0 => Vec::new(),
+            count => vec![("excluded".to_owned(), count.to_string())],
+        };
+        Ok(Outcome { consistency: None, properties })
     }
 }
 

@@ -4,9 +4,13 @@ use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
+use data_encoding::BASE64;
+use percent_encoding::{percent_decode_str, utf8_percent_encode};
 use reqwest::Method;
-use reqwest::header::{HeaderName, HeaderValue};
+use reqwest::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use zeroize::Zeroizing;
+
+use crate::source::url::UNRESERVED;
 
 /// Whether a call may be made again when nobody knows what became of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,11 +95,15 @@ impl Credential {
     /// `Authorization: Bearer TOKEN`
     pub fn bearer(token: &str) -> Self {
         let value = Zeroizing::new(format!("Bearer {token}"));
-        Self { header: reqwest::header::AUTHORIZATION, value }
+        Self { header: AUTHORIZATION, value }
     }
 
-    pub(super) fn new(header: HeaderName, value: Zeroizing<String>) -> Self {
-        Self { header, value }
+    /// `Authorization: Basic …`, RFC 7617.
+    pub fn basic(user: &str, password: &str) -> Self {
+        let pair = Zeroizing::new(format!("{user}:{password}"));
+        let mut value = Zeroizing::new(String::from("Basic "));
+        BASE64.encode_append(pair.as_bytes(), &mut value);
+        Self { header: AUTHORIZATION, value }
     }
 
     /// `None` where it holds what no header can.
@@ -114,31 +122,17 @@ impl fmt::Debug for Credential {
 
 /// A name as one segment of a URL's path.
 pub fn escaped(name: &str) -> String {
-    let mut escaped = String::with_capacity(name.len());
-    for byte in name.bytes() {
-        match byte {
-            b'-' | b'.' | b'_' | b'~' => escaped.push(char::from(byte)),
-            byte if byte.is_ascii_alphanumeric() => escaped.push(char::from(byte)),
-            byte => escaped.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    escaped
+    utf8_percent_encode(name, UNRESERVED).to_string()
 }
 
-/// Without its `%XX`. `None` where that is no UTF-8 or no escape.
+/// The text with every `%XX` decoded. `None` where a `%` begins no escape, or where the bytes are not UTF-8.
 pub fn unescaped(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        if byte != b'%' {
-            bytes.push(byte);
-            continue;
-        }
-        let digit = |byte: Option<u8>| char::from(byte?).to_digit(16);
-        let (high, low) = (digit(rest.next())?, digit(rest.next())?);
-        bytes.push(u8::try_from(high * 16 + low).ok()?);
-    }
-    String::from_utf8(bytes).ok()
+    // The decoder would keep a `%` that begins no escape.
+    let is_escape = |rest: &str| {
+        rest.as_bytes().first_chunk::<2>().is_some_and(|it| it.iter().all(u8::is_ascii_hexdigit))
+    };
+    let decoded = percent_decode_str(text).decode_utf8().ok()?;
+    text.split('%').skip(1).all(is_escape).then(|| decoded.into_owned())
 }
 
 #[cfg(test)]
@@ -151,6 +145,18 @@ mod tests {
         assert!(!format!("{key:?}").contains("s3cret"));
         assert!(!format!("{:?}", key.header()).contains("s3cret"));
         assert!(Credential::api_key("two\nlines").header().is_none());
+    }
+
+    #[test]
+    fn basic_authorization_is_as_the_rfc_has_it() {
+        for (user, password, coded) in [
+            ("Aladdin", "open sesame", "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="),
+            ("test", "123£", "Basic dGVzdDoxMjPCow=="),
+        ] {
+            let (name, value) = Credential::basic(user, password).header().unwrap();
+            assert_eq!((name, value.to_str().unwrap()), (AUTHORIZATION, coded));
+        }
+        assert!(!format!("{:?}", Credential::basic("a", "s3cret")).contains("czNjcmV0"));
     }
 
     #[test]

@@ -11,12 +11,13 @@ use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::redirect::Policy;
 use tokio::runtime::{Builder, Runtime};
 
+use super::address::without_secrets;
 use super::call::{Call, Credential, Repeat};
 use super::failure::{HttpError, Trouble};
 use super::retry;
-use super::throttle::Throttle;
 use crate::limits::MIB;
 use crate::progress::Cancel;
+use crate::timing::{self, Backoff, Clock, SystemClock, Throttle};
 
 /// How often a wait looks whether it was told to stop.
 const GLANCE: Duration = Duration::from_millis(100);
@@ -42,6 +43,8 @@ pub struct ClientOptions {
     /// Bytes a second of downloads and uploads, each all together; none where it is `None`.
     pub limit_download: Option<NonZeroU64>,
     pub limit_upload: Option<NonZeroU64>,
+    /// Tells the time for pauses, time-outs and limits.
+    pub clock: Arc<dyn Clock>,
 }
 
 impl Default for ClientOptions {
@@ -55,6 +58,7 @@ impl Default for ClientOptions {
             unix_socket: None,
             limit_download: None,
             limit_upload: None,
+            clock: Arc::new(SystemClock),
         }
     }
 }
@@ -136,14 +140,14 @@ impl Client {
 
     /// Asks again and again until there is an answer that stays, for at most so long.
     pub fn ask_until(&self, call: &Call, most: Duration) -> Result<Vec<u8>, HttpError> {
-        let started = Instant::now();
+        let started = self.now();
         loop {
             let asked = self
                 .send(call, None)
                 .and_then(|response| self.whole(call.shown(), response, ANSWER_MAX));
             match asked {
-                Err(error) if error.may_pass(call.repeat) && started.elapsed() < most => {
-                    let pause = self.options.pause.min(most.saturating_sub(started.elapsed()));
+                Err(error) if error.may_pass(call.repeat) && self.since(started) < most => {
+                    let pause = self.options.pause.min(most.saturating_sub(self.since(started)));
                     self.sleep(call.shown(), pause)?;
                 }
                 done => return done,
@@ -198,7 +202,7 @@ impl Client {
         if response.status().is_redirection() {
             let to = response.headers().get("location").and_then(|to| to.to_str().ok());
             // A signed URL is a key too.
-            let to = to.map(plainly).unwrap_or_else(|| "another place".to_owned());
+            let to = to.map(without_secrets).unwrap_or_else(|| "another place".to_owned());
             let what = format!("leads to {to}, where the key is not sent: name that server itself");
             return Err(HttpError::new(url, Trouble::Unexpected(what)));
         }
@@ -224,10 +228,10 @@ impl Client {
         mut response: reqwest::Response,
         most: usize,
     ) -> Result<Vec<u8>, HttpError> {
-        let (mut body, started) = (Vec::new(), Instant::now());
+        let (mut body, started) = (Vec::new(), self.now());
         loop {
             // Neither silence nor a trickle goes on for ever.
-            let left = (self.options.read_timeout * SILENCES).saturating_sub(started.elapsed());
+            let left = (self.options.read_timeout * SILENCES).saturating_sub(self.since(started));
             let patience = self.options.read_timeout.min(left);
             let piece = self.wait(url, patience, response.chunk())?;
             let Some(piece) = piece.map_err(|error| HttpError::of(url, error))? else {
@@ -265,8 +269,8 @@ impl Client {
 
     /// Waits before another try; gives the error back where that would take too long.
     pub fn pause(&self, tries: u32, error: HttpError) -> Result<(), HttpError> {
-        let (base, most) = (self.options.pause, self.options.pause_max);
-        let Some(pause) = retry::pause(tries, base, most, error.told_pause(), chance()) else {
+        let backoff = Backoff { first: self.options.pause, max: self.options.pause_max };
+        let Some(pause) = backoff.pause(tries, error.told_pause()) else {
             return Err(error);
         };
         tracing::info!("{error}; trying again in {:.1} s", pause.as_secs_f64());
@@ -280,23 +284,25 @@ impl Client {
         url: &str,
         bytes: usize,
     ) -> Result<(), HttpError> {
-        match throttle.map(|throttle| throttle.reserve(bytes, Instant::now())) {
+        match throttle.map(|throttle| throttle.reserve(bytes, self.now())) {
             Some(pause) if !pause.is_zero() => self.sleep(url, pause),
             _ => Ok(()),
         }
     }
 
+    pub(super) fn now(&self) -> Instant {
+        self.options.clock.now()
+    }
+
+    pub(super) fn since(&self, started: Instant) -> Duration {
+        self.now().saturating_duration_since(started)
+    }
+
     /// Waits for so long, or until it is told to stop.
     pub fn sleep(&self, url: &str, pause: Duration) -> Result<(), HttpError> {
-        let started = Instant::now();
-        loop {
-            if self.cancel.is_cancelled() {
-                return Err(HttpError::new(url, Trouble::Interrupted));
-            }
-            match pause.checked_sub(started.elapsed()) {
-                Some(left) if !left.is_zero() => std::thread::sleep(left.min(GLANCE)),
-                _ => return Ok(()),
-            }
+        match timing::sleep(&*self.options.clock, &self.cancel, pause) {
+            true => Ok(()),
+            false => Err(HttpError::new(url, Trouble::Interrupted)),
         }
     }
 
@@ -307,8 +313,8 @@ impl Client {
         patience: Duration,
         future: impl Future<Output = T>,
     ) -> Result<T, HttpError> {
-        let started = Instant::now();
-        self.watch(url, future, || (started.elapsed() >= patience).then_some(patience))
+        let started = self.now();
+        self.watch(url, future, || (self.since(started) >= patience).then_some(patience))
     }
 
     /// Runs `future` until `stuck` says for how long nothing came.
@@ -335,28 +341,6 @@ impl Client {
                 }
             }
         })
-    }
-}
-
-/// A URL without what may be secret in it.
-fn plainly(url: &str) -> String {
-    let url = url.split(['?', '#']).next().unwrap_or_default();
-    match url.split_once("://") {
-        Some((scheme, rest)) => {
-            let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-            let host = authority.rsplit('@').next().unwrap_or_default();
-            format!("{scheme}://{host}/{path}")
-        }
-        None => url.to_owned(),
-    }
-}
-
-/// From 0 to 1.
-fn chance() -> f64 {
-    let mut bytes = [0; 4];
-    match getrandom::fill(&mut bytes) {
-        Ok(()) => f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX),
-        Err(_) => 0.5,
     }
 }
 

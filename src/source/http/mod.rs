@@ -3,16 +3,16 @@
 //!
 //! No redirect is followed: an API key must not travel to a host that nobody named.
 
-mod basic;
+mod address;
 mod call;
 mod client;
 mod download;
 mod exchange;
 mod failure;
 mod retry;
-mod throttle;
 mod upload;
 
+pub use address::{host_and_port, without_secrets};
 pub use call::{Call, Credential, Repeat, escaped, unescaped};
 pub use client::{Client, ClientOptions};
 pub use download::Download;

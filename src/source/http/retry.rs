@@ -1,11 +1,8 @@
-//! What is worth another try, and when. Pure.
+//! Which answers are worth another try, and when. Pure.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
-
-/// A server that wants to be left alone for longer is not waited for.
-const TOLD_MAX: Duration = Duration::from_secs(300);
 
 /// Whether an answer with this status may be another one next time.
 pub(super) fn is_passing(status: u16) -> bool {
@@ -21,24 +18,6 @@ pub(super) fn is_passing(status: u16) -> bool {
 /// own says so in JSON.
 pub(super) fn is_undone(status: u16, said: &str) -> bool {
     status == 429 || (status == 503 && said.trim_start().starts_with('{'))
-}
-
-/// How long to wait before try `attempt` (from 0): doubled each time up to `most`, half of it by chance, so
-/// that many who failed together do not come back together. `None`: it would be too long.
-pub(super) fn pause(
-    attempt: u32,
-    base: Duration,
-    most: Duration,
-    told: Option<Duration>,
-    chance: f64,
-) -> Option<Duration> {
-    let doubled = base.saturating_mul(2u32.saturating_pow(attempt)).min(most);
-    let ours = doubled.mul_f64(0.5 + chance.clamp(0.0, 1.0) / 2.0);
-    match told {
-        Some(told) if told > TOLD_MAX => None,
-        Some(told) => Some(ours.max(told)),
-        None => Some(ours),
-    }
 }
 
 /// A `Retry-After`: seconds, or a date.
@@ -71,17 +50,6 @@ mod tests {
     fn what_was_surely_not_begun() {
         assert!(is_undone(429, "") && is_undone(503, " {\"status\":{}}"));
         assert!(!is_undone(503, "upstream connect error") && !is_undone(500, "{}"));
-    }
-
-    #[test]
-    fn pauses_double_up_to_a_limit() {
-        let pause = |attempt, told, chance| pause(attempt, SECOND, 8 * SECOND, told, chance);
-        assert_eq!(pause(0, None, 1.0), Some(SECOND));
-        assert_eq!(pause(0, None, 0.0), Some(SECOND / 2));
-        assert_eq!(pause(2, None, 1.0), Some(4 * SECOND));
-        assert_eq!(pause(40, None, 1.0), Some(8 * SECOND));
-        assert_eq!(pause(0, Some(5 * SECOND), 0.3), Some(5 * SECOND));
-        assert_eq!(pause(0, Some(3600 * SECOND), 0.3), None);
     }
 
     #[test]

@@ -16,6 +16,7 @@ use super::call::Call;
 use super::client::Client;
 use super::failure::{HttpError, Trouble};
 use crate::limits::MIB;
+use crate::timing::Clock;
 
 /// Pieces on their way.
 const AHEAD: usize = 8;
@@ -53,7 +54,7 @@ impl Upload {
             HeaderValue::from_str(content_type).map_err(|error| wrong(error.to_string()))?;
         let call = call.header(CONTENT_TYPE, content_type);
         let (pieces, receiver) = channel(AHEAD);
-        let pace = Arc::new(Mutex::new(Pace { since: Instant::now(), waits_for: Waits::Server }));
+        let pace = Arc::new(Mutex::new(Pace { since: client.now(), waits_for: Waits::Server }));
         let (sender, shown, shared) = (client.clone(), url.clone(), Arc::clone(&pace));
         let sending = std::thread::Builder::new()
             .name("upload".into())
@@ -75,8 +76,8 @@ impl Upload {
     /// Waits for so long, before more is written, whether the server has an answer already: one that refuses has. An
     /// answer is heard while nothing is sent; where the server hangs up while much is, it is lost now and then.
     pub fn listen(&mut self, patience: Duration) -> Result<(), HttpError> {
-        let started = Instant::now();
-        while started.elapsed() < patience {
+        let started = self.client.now();
+        while self.client.since(started) < patience {
             if self.sending.as_ref().is_none_or(JoinHandle::is_finished) {
                 return Err(self.ended());
             }
@@ -121,11 +122,14 @@ fn send(
     let pieces = Arc::new(Mutex::new(pieces));
     // The body may outlive this in a runtime that nobody drives any more: whoever writes must hear of the end.
     let _hang_up = HangUp(Arc::clone(&pieces));
-    let frames = Frames { pieces, left: len, pace: Arc::clone(&pace) };
+    let clock = Arc::clone(&client.options.clock);
+    let frames = Frames { pieces, left: len, pace: Arc::clone(&pace), clock };
     let request = client.request(call, Some(reqwest::Body::wrap(frames)));
     let (read_timeout, patience) = (client.options.read_timeout, client.patience(call));
-    let stuck =
-        || pace.lock().unwrap_or_else(PoisonError::into_inner).stuck(read_timeout, patience);
+    let stuck = || {
+        let pace = pace.lock().unwrap_or_else(PoisonError::into_inner);
+        pace.stuck(client.since(pace.since), read_timeout, patience)
+    };
     let sent = client.watch(url, request.send(), stuck)?;
     let response = client.judge(url, sent.map_err(|error| HttpError::of(url, error))?)?;
     client.whole(url, response, MIB)
@@ -157,13 +161,19 @@ enum Waits {
 }
 
 impl Pace {
-    fn stuck(&self, read_timeout: Duration, patience: Duration) -> Option<Duration> {
+    /// The time-out that `waited`, the time since this pace began, has reached.
+    fn stuck(
+        &self,
+        waited: Duration,
+        read_timeout: Duration,
+        patience: Duration,
+    ) -> Option<Duration> {
         let most = match self.waits_for {
             Waits::Us => return None,
             Waits::Server => read_timeout,
             Waits::Answer => patience,
         };
-        (self.since.elapsed() >= most).then_some(most)
+        (waited >= most).then_some(most)
     }
 }
 
@@ -171,12 +181,13 @@ struct Frames {
     pieces: Arc<Mutex<Receiver<Bytes>>>,
     left: u64,
     pace: Arc<Mutex<Pace>>,
+    clock: Arc<dyn Clock>,
 }
 
 impl Frames {
     fn note(&self, waits_for: Waits) {
         let mut pace = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
-        *pace = Pace { since: Instant::now(), waits_for };
+        *pace = Pace { since: self.clock.now(), waits_for };
     }
 }
 

@@ -1,7 +1,8 @@
 //! The request that hands a snapshot to the server: a form with one file, written piece by piece.
 
-use std::fmt::Write;
 use std::time::Duration;
+
+use data_encoding::HEXLOWER;
 
 use super::api::Api;
 use super::failure::refused;
@@ -30,11 +31,7 @@ fn random_hex() -> Result<String, SourceError> {
     getrandom::fill(&mut bytes).map_err(|error| {
         refused(ErrorKind::Failed, "upload", format!("no random bytes: {error}"))
     })?;
-    let mut hex = String::new();
-    for byte in bytes {
-        let _ = write!(hex, "{byte:02x}");
-    }
-    Ok(hex)
+    Ok(HEXLOWER.encode(&bytes))
 }
 
 /// A form under way. Dropped before [`finish`](Self::finish) it reaches the server as a broken request, of which it

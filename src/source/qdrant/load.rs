@@ -1,19 +1,25 @@
 //! The loader: collections back into a server, under their names or others.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde_json::Value;
 
 use super::api::Api;
-use super::decide::{Decision, Existing, Policy, Wanted, decide};
 use super::export::QdrantOptions;
 use super::failure::refused;
-use super::loading::Loading;
 use super::parts::{Held, HeldAs, collections};
 use super::server::{QdrantServer, is_name};
+use super::writer::QdrantWriter;
 use crate::fault::ErrorKind;
 use crate::format::EntryPath;
-use crate::progress::{Cancel, Event, Observer};
-use crate::source::renames::check_renames;
+use crate::progress::{Cancel, Observer};
+use crate::source::tables::{
+    ConflictPolicy, Consent, ExistingTable, Nouns, Rebuild, Rename, TableAction, TableSelection,
+    TableStep, TableTarget, WantedTable, decide,
+};
 use crate::source::{Fate, LoadPlan, LoadReport, LoadStep, Loader, SourceError, Stored};
+
+pub(super) const NOUNS: Nouns = Nouns { table: "collection", row: "point" };
 
 /// Whose points win where a cluster has others.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -40,8 +46,8 @@ impl Priority {
 /// How collections are restored.
 #[derive(Debug, Clone, Default)]
 pub struct QdrantRestore {
-    /// Those to restore and their names at the server; all under their own where it is empty.
-    pub collections: Vec<(String, String)>,
+    /// The collections to restore; all under their own names if it is empty.
+    pub collections: Vec<Rename>,
     /// The name of the one collection that is restored.
     pub rename: Option<String>,
     pub priority: Priority,
@@ -58,14 +64,16 @@ pub struct QdrantLoader {
     /// The server first, then the other nodes.
     pub(super) apis: Vec<Api>,
     pub(super) restore: QdrantRestore,
-    planned: Vec<Part>,
+    selection: TableSelection,
+    consent: Consent,
 }
 
-/// One collection, its name at the server, and what becomes of what is there.
-pub(super) struct Part {
-    pub held: Held,
-    pub wanted: Wanted,
-    pub decision: Decision,
+/// What is restored, and what becomes of what is there.
+struct QdrantPlan {
+    /// By their names in the snapshot.
+    held: BTreeMap<String, Held>,
+    steps: Vec<TableStep>,
+    moved_aliases: Vec<LoadStep>,
 }
 
 impl QdrantLoader {
@@ -76,54 +84,75 @@ impl QdrantLoader {
         restore: QdrantRestore,
         cancel: &Cancel,
     ) -> Result<Self, SourceError> {
-        check_renames(&restore.collections, server.url())?;
+        let (chosen, sole) = (restore.collections.clone(), restore.rename.clone());
+        let selection = TableSelection::new(chosen, sole, server.url())?;
         let servers = std::iter::once(server).chain(&restore.nodes);
         let apis = servers
             .map(|server| Api::new(server, options, cancel))
             .collect::<Result<Vec<_>, SourceError>>()?;
-        Ok(Self { apis, restore, planned: Vec::new() })
+        Ok(Self { apis, restore, selection, consent: Consent::default() })
     }
 
     pub(super) fn api(&self) -> Result<&Api, SourceError> {
         self.apis.first().ok_or_else(|| refused(ErrorKind::Failed, "qdrant", "no server was named"))
     }
 
-    /// What a snapshot holds of what is wanted.
-    fn parts(&self, stored: &dyn Stored) -> Result<Vec<Part>, SourceError> {
+    /// Looks at the server. `may_replace`: see [`Loader::load`].
+    fn look(&self, stored: &dyn Stored, may_replace: bool) -> Result<QdrantPlan, SourceError> {
         let held = collections(stored)?;
-        for (old, _) in &self.restore.collections {
-            if !held.iter().any(|held| held.collection == *old) {
-                let message = "is not in the snapshot, or not selected";
-                return Err(refused(ErrorKind::Usage, old, message));
+        let url = self.api()?.url();
+        let names: BTreeSet<_> = held.keys().map(String::as_str).collect();
+        self.selection.check_available(&names, NOUNS, url)?;
+        let renames = self.selection.resolve(names, |_| true, NOUNS, url)?;
+        for one in &renames {
+            self.check_target(held.get(&one.from), &one.to)?;
+        }
+        for api in &self.apis {
+            api.wait_ready()?;
+        }
+        let aliases = self.api()?.aliases(None)?;
+        let (mut wanted, mut existing) = (Vec::new(), BTreeMap::new());
+        let mut moved_aliases = Vec::new();
+        for Rename { from, to } in renames {
+            // The server would follow it, and replace what nobody was shown.
+            if let Some((_, of)) = aliases.iter().find(|(alias, _)| *alias == to) {
+                let message =
+                    format!("is an alias of collection {of}: restore as {of}, or as another");
+                return Err(self.exists(&to, message));
+            }
+            let Some(held) = held.get(&from) else { continue };
+            if let Some(there) = self.existing(held, &to)? {
+                existing.insert(to.clone(), there);
+            }
+            if self.restore.aliases && !self.restore.if_missing {
+                moved_aliases.extend(moved(held, &to, &aliases)?);
+            }
+            wanted.push(WantedTable { from, to, rank: 0, merges: false });
+        }
+        let policy = match self.restore.if_missing {
+            true => ConflictPolicy::Skip,
+            false => ConflictPolicy::Replace,
+        };
+        let steps = decide(&wanted, &existing, &policy.with_consent(may_replace));
+        for step in &steps {
+            if let Some(why) = step.obstacle(NOUNS) {
+                return Err(self.exists(&step.to, why));
             }
         }
-        let mut parts = Vec::new();
-        for held in held {
-            parts.extend(self.part(held)?);
-        }
-        match (&self.restore.rename, parts.as_mut_slice()) {
-            (None, _) => {}
-            (Some(new), [one]) => one.wanted.collection = new.clone(),
-            (Some(new), _) => {
-                let message = format!("only one collection can be restored as {new}: choose it");
-                return Err(refused(ErrorKind::Usage, self.api()?.url(), message));
-            }
-        }
-        Ok(parts)
+        Ok(QdrantPlan { held, steps, moved_aliases })
     }
 
-    /// `None`: it was not chosen.
-    fn part(&self, held: Held) -> Result<Option<Part>, SourceError> {
-        let chosen = &self.restore.collections;
-        let collection = match chosen.iter().find(|(from, _)| *from == held.collection) {
-            Some((_, new)) => new.clone(),
-            None if chosen.is_empty() => held.collection.clone(),
-            None => return Ok(None),
-        };
-        if !is_name(&collection) {
-            return Err(refused(ErrorKind::Usage, &collection, "is no name of a collection"));
+    fn exists(&self, name: &str, why: String) -> SourceError {
+        let url = self.apis.first().map_or_else(|| name.to_owned(), |it| it.collection_url(name));
+        refused(ErrorKind::Exists, &url, why)
+    }
+
+    /// Without a look at the server.
+    fn check_target(&self, held: Option<&Held>, name: &str) -> Result<(), SourceError> {
+        if !is_name(name) {
+            return Err(refused(ErrorKind::Usage, name, "is no name of a collection"));
         }
-        if let HeldAs::Peers(peers) = &held.form
+        if let Some(Held { form: HeldAs::Peers(peers), .. }) = held
             && self.apis.len() > 1
             && self.apis.len() < peers.len()
         {
@@ -131,83 +160,78 @@ impl QdrantLoader {
                 "has parts of {} nodes: name as many with --qdrant-node, or a single server that takes all",
                 peers.len()
             );
-            return Err(refused(ErrorKind::Usage, &collection, message));
+            return Err(refused(ErrorKind::Usage, name, message));
         }
-        let wanted = Wanted { collection, params: held.params.clone() };
-        Ok(Some(Part { held, wanted, decision: Decision::Create }))
+        Ok(())
     }
 
-    pub(super) fn existing(&self, collection: &str) -> Result<Option<Existing>, SourceError> {
-        Ok(self.api()?.info(collection)?.map(|info| Existing {
-            points: info.get("points_count").and_then(Value::as_u64),
-            params: info.get("config").and_then(|config| config.get("params")).cloned(),
-        }))
+    fn existing(&self, held: &Held, name: &str) -> Result<Option<ExistingTable>, SourceError> {
+        let Some(info) = self.api()?.info(name)? else { return Ok(None) };
+        let params = info.get("config").and_then(|config| config.get("params"));
+        let obstacle = match held.form {
+            HeldAs::Points(_) => Some(
+                "and points would be added to them: delete it first, or restore as another"
+                    .to_owned(),
+            ),
+            _ => difference(held.params.as_ref(), params).map(|differs| {
+                format!("and has {differs}; restore under another name, or delete it first")
+            }),
+        };
+        Ok(Some(ExistingTable { rows: points(&info), obstacle }))
     }
+}
 
-    pub(super) fn decide(&self, part: &Part, overwrite: bool) -> Result<Decision, SourceError> {
-        let collection = &part.wanted.collection;
-        let exists =
-            |why| Err(refused(ErrorKind::Exists, &self.api()?.collection_url(collection), why));
-        let policy = Policy { overwrite, if_missing: self.restore.if_missing };
-        match decide(&part.wanted, self.existing(collection)?.as_ref(), policy) {
-            Decision::Refuse(why) => exists(why),
-            Decision::Replace(what) if matches!(part.held.form, HeldAs::Points(_)) => {
-                exists(format!(
-                    "{what} is there, and points would be added to them: delete it first, or restore as another"
-                ))
-            }
-            decision => Ok(decision),
+/// As a server counts them, which need not be exact.
+pub(super) fn points(info: &Value) -> Option<u64> {
+    info.get("points_count").and_then(Value::as_u64)
+}
+
+impl QdrantPlan {
+    fn steps(&self) -> Result<Vec<LoadStep>, SourceError> {
+        let mut steps = Vec::new();
+        for step in &self.steps {
+            let fate = step.fate(NOUNS);
+            let held = self.held.get(&step.from).filter(|_| fate != Fate::Kept);
+            let (name, bytes) = (step_name(&step.to)?, held.map_or(0, Held::bytes));
+            steps.push(LoadStep { name, fate, rows: step.rows(), bytes });
         }
+        steps.extend(self.moved_aliases.iter().cloned());
+        Ok(steps)
     }
 }
 
 impl Loader for QdrantLoader {
     fn plan(&mut self, stored: &dyn Stored) -> Result<LoadPlan, SourceError> {
-        let mut parts = self.parts(stored)?;
-        for api in &self.apis {
-            api.wait_ready()?;
-        }
-        let aliases = self.api()?.aliases(None)?;
-        let mut plan = LoadPlan::default();
-        for part in &mut parts {
-            let name = &part.wanted.collection;
-            // The server would follow it, and replace what nobody was shown.
-            if let Some((_, of)) = aliases.iter().find(|(alias, _)| alias == name) {
-                let message =
-                    format!("is an alias of collection {of}: restore as {of}, or as another");
-                return Err(refused(ErrorKind::Exists, &self.api()?.collection_url(name), message));
-            }
-            part.decision = self.decide(part, true)?;
-            let fate = match &part.decision {
-                Decision::Replace(what) => Fate::Replaced(what.clone()),
-                Decision::Skip(_) => Fate::Kept,
-                Decision::Create | Decision::Refuse(_) => Fate::New,
-            };
-            let bytes = if fate == Fate::Kept { 0 } else { part.held.bytes() };
-            if self.restore.aliases && !self.restore.if_missing {
-                plan.steps.extend(moved_aliases(part, &aliases)?);
-            }
-            plan.steps.push(LoadStep { name: step_name(name)?, fate, bytes });
-        }
-        self.planned = parts;
-        Ok(plan)
+        let steps = self.look(stored, true)?.steps()?;
+        self.consent = Consent::to(&steps);
+        Ok(LoadPlan { steps, ..LoadPlan::default() })
     }
 
     fn load(
-        mut self: Box<Self>,
+        self: Box<Self>,
         stored: &dyn Stored,
         may_replace: bool,
         observer: &dyn Observer,
         _: &Cancel,
     ) -> Result<LoadReport, SourceError> {
-        let planned = std::mem::take(&mut self.planned);
-        let mut loading = Loading::new(&self, stored, observer, may_replace);
-        for part in &planned {
-            observer.on(Event::Current(part.wanted.collection.as_bytes()));
-            loading.one(part)?;
-            observer.on(Event::Items(1));
-        }
-        Ok(loading.report)
+        let look = self.look(stored, may_replace)?;
+        let consent = if may_replace { &self.consent } else { &Consent::default() };
+        let hint = "--overwrite replaces it, --if-missing leaves it alone";
+        consent.check(&look.steps()?, NOUNS, self.api()?.url(), hint)?;
+        let mut rebuild = Rebuild::new(None, observer);
+        let mut writer = QdrantWriter::new(&self, look.held, stored, observer, may_replace);
+        let (skipped, steps): (Vec<_>, Vec<_>) =
+            look.steps.into_iter().partition(|step| step.action == TableAction::Skip);
+        let done = rebuild.replace_all(&mut writer, &steps).and_then(|()| {
+            skipped.iter().try_for_each(|step| {
+                rebuild.skip(&writer, step);
+                let linked = writer.relink(step, None);
+                rebuild.note(&step.to, linked).map(drop)
+            })
+        });
+        rebuild.report.bytes = writer.bytes;
+        done.map_err(|error| rebuild.journal.explain(error))?;
+        Ok(rebuild.report)
     }
 }
 
@@ -216,13 +240,50 @@ fn step_name(name: &str) -> Result<EntryPath, SourceError> {
 }
 
 /// Aliases that would no longer stand for what they stand for.
-fn moved_aliases(part: &Part, existing: &[(String, String)]) -> Result<Vec<LoadStep>, SourceError> {
-    let of_others = existing
-        .iter()
-        .filter(|(alias, of)| part.held.aliases.contains(alias) && *of != part.wanted.collection);
+fn moved(
+    held: &Held,
+    name: &str,
+    existing: &[(String, String)],
+) -> Result<Vec<LoadStep>, SourceError> {
+    let of_others =
+        existing.iter().filter(|(alias, of)| held.aliases.contains(alias) && of != name);
     let step = |(alias, of): &(String, String)| {
         let fate = Fate::Replaced(format!("an alias of collection {of}"));
-        Ok(LoadStep { name: step_name(alias)?, fate, bytes: 0 })
+        Ok(LoadStep { name: step_name(alias)?, fate, rows: None, bytes: 0 })
     };
     of_others.map(step).collect()
+}
+
+/// The server itself takes a snapshot into a collection only with the same vectors and number of shards. What is not
+/// known is the server's to judge.
+fn difference(wanted: Option<&Value>, existing: Option<&Value>) -> Option<String> {
+    let (wanted, existing) = (wanted?, existing?);
+    [("vectors", "other vectors"), ("shard_number", "another number of shards")]
+        .into_iter()
+        .find(|(key, _)| {
+            let (ours, theirs) = (wanted.get(key), existing.get(key));
+            ours.is_some() && theirs.is_some() && ours != theirs
+        })
+        .map(|(key, what)| {
+            let shown = |value: &Value| value.get(key).map(Value::to_string).unwrap_or_default();
+            format!("{what} ({}, the snapshot {})", shown(existing), shown(wanted))
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_a_server_would_refuse() {
+        let params = |size: u64, shards: u64| json!({"vectors": {"size": size, "distance": "Cosine"}, "shard_number": shards});
+        let of = |wanted: &Value| difference(Some(wanted), Some(&params(48, 1)));
+        assert_eq!(of(&params(48, 1)), None);
+        assert!(of(&params(9, 1)).unwrap().contains("other vectors"));
+        assert!(of(&params(48, 2)).unwrap().contains("number of shards"));
+        assert_eq!(of(&json!({"shard_number": 1})), None);
+        assert_eq!(difference(None, Some(&params(48, 1))), None);
+    }
 }

@@ -8,26 +8,24 @@
 mod api;
 mod contents;
 mod copy;
-mod decide;
 mod export;
 mod failure;
 mod file;
 mod form;
 mod layout;
 mod load;
-mod loading;
 mod logical;
 mod mode;
 mod origin;
 mod parts;
 mod recreate;
-mod section;
 mod server;
+mod session;
 mod shards;
 mod tar;
 mod upload;
+mod writer;
 
-pub use decide::{Decision, Existing, Policy, Wanted, decide};
 pub use export::{QdrantExporter, QdrantOptions};
 pub use file::{QdrantFileExporter, QdrantFileOptions};
 pub use load::{Priority, QdrantLoader, QdrantRestore};

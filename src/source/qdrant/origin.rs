@@ -18,8 +18,7 @@ pub(super) trait Origin: Send {
         None
     }
 
-    /// All of it was read: whether that is what it should be, and what is to be said of it. An error ends the
-    /// backup.
+    /// Called after the last byte: checks what was read and returns its facts. An error ends the backup.
     fn conclude(&mut self, read: &Whole) -> Result<Facts, SourceError>;
 
     /// Whether it is a snapshot with members worth listing.

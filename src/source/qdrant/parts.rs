@@ -93,7 +93,7 @@ impl Held {
 }
 
 /// All that is selected, by name.
-pub(super) fn collections(stored: &dyn Stored) -> Result<Vec<Held>, SourceError> {
+pub(super) fn collections(stored: &dyn Stored) -> Result<BTreeMap<String, Held>, SourceError> {
     let (mut held, mut about) = (BTreeMap::<String, Held>::new(), BTreeMap::new());
     stored.each(&mut |entry| {
         let path = entry.path.display().to_string();
@@ -115,7 +115,7 @@ pub(super) fn collections(stored: &dyn Stored) -> Result<Vec<Held>, SourceError>
     for (collection, known) in &mut held {
         known.about = about.remove(collection);
     }
-    Ok(held.into_values().collect())
+    Ok(held)
 }
 
 /// Of which collection an entry is, and what it is good for.

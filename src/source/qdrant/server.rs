@@ -1,10 +1,8 @@
 //! Servers and collections as they are named.
 
-use reqwest::Url;
-
 use crate::fault::ErrorKind;
 use crate::source::SourceError;
-use crate::source::http::unescaped;
+use crate::source::http::{host_and_port, unescaped, without_secrets};
 
 /// The port of Qdrant's REST interface.
 const PORT: u16 = 6333;
@@ -30,22 +28,11 @@ impl QdrantServer {
         if authority.contains('@') {
             return Err(wrong("no key belongs into a URL: set QDRANT_API_KEY"));
         }
-        let has_port = authority.rsplit(']').next().is_some_and(|end| end.contains(':'));
-        let authority = match has_port {
-            true => authority.to_ascii_lowercase(),
-            false => format!("{}:{PORT}", authority.to_ascii_lowercase()),
-        };
-        let base = match path {
-            "" => format!("{scheme}://{authority}"),
-            path => format!("{scheme}://{authority}/{path}"),
-        };
-        match Url::parse(&base) {
-            Ok(parsed) if parsed.query().is_none() && parsed.fragment().is_none() => {
-                Ok(Self { base })
-            }
-            Ok(_) => Err(wrong("a server's URL has no ? and no #")),
-            Err(error) => Err(wrong(&format!("is no URL: {error}"))),
+        if rest.contains(['?', '#']) {
+            return Err(wrong("a server's URL has no ? and no #"));
         }
+        let authority = host_and_port(authority, PORT).map_err(|what| wrong(&what))?;
+        Ok(Self { base: format!("{scheme}://{authority}/{path}").trim_end_matches('/').to_owned() })
     }
 
     pub fn url(&self) -> &str {
@@ -117,13 +104,8 @@ pub(super) fn is_name(name: &str) -> bool {
 }
 
 fn wrong(url: &str, what: &str) -> SourceError {
-    // Whatever stands before an @ or behind a ? may be a key.
-    let url = url.split(['?', '#']).next().unwrap_or_default();
-    let shown = match (url.split_once("://"), url.rsplit_once('@')) {
-        (Some((scheme, _)), Some((_, host))) => format!("{scheme}://…@{host}"),
-        _ => url.to_owned(),
-    };
-    SourceError::Refused { kind: ErrorKind::Usage, path: shown, message: what.to_owned() }
+    let path = without_secrets(url);
+    SourceError::Refused { kind: ErrorKind::Usage, path, message: what.to_owned() }
 }
 
 #[cfg(test)]

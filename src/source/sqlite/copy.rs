@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rusqlite::backup::{Backup, StepResult};
@@ -15,6 +16,7 @@ use super::reading::Reading;
 use crate::fault::ErrorKind;
 use crate::progress::Cancel;
 use crate::source::SourceError;
+use crate::source::sealed::SealedFile;
 
 /// Pages copied between two looks at whether to stop.
 const STEP: i32 = 1024;
@@ -24,8 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(super) struct Copy {
     /// Has no name any more: it is gone when this is, however that comes about.
-    pub file: File,
-    pub len: u64,
+    pub file: Arc<SealedFile>,
     pub header: Header,
 }
 
@@ -70,14 +71,15 @@ pub(super) fn copy(
     drop(backup);
     // Errors on closing are errors of writing.
     to.close().map_err(|(_, error)| unreadable(error))?;
-    let len = file.metadata().map_err(failed("look at the copy of", path))?.len();
     let mut bytes = [0; header::LEN];
     file.read_exact_at(&mut bytes, 0).map_err(failed("read the copy of", path))?;
+    let file = Arc::new(SealedFile::new(file).map_err(failed("look at the copy of", path))?);
+    let len = file.len();
     let header = Header::read(&bytes).filter(|header| header.len() == len).ok_or_else(|| {
         let message = format!("its copy of {len} bytes is not what its header says");
         refused(ErrorKind::Failed, path, message)
     })?;
-    Ok(Copy { file, len, header })
+    Ok(Copy { file, header })
 }
 
 /// A file without a name, and SQLite's connection to it.

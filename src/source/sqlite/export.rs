@@ -1,12 +1,10 @@
 //! The exporter of a database.
 
-use std::fs::{File, Metadata};
-use std::io::{self, Read, Seek};
+use std::fs::Metadata;
+use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -18,11 +16,12 @@ use crate::fault::ErrorKind;
 use crate::format::{Bytes, Consistency, Entry, EntryKind, EntryPath, Time, UnixAttributes};
 use crate::progress::Cancel;
 use crate::source::accounts::Accounts;
+use crate::source::sealed::SealedReader;
 use crate::source::temporary;
 use crate::source::url;
 use crate::source::{
-    Body, BodyStatus, Description, Estimate, Exporter, Item, OpenBody, Outcome, Section, Session,
-    SourceEntry, SourceError,
+    Body, BodyEnd, Description, Estimate, Exporter, Item, OpenBody, Outcome, Session, SourceEntry,
+    SourceError,
 };
 
 /// Copies made without locks before it is given up.
@@ -139,8 +138,6 @@ impl Exporter for SqliteExporter {
                 value: now.to_string(),
             },
             properties: copied.header.properties(),
-            len: copied.len,
-            read: Arc::default(),
             waiting: Some((entry, copied)),
         }))
     }
@@ -149,7 +146,7 @@ impl Exporter for SqliteExporter {
 /// Mode, owner and time of the file. What is in a `-wal` does not show in the file's time: then it is the
 /// transaction's, so that two states never share one.
 fn attributes(metadata: &Metadata, begun: Option<Timestamp>) -> UnixAttributes {
-    let accounts = Accounts::load();
+    let accounts = Accounts::system();
     let (seconds, nanos) = match begun {
         Some(begun) => (begun.as_second(), i64::from(begun.subsec_nanosecond())),
         None => (metadata.mtime(), metadata.mtime_nsec()),
@@ -169,66 +166,58 @@ struct SqliteSession {
     path: PathBuf,
     consistency: Consistency,
     properties: Vec<(String, String)>,
-    len: u64,
-    /// Bytes of the copy that were given away.
-    read: Arc<AtomicU64>,
     waiting: Option<(Entry, Copy)>,
 }
 
 impl Session for SqliteSession {
-    fn sections(&mut self) -> Result<Vec<Box<dyn Section>>, SourceError> {
-        let section = self.waiting.take().map(|(entry, copied)| {
-            let body = CopyBody { file: copied.file, read: Arc::clone(&self.read) };
-            Box::new(SqliteSection { waiting: Some((entry, body, copied.len)) }) as Box<dyn Section>
-        });
-        Ok(section.into_iter().collect())
+    fn next(&mut self) -> Result<Option<Item>, SourceError> {
+        Ok(self.waiting.take().map(|(entry, copied)| {
+            let len = copied.file.len();
+            let body =
+                CopyBody { path: self.path.clone(), file: copied.file.reader(), len, read: 0 };
+            SourceEntry::whole(entry, Box::new(body), len).into()
+        }))
     }
 
     fn finish(self: Box<Self>) -> Result<Outcome, SourceError> {
-        let read = self.read.load(Ordering::Relaxed);
-        if read != self.len {
-            let message = format!("only {read} of {} bytes of its copy could be read", self.len);
-            return Err(refused(ErrorKind::Failed, &self.path, message));
-        }
         Ok(Outcome { consistency: Some(self.consistency), properties: self.properties })
     }
 }
 
-struct SqliteSection {
-    waiting: Option<(Entry, CopyBody, u64)>,
-}
-
-impl Section for SqliteSection {
-    fn next(&mut self) -> Result<Option<Item>, SourceError> {
-        Ok(self.waiting.take().map(|(entry, body, size_hint)| {
-            let body: Box<dyn OpenBody> = Box::new(body);
-            Item::Entry(Box::new(SourceEntry { entry, body: Some(body), size_hint }))
-        }))
-    }
-}
-
+/// The copy of a database, still in its file.
 struct CopyBody {
-    file: File,
-    read: Arc<AtomicU64>,
+    path: PathBuf,
+    file: SealedReader,
+    len: u64,
+    read: u64,
 }
 
 impl OpenBody for CopyBody {
-    fn open(mut self: Box<Self>) -> Result<Box<dyn Body>, SourceError> {
-        self.file.rewind().map_err(failed("read the copy", Path::new("of the database")))?;
+    fn open(self: Box<Self>) -> Result<Box<dyn Body>, SourceError> {
         Ok(self)
     }
 }
 
 impl Read for CopyBody {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.file.read(buffer)?;
-        self.read.fetch_add(u64::try_from(count).unwrap_or(0), Ordering::Relaxed);
+        let count = match self.file.read(buffer) {
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => {
+                Err(io::Error::other(failed("read the copy of", &self.path)(error)))
+            }
+            read => read,
+        }?;
+        self.read += count as u64;
         Ok(count)
     }
 }
 
 impl Body for CopyBody {
-    fn finish(self: Box<Self>) -> Result<BodyStatus, SourceError> {
-        Ok(BodyStatus::Good)
+    fn finish(self: Box<Self>) -> Result<BodyEnd, SourceError> {
+        let Self { path, len, read, .. } = *self;
+        if read != len {
+            let message = format!("only {read} of {len} bytes of its copy could be read");
+            return Err(refused(ErrorKind::Failed, &path, message));
+        }
+        Ok(BodyEnd::good())
     }
 }

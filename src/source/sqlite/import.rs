@@ -30,7 +30,7 @@ impl SqliteImporter {
     pub fn new(folder: impl AsRef<Path>, options: RestoreOptions, cancel: &Cancel) -> Self {
         let accounts = match options.owners {
             OwnerPolicy::ById => Accounts::default(),
-            OwnerPolicy::ByName => Accounts::load(),
+            OwnerPolicy::ByName => Accounts::system(),
         };
         Self {
             folder: folder.as_ref().to_owned(),

@@ -1,6 +1,7 @@
 //! Where a database's bytes go: a file beside its place, which takes the place once it is found sound.
 
 use std::fs::File;
+use std::io::BufRead;
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use super::reading::{NoReading, Reading};
 use crate::fault::ErrorKind;
 use crate::format::{Time, UnixAttributes};
 use crate::progress::Cancel;
+use crate::source::sealed::SealedReader;
 use crate::source::{Fate, ImportReport, Sink, SourceError};
 
 /// Bytes compared at a time.
@@ -116,10 +118,10 @@ impl SqliteSink {
             Err(SourceError::Interrupted) => return Err(SourceError::Interrupted),
             Err(_) => return Ok(false),
         };
-        if reading.end().is_err() || found.len != self.target.len {
+        if reading.end().is_err() || found.file.len() != self.target.len {
             return Ok(false);
         }
-        same_bytes(&found.file, self.file.as_file(), found.len).map_err(failed("read", place))
+        same_bytes(found.file.reader(), self.file.as_file()).map_err(failed("read", place))
     }
 
     /// `lost`: some of its bytes are, whatever SQLite makes of it.
@@ -199,22 +201,25 @@ impl SqliteSink {
     }
 }
 
-fn same_bytes(one: &File, other: &File, len: u64) -> std::io::Result<bool> {
-    let mut buffers = [vec![0; PIECE], vec![0; PIECE]];
-    let mut offset = 0;
-    while offset < len {
-        let count = usize::try_from(len - offset).unwrap_or(PIECE).min(PIECE);
-        for (buffer, file) in buffers.iter_mut().zip([one, other]) {
-            buffer.truncate(count);
-            file.read_exact_at(buffer, offset)?;
+/// Whether `file` has the copy's bytes. The two are of one length.
+fn same_bytes(mut copy: SealedReader, file: &File) -> std::io::Result<bool> {
+    let (mut buffer, mut offset) = (vec![0; PIECE], 0);
+    loop {
+        let piece = copy.fill_buf()?;
+        let count = piece.len().min(PIECE);
+        let (Some(piece), Some(buffer)) = (piece.get(..count), buffer.get_mut(..count)) else {
+            return Ok(false);
+        };
+        if count == 0 {
+            return Ok(true);
         }
-        let [one, other] = &buffers;
-        if one != other {
+        file.read_exact_at(buffer, offset)?;
+        if piece != buffer {
             return Ok(false);
         }
-        offset += PIECE as u64;
+        copy.consume(count);
+        offset += count as u64;
     }
-    Ok(true)
 }
 
 fn folder_of(place: &Path) -> &Path {

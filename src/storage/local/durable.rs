@@ -116,17 +116,36 @@ impl<D: Disk> DurableTree<D> {
         self.disk.sync_folder(folder)
     }
 
-    /// Removes `relative`. When it returns, it stays removed after a power cut.
-    pub(super) fn remove(&self, relative: &Path) -> io::Result<()> {
-        let target = self.root.join(relative);
-        match self.disk.remove(&target) {
-            Err(error) if !is_absent(&error) => return Err(error),
-            _ => {}
+    /// Removes files of the folder `folder`, each given with its number. `each` takes a file's number and result
+    /// once the file stays removed after a power cut.
+    pub(super) fn remove(
+        &self,
+        folder: &Path,
+        files: &[(usize, &Path)],
+        mut each: impl FnMut(usize, io::Result<()>),
+    ) {
+        let mut removed = Vec::new();
+        for (number, relative) in files {
+            match self.disk.remove(&self.root.join(relative)) {
+                Err(error) if !is_absent(&error) => each(*number, Err(error)),
+                // Also when it was gone already: whoever removed it may not have synced the folder yet.
+                _ => removed.push(*number),
+            }
         }
-        // Also when it was gone already: whoever removed it may not have synced the folder yet.
-        match self.disk.sync_folder(target.parent().unwrap_or(&self.root)) {
-            Err(error) if is_absent(&error) => Ok(()),
-            done => done,
+        let synced = match removed.is_empty() {
+            true => Ok(()),
+            false => self.disk.sync_folder(&self.root.join(folder)),
+        };
+        for number in removed {
+            each(
+                number,
+                match &synced {
+                    Err(error) if !is_absent(error) => {
+                        Err(io::Error::new(error.kind(), error.to_string()))
+                    }
+                    _ => Ok(()),
+                },
+            );
         }
     }
 

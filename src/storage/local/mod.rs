@@ -4,17 +4,21 @@ mod durable;
 #[cfg(test)]
 mod power_cut;
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use self::durable::{DurableTree, RealDisk, TEMPORARY_PREFIX, is_absent, make_folder_durably};
-use super::{Key, Listed, Operation, Storage, StorageError};
+use super::{EachDelete, Key, Listed, Operation, Storage, StorageError};
 
 /// A temporary file this old, by the file system's own time, belongs to nobody any more.
 const STALE_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
+/// Folders that are emptied and synced at once: file systems commit several syncs together.
+const DELETERS: usize = 4;
 
 /// A folder on a local disk or a mounted file system.
 ///
@@ -60,21 +64,6 @@ impl Local {
         Ok(Self { tree: DurableTree::new(RealDisk, root) })
     }
 
-    /// Removes the temporary files of puts that were cut off more than a day ago, and says how many. For a
-    /// writer, at its start; whatever it cannot remove is left for the next one.
-    pub fn sweep_stale(&self) -> Result<usize, StorageError> {
-        let now = self.now()?;
-        let mut stale = Vec::new();
-        self.walk(String::new(), &mut |found| {
-            if let Found::Temporary { path, written } = found
-                && now.duration_since(written).is_ok_and(|age| age > STALE_AFTER)
-            {
-                stale.push(path);
-            }
-        })?;
-        Ok(stale.iter().filter(|path| fs::remove_file(path).is_ok()).count())
-    }
-
     /// The file system's own time, which on a network share is not the host's: that of a fresh file.
     fn now(&self) -> Result<SystemTime, StorageError> {
         let fresh = tempfile::Builder::new()
@@ -94,18 +83,21 @@ impl Local {
         self.tree.root().join(key.as_str())
     }
 
+    fn missing(&self, key: &Key) -> StorageError {
+        StorageError::Missing { place: self.describe(), key: key.clone() }
+    }
+
     /// Opens an object and says how long it is.
     fn open_object(&self, key: &Key) -> Result<(File, u64), StorageError> {
-        let missing = || StorageError::Missing { place: self.describe(), key: key.clone() };
         let path = self.path(key);
         let opened = File::open(&path).and_then(|file| {
             let metadata = file.metadata()?;
             Ok((file, metadata))
         });
         match opened {
-            Ok((_, metadata)) if metadata.is_dir() => Err(missing()),
+            Ok((_, metadata)) if metadata.is_dir() => Err(self.missing(key)),
             Ok((file, metadata)) => Ok((file, metadata.len())),
-            Err(error) if is_absent(&error) => Err(missing()),
+            Err(error) if is_absent(&error) => Err(self.missing(key)),
             Err(error) => Err(failed(Operation::Get, &path, error)),
         }
     }
@@ -226,13 +218,21 @@ impl Storage for Local {
         read.inspect_err(|_| buffer.clear())
     }
 
+    fn stat(&self, key: &Key) -> Result<Listed, StorageError> {
+        let path = self.path(key);
+        match fs::metadata(&path) {
+            Ok(metadata) if metadata.is_file() => listed(key, &metadata, Operation::Stat, &path),
+            Ok(_) => Err(self.missing(key)),
+            Err(error) if is_absent(&error) => Err(self.missing(key)),
+            Err(error) => Err(failed(Operation::Stat, &path, error)),
+        }
+    }
+
     fn list(&self, prefix: &Key, each: &mut dyn FnMut(Listed)) -> Result<(), StorageError> {
         let path = self.path(prefix);
         match fs::metadata(&path) {
             Ok(metadata) if metadata.is_file() => {
-                let stored =
-                    metadata.modified().map_err(|error| failed(Operation::List, &path, error))?;
-                each(Listed { key: prefix.clone(), len: metadata.len(), stored });
+                each(listed(prefix, &metadata, Operation::List, &path)?);
                 Ok(())
             }
             Ok(_) => self.walk(prefix.as_str().to_owned(), &mut |found| {
@@ -246,14 +246,80 @@ impl Storage for Local {
     }
 
     fn delete(&self, key: &Key) -> Result<(), StorageError> {
-        self.tree
-            .remove(Path::new(key.as_str()))
-            .map_err(|error| failed(Operation::Delete, &self.path(key), error))
+        let mut result = Ok(());
+        self.delete_many(std::slice::from_ref(key), &mut |_, deleted| result = deleted);
+        result
+    }
+
+    /// Removes folder by folder, several at once, and syncs each folder only once.
+    fn delete_many(&self, keys: &[Key], each: &mut EachDelete<'_>) {
+        let mut folders: BTreeMap<&Path, Vec<(usize, &Path)>> = BTreeMap::new();
+        for (number, key) in keys.iter().enumerate() {
+            let path = Path::new(key.as_str());
+            let folder = path.parent().unwrap_or(Path::new(""));
+            folders.entry(folder).or_default().push((number, path));
+        }
+        let mut deleted = |number: usize, result: io::Result<()>| {
+            let error = |error| match keys.get(number) {
+                Some(key) => failed(Operation::Delete, &self.path(key), error),
+                None => failed(Operation::Delete, self.tree.root(), error),
+            };
+            each(number, result.map_err(error));
+        };
+        if folders.len() < 2 {
+            for (folder, files) in folders {
+                self.tree.remove(folder, &files, &mut deleted);
+            }
+            return;
+        }
+        let threads = folders.len().min(DELETERS);
+        let folders = Mutex::new(folders.into_iter());
+        let (done, results) = crossbeam_channel::unbounded();
+        std::thread::scope(|scope| {
+            for _ in 0..threads {
+                let (folders, done) = (&folders, done.clone());
+                scope.spawn(move || {
+                    let next = || folders.lock().unwrap_or_else(PoisonError::into_inner).next();
+                    while let Some((folder, files)) = next() {
+                        self.tree.remove(folder, &files, |number, result| {
+                            // The receiver outlives this scope.
+                            let _ = done.send((number, result));
+                        });
+                    }
+                });
+            }
+            drop(done);
+            results.iter().for_each(|(number, result)| deleted(number, result));
+        });
+    }
+
+    /// Files of puts that were cut off more than a day ago.
+    fn sweep_stale(&self) -> Result<usize, StorageError> {
+        let now = self.now()?;
+        let mut stale = Vec::new();
+        self.walk(String::new(), &mut |found| {
+            if let Found::Temporary { path, written } = found
+                && now.duration_since(written).is_ok_and(|age| age > STALE_AFTER)
+            {
+                stale.push(path);
+            }
+        })?;
+        Ok(stale.iter().filter(|path| fs::remove_file(path).is_ok()).count())
     }
 
     fn describe(&self) -> String {
         self.tree.root().display().to_string()
     }
+}
+
+fn listed(
+    key: &Key,
+    metadata: &fs::Metadata,
+    operation: Operation,
+    path: &Path,
+) -> Result<Listed, StorageError> {
+    let stored = metadata.modified().map_err(|error| failed(operation, path, error))?;
+    Ok(Listed { key: key.clone(), len: metadata.len(), stored })
 }
 
 fn is_link(path: &Path) -> bool {

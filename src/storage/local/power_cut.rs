@@ -266,10 +266,22 @@ fn a_put_is_whole_or_absent_after_any_power_cut_and_there_once_it_returned() {
 #[test]
 fn a_removed_object_stays_removed() {
     let key = Path::new("packs/0f/0f00");
-    let wrong = cut_everywhere(true, Omit::Nothing, &|tree| tree.remove(key), &|done, held| {
+    let remove = |tree: &DurableTree<ModelDisk<'_>>| {
+        let mut result = Ok(());
+        let missing = Path::new("packs/0f/0fff");
+        tree.remove(Path::new("packs/0f"), &[(0, missing), (1, key)], |_, removed| {
+            result = std::mem::replace(&mut result, Ok(())).and(removed);
+        });
+        result
+    };
+    let wrong = cut_everywhere(true, Omit::Nothing, &remove, &|done, held| {
         held.is_none_or(|bytes| !done && bytes == OLD)
     });
     assert_eq!(wrong, 0);
+    let unsynced = cut_everywhere(true, Omit::FolderSync, &remove, &|done, held| {
+        held.is_none_or(|bytes| !done && bytes == OLD)
+    });
+    assert!(unsynced > 0, "the model notices a removal that is not synced");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use restow::ops::{Age, Period, Reach, RetentionPolicy};
+use restow::{Age, Period, Reach, RetentionPolicy};
 
 const WHICH: &str = "Which snapshots";
 const RULES: &str = "Rules (any of them replaces those of restow.toml)";

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::ValueEnum;
-use restow::format::Time;
+use restow::Time;
 
 use super::super::moment;
 use super::servers::ServerArgs;

@@ -1,9 +1,7 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use restow::ops::{BackupReport, OpError, backup};
-use restow::repo::Repository;
-use restow::source::Exporter;
+use restow::{BackupReport, Error, Exporter, SnapshotManager};
 use serde_json::{Value, json};
 
 use super::cleanup::{self, Cleaned};
@@ -22,17 +20,17 @@ pub fn run(context: &Context, args: &BackupArgs) -> Result<Outcome> {
     }
     if args.keep_going {
         // clap waives what a flag requires where that conflicts with something said.
-        return Err(OpError::Usage("--keep-going goes with --all".into()).into());
+        return Err(Error::Usage("--keep-going goes with --all".into()).into());
     }
     let job = Job::of_arguments(&context.config, args)?;
     // Sources first: a typing error in a path should not cost a passphrase.
     let access = Access::of(context, job.repository.as_deref())?;
     let exporters = exporters(context, &job, &access)?;
-    let repository = access.open(context)?;
+    let manager = access.open(context)?;
     if !args.dry_run {
         access.sweep();
     }
-    let taken = take(context, &repository, &job, &exporters)?;
+    let taken = take(context, &manager, &job, &exporters)?;
     if context.options.json {
         output::json(&taken.to_json())?;
     } else if !context.options.quiet {
@@ -59,7 +57,7 @@ pub fn exporters(
     context: &Context,
     job: &Job,
     access: &Access,
-) -> Result<Vec<Box<dyn Exporter>>, OpError> {
+) -> Result<Vec<Box<dyn Exporter>>, Error> {
     let resolve = |part: &Part| {
         let mut settings = part.settings.clone();
         settings.folder.leave_out = access.own_folders();
@@ -71,7 +69,7 @@ pub fn exporters(
 
 pub fn take(
     context: &Context,
-    repository: &Repository,
+    manager: &SnapshotManager,
     job: &Job,
     exporters: &[Box<dyn Exporter>],
 ) -> Result<Taken> {
@@ -81,16 +79,13 @@ pub fn take(
     }
     let sources: Vec<&dyn Exporter> = exporters.iter().map(|exporter| &**exporter).collect();
     let _gently = context.signals.gently();
-    let progress = Progress::new(&context.options);
     let mut options = job.options.clone();
-    options.estimate = progress.wants_totals();
-    let report = backup(repository, &sources, &options, &progress, context.cancel());
-    progress.clear();
-    let report = report?;
+    options.estimate = Progress::new(&context.options).wants_totals();
+    let report = context.watch(manager, |manager| manager.create(&sources, &options))?;
     let mut taken = Taken { cleaned: None, failed: None, not_cleaned: false, report };
     match taken.report.id.filter(|_| job.cleanup) {
         Some(_) if taken.report.manifest.incomplete => taken.not_cleaned = true,
-        Some(id) => match cleanup::after(context, repository, job, id) {
+        Some(id) => match cleanup::after(context, manager, job, id) {
             Ok(cleaned) => taken.cleaned = Some(cleaned),
             Err(error) => {
                 let stands = format!("snapshot {} is stored; cleaning up failed", id.short());

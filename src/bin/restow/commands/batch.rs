@@ -1,11 +1,9 @@
 //! `backup --all`: every named source, a snapshot each.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use anyhow::{Result, bail};
-use restow::ops::OpError;
-use restow::repo::Repository;
+use restow::{Error, SnapshotManager};
 use serde_json::json;
 
 use super::Context;
@@ -35,7 +33,7 @@ impl Done<'_> {
 pub fn run(context: &Context, args: &BackupArgs) -> Result<Outcome> {
     let names: Vec<&str> = context.config.sources.keys().map(String::as_str).collect();
     if names.is_empty() {
-        bail!(OpError::Usage("--all: no [sources.NAME] is configured in restow.toml".into()));
+        bail!(Error::Usage("--all: no [sources.NAME] is configured in restow.toml".into()));
     }
     let mut opened = Opened::default();
     let mut all = Vec::new();
@@ -57,12 +55,12 @@ pub fn run(context: &Context, args: &BackupArgs) -> Result<Outcome> {
 
 /// Repositories stay open from one source to the next: each asks for its passphrase once.
 #[derive(Default)]
-struct Opened(BTreeMap<PathBuf, Repository>);
+struct Opened(BTreeMap<String, SnapshotManager>);
 
 impl Opened {
-    fn get(&mut self, context: &Context, access: &Access) -> Result<&Repository> {
+    fn get(&mut self, context: &Context, access: &Access) -> Result<&SnapshotManager> {
         use std::collections::btree_map::Entry;
-        Ok(match self.0.entry(access.place.clone()) {
+        Ok(match self.0.entry(access.place.to_string()) {
             Entry::Occupied(there) => there.into_mut(),
             Entry::Vacant(vacant) => vacant.insert(access.open(context)?),
         })
@@ -73,11 +71,11 @@ fn one(context: &Context, args: &BackupArgs, source: &str, opened: &mut Opened) 
     let job = Job::of_source(&context.config, source, args)?;
     let access = Access::of(context, job.repository.as_deref())?;
     let exporters = backup::exporters(context, &job, &access)?;
-    let repository = opened.get(context, &access)?;
+    let manager = opened.get(context, &access)?;
     if !args.dry_run {
         access.sweep();
     }
-    backup::take(context, repository, &job, &exporters)
+    backup::take(context, manager, &job, &exporters)
 }
 
 fn show(context: &Context, done: &Done<'_>) {

@@ -2,10 +2,7 @@ use std::io::stdout;
 use std::os::unix::ffi::OsStrExt;
 
 use anyhow::Result;
-use restow::format::EntryPath;
-use restow::ops::{OpError, cat};
-use restow::progress::Silent;
-use restow::repo::Selector;
+use restow::{EntryPath, Error, Selector};
 
 use super::Context;
 use super::gaps::Missing;
@@ -16,16 +13,15 @@ use crate::location;
 pub fn run(context: &Context, args: &CatArgs) -> Result<Outcome> {
     if context.options.json {
         let message = "cat prints an entry's bytes and nothing else: there is no --json for it";
-        return Err(OpError::Usage(message.into()).into());
+        return Err(Error::Usage(message.into()).into());
     }
-    let path = EntryPath::new(args.path.as_bytes()).map_err(|e| OpError::Usage(e.to_string()))?;
-    let repository = location::open(context)?;
+    let path = EntryPath::new(args.path.as_bytes()).map_err(|e| Error::Usage(e.to_string()))?;
+    let manager = location::open(context)?;
     let (selector, filter) = (Selector::new(&args.id), args.filter.to_filter());
-    let snapshot = repository.find(&selector, &filter)?;
-    let view = repository.view(&snapshot)?;
+    let view = manager.view(&manager.find(&selector, &filter)?)?;
     let of_latest = (selector == Selector::Latest).then_some(&filter);
-    let missing = Missing::of_entry(&repository, &view, &path, of_latest)?;
-    match cat(&view, &path, &mut stdout().lock(), &Silent, context.cancel()) {
+    let missing = Missing::of_entry(&manager, &view, &path, of_latest)?;
+    match manager.cat(&view, path.as_bytes(), &mut stdout().lock()) {
         // Whoever read it has seen enough.
         Err(error) if error.is_broken_pipe() => Ok(Outcome::Done),
         done => {

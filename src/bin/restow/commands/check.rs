@@ -1,7 +1,5 @@
 use anyhow::Result;
-use restow::format::Problem;
-use restow::ops::{CheckOptions, CheckReport, check, check_names};
-use restow::repo::Selector;
+use restow::{CheckOptions, CheckReport, Problem, Selector, SnapshotManager};
 use serde_json::json;
 
 use super::Context;
@@ -12,19 +10,17 @@ use crate::{location, output};
 
 pub fn run(context: &Context, args: &CheckArgs) -> Result<Outcome> {
     let _gently = context.signals.gently();
-    let progress = Progress::new(&context.options);
     let report = if args.names {
-        let storage = location::Access::of(context, None)?.storage()?;
-        restow::repo::Repository::marker(&*storage)?;
-        check_names(&*storage, &progress, context.cancel())
+        let (storage, _) = location::Access::of(context, None)?.storage()?;
+        let progress = Progress::new(&context.options);
+        let report = SnapshotManager::check_names(&*storage, &progress, context.cancel());
+        progress.clear();
+        report?
     } else {
-        let repository = location::open(context)?;
         let snapshot = args.id.as_deref().map(Selector::new);
-        let options = CheckOptions { read_data: args.read_data, snapshot };
-        check(&repository, &options, &progress, context.cancel())
+        let options = CheckOptions::default().read_data(args.read_data).snapshot(snapshot);
+        context.watch(&location::open(context)?, |manager| manager.check(&options))?
     };
-    progress.clear();
-    let report = report?;
     if context.options.json {
         output::json(&to_json(&report))?;
     } else if !context.options.quiet {

@@ -1,10 +1,8 @@
 use anyhow::Result;
-use restow::ops::{
-    PrunePlan, PruneReport, RetentionGroup, RetentionPlan, RetentionReport, Verdict,
-    apply_retention, plan_retention,
+use restow::{
+    PrunePlan, PruneReport, RetentionGroup, RetentionPlan, RetentionReport, SnapshotManager,
+    Verdict,
 };
-use restow::progress::Silent;
-use restow::repo::Repository;
 use serde_json::Value;
 
 use super::{Context, prune};
@@ -16,10 +14,10 @@ use crate::{output, prompt, retention};
 
 pub fn run(context: &Context, args: &CleanupArgs) -> Result<Outcome> {
     let access = Access::of(context, None)?;
-    let repository = access.open(context)?;
-    let host = retention::host(&repository);
-    let options = retention::of_arguments(context, args, &access, &host)?;
-    let plan = plan_retention(&repository, &options, context.cancel())?;
+    let manager = access.open(context)?;
+    let host = manager.host();
+    let options = retention::of_arguments(context, args, &access, host)?;
+    let plan = manager.plan_retention(&options)?;
     let (as_json, count) = (context.options.json, plan.dropped().count());
     if !as_json && (args.dry_run || !context.options.quiet) {
         show(&plan, args.dry_run);
@@ -30,10 +28,10 @@ pub fn run(context: &Context, args: &CleanupArgs) -> Result<Outcome> {
             prompt::confirm(context, args.yes, &format!("delete {count} snapshots"))?;
         }
         let _gently = context.signals.gently();
-        report = Some(apply_retention(&repository, &plan, &Silent, context.cancel())?);
+        report = Some(manager.apply_retention(&plan)?);
     }
     let deleted = report.as_ref().map_or(0, |report| report.deleted.len());
-    let pruned = pruned(context, args, &repository, (&plan, deleted));
+    let pruned = pruned(context, args, &manager, (&plan, deleted));
     if as_json {
         let freed = match &pruned {
             // An error is told when what was deleted has been.
@@ -70,17 +68,17 @@ enum Pruned {
 fn pruned(
     context: &Context,
     args: &CleanupArgs,
-    repository: &Repository,
+    manager: &SnapshotManager,
     (plan, deleted): (&RetentionPlan, usize),
 ) -> Result<Pruned> {
     if !args.prune {
         return Ok(Pruned::Not);
     }
     if !args.dry_run {
-        return Ok(Pruned::Done(prune::after(context, repository, deleted)?));
+        return Ok(Pruned::Done(prune::after(context, manager, deleted)?));
     }
     let dropped: Vec<_> = plan.dropped().map(|verdict| verdict.snapshot.id).collect();
-    Ok(Pruned::Planned(prune::without(context, repository, &dropped)?))
+    Ok(Pruned::Planned(prune::without(context, manager, &dropped)?))
 }
 
 /// What a backup did beside its snapshot.
@@ -92,15 +90,15 @@ pub struct Cleaned {
 /// After a backup: what has the same sources and host as the snapshot it took.
 pub fn after(
     context: &Context,
-    repository: &Repository,
+    manager: &SnapshotManager,
     job: &Job,
     id: restow::SnapshotId,
 ) -> Result<Cleaned> {
     let mut options = retention::of_job(context, job)?;
     options.like = Some(id);
-    let plan = plan_retention(repository, &options, context.cancel())?;
+    let plan = manager.plan_retention(&options)?;
     let _gently = context.signals.gently();
-    let report = apply_retention(repository, &plan, &Silent, context.cancel())?;
+    let report = manager.apply_retention(&plan)?;
     Ok(Cleaned { plan, report })
 }
 

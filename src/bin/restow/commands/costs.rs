@@ -1,35 +1,28 @@
 use anyhow::Result;
-use restow::format::EntryPath;
-use restow::id::SnapshotId;
-use restow::ops::{costs, entry_costs};
-use restow::repo::Repository;
+use restow::{EntryCost, Filter, SnapshotId, SnapshotManager};
 use serde_json::{Value, json};
 
 use super::Context;
 use crate::error::Outcome;
 use crate::output;
-use crate::progress::Progress;
 
 struct Cost {
     id: SnapshotId,
     name: String,
     alone: u64,
-    entries: Vec<(EntryPath, u64)>,
+    entries: Vec<EntryCost>,
 }
 
 /// What only one snapshot needs; of those that were named also what only one entry does.
 pub fn run(
     context: &Context,
-    repository: &Repository,
+    manager: &SnapshotManager,
     named: Option<&[SnapshotId]>,
     with_entries: bool,
 ) -> Result<Outcome> {
     let _gently = context.signals.gently();
-    let progress = Progress::new(&context.options);
-    let found = costs(repository, &progress, context.cancel());
-    progress.clear();
-    let found = found?;
-    let (snapshots, _) = repository.snapshots()?;
+    let found = context.watch(manager, SnapshotManager::costs)?;
+    let snapshots = manager.list(&Filter::default().void(true))?.snapshots;
     let is_meant = |id: &SnapshotId| named.is_none_or(|named| named.contains(id));
     let mut all = Vec::new();
     for snapshot in snapshots.into_iter().filter(|snapshot| is_meant(&snapshot.id)) {
@@ -37,8 +30,8 @@ pub fn run(
         let Some(alone) = found.alone.get(&snapshot.id).copied() else { continue };
         let mut entries = Vec::new();
         if with_entries {
-            entries = entry_costs(repository, &snapshot.id, context.cancel())?;
-            entries.sort_by(|(path, bytes), (other, more)| more.cmp(bytes).then(path.cmp(other)));
+            entries = manager.entry_costs(&snapshot.id)?;
+            entries.sort_by(|a, b| b.bytes.cmp(&a.bytes).then(a.path.cmp(&b.path)));
         }
         all.push(Cost { id: snapshot.id, name: snapshot.manifest.name, alone, entries });
     }
@@ -56,7 +49,7 @@ fn print(all: &[Cost], shared: u64) {
     for cost in all {
         let name = output::lossy(cost.name.as_bytes());
         println!("{}  {:>9}  {name}", cost.id.short(), output::bytes(cost.alone));
-        for (path, bytes) in &cost.entries {
+        for EntryCost { path, bytes, .. } in &cost.entries {
             println!("            {:>9}  {}", output::bytes(*bytes), path.display());
         }
     }
@@ -64,8 +57,7 @@ fn print(all: &[Cost], shared: u64) {
 }
 
 fn to_json(cost: &Cost) -> Value {
-    let entry =
-        |(path, bytes): &(EntryPath, u64)| json!({ "path": path.display(), "bytes": bytes });
+    let entry = |entry: &EntryCost| json!({ "path": entry.path.display(), "bytes": entry.bytes });
     json!({
         "id": cost.id.to_hex(),
         "name": cost.name,

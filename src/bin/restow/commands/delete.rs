@@ -1,8 +1,7 @@
 use anyhow::Result;
-use restow::id::SnapshotId;
-use restow::ops::{DeleteOptions, DeletePlan, DeleteReport, delete, plan_delete};
-use restow::progress::Silent;
-use restow::repo::{Filter, Repository, Selector};
+use restow::{
+    DeleteOptions, DeletePlan, DeleteReport, Filter, Selector, SnapshotId, SnapshotManager,
+};
 use serde_json::{Value, json};
 
 use super::{Context, prune};
@@ -11,14 +10,13 @@ use crate::error::Outcome;
 use crate::{location, output, prompt};
 
 pub fn run(context: &Context, args: &DeleteArgs) -> Result<Outcome> {
-    let repository = location::open(context)?;
+    let manager = location::open(context)?;
     let filter = args.filter.to_filter();
     let ids: Result<Vec<SnapshotId>> =
-        args.ids.iter().map(|wanted| meant(&repository, wanted, &filter)).collect();
-    let plan = plan_delete(&repository, &ids?)?;
+        args.ids.iter().map(|wanted| meant(&manager, wanted, &filter)).collect();
+    let plan = manager.plan_delete(&ids?)?;
     let execute = |dry_run| {
-        let options = DeleteOptions { force: args.force, dry_run };
-        delete(&repository, &plan, &options, &Silent, context.cancel())
+        manager.delete(&plan, &DeleteOptions::default().force(args.force).dry_run(dry_run))
     };
     // Refuses, before a question, what would be refused.
     let mut report = execute(true)?;
@@ -33,11 +31,11 @@ pub fn run(context: &Context, args: &DeleteArgs) -> Result<Outcome> {
         report = execute(false)?;
     }
     let freed = match (args.prune, args.dry_run) {
-        (true, false) => Some(prune::after(context, &repository, report.deleted.len())),
+        (true, false) => Some(prune::after(context, &manager, report.deleted.len())),
         _ => None,
     };
     let would_free = match (args.prune, args.dry_run) {
-        (true, true) => Some(prune::without(context, &repository, &report.deleted)?),
+        (true, true) => Some(prune::without(context, &manager, &report.deleted)?),
         _ => None,
     };
     if as_json {
@@ -71,11 +69,11 @@ pub fn run(context: &Context, args: &DeleteArgs) -> Result<Outcome> {
 }
 
 /// A damaged snapshot cannot be looked up, but it can be named.
-fn meant(repository: &Repository, wanted: &str, filter: &Filter) -> Result<SnapshotId> {
+fn meant(manager: &SnapshotManager, wanted: &str, filter: &Filter) -> Result<SnapshotId> {
     if let Ok(id) = wanted.to_ascii_lowercase().parse() {
         return Ok(id);
     }
-    Ok(repository.find(&Selector::new(wanted), filter)?.id)
+    Ok(manager.find(&Selector::new(wanted), filter)?.id)
 }
 
 fn show(plan: &DeletePlan, dry_run: bool) {

@@ -1,4 +1,4 @@
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use restow::ops::{
     ExportOptions, ExportReport, OpError, RestoreOptions, Selection, export, export_arangodump,
 };
@@ -21,13 +21,13 @@ pub fn run(context: &Context, args: &ExportArgs) -> Result<Outcome> {
         let message = "--name-template goes with --format qdrant";
         return Err(OpError::Usage(message.into()).into());
     }
-    let selection = Selection::only(&args.only)?;
-    let repository = location::open(context)?;
+    let selection = Selection::only(&args.only).context("--only")?;
+    let manager = location::open(context)?;
     let (selector, filter) = (Selector::new(&args.id), args.filter.to_filter());
-    let snapshot = repository.find(&selector, &filter)?;
-    let view = repository.view(&snapshot)?;
+    let snapshot = manager.find(&selector, &filter)?;
+    let view = manager.view(&snapshot)?;
     let of_latest = (selector == Selector::Latest).then_some(&filter);
-    let missing = Missing::of(&repository, &view, &selection, of_latest)?;
+    let missing = Missing::of(&manager, &view, &selection, of_latest)?;
     if args.format == ExportFormat::Qdrant {
         return super::export_qdrant::run(context, args, &view, selection, &missing);
     }
@@ -35,8 +35,8 @@ pub fn run(context: &Context, args: &ExportArgs) -> Result<Outcome> {
     let progress = Progress::new(&context.options);
     let report = match args.format {
         ExportFormat::Files | ExportFormat::Qdrant => {
-            let part = RestoreOptions { selection, ..RestoreOptions::default() };
-            let options = ExportOptions { part, replace: args.replace };
+            let part = RestoreOptions::default().selection(selection);
+            let options = ExportOptions::default().part(part).replace(args.replace);
             export(&view, &args.to, &options, &progress, context.cancel())
         }
         ExportFormat::Arangodump => {

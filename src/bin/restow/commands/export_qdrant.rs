@@ -20,7 +20,8 @@ pub fn run(
     missing: &Missing,
 ) -> Result<Outcome> {
     let template = args.name_template.as_deref().map(NameTemplate::new).transpose()?;
-    let options = QdrantExportOptions { selection, template: template.unwrap_or_default() };
+    let options =
+        QdrantExportOptions::default().selection(selection).template(template.unwrap_or_default());
     let _gently = context.signals.gently();
     let progress = Progress::new(&context.options);
     let exported = export_qdrant(view, &args.to, &options, &progress, context.cancel());

@@ -1,9 +1,7 @@
 //! What a restore cannot bring back because the snapshot never had it.
 
 use anyhow::Result;
-use restow::format::EntryPath;
-use restow::ops::{Gaps, Selection, gaps, gaps_in};
-use restow::repo::{Filter, Repository, Snapshot, SnapshotView, Standing};
+use restow::{EntryPath, Filter, Gaps, Selection, Snapshot, SnapshotManager, SnapshotView};
 use serde_json::{Value, json};
 
 use super::restore::show;
@@ -18,32 +16,32 @@ pub struct Missing {
 impl Missing {
     /// `filter`: it was the latest of these that was asked for, not this very snapshot.
     pub fn of(
-        repository: &Repository,
+        manager: &SnapshotManager,
         view: &SnapshotView,
         selection: &Selection,
         filter: Option<&Filter>,
     ) -> Result<Self> {
-        Self::with(repository, view, gaps(view, selection), filter)
+        Self::with(manager, view, manager.gaps(view, selection)?, filter)
     }
 
     /// Likewise, of one entry.
     pub fn of_entry(
-        repository: &Repository,
+        manager: &SnapshotManager,
         view: &SnapshotView,
         path: &EntryPath,
         filter: Option<&Filter>,
     ) -> Result<Self> {
-        Self::with(repository, view, gaps_in(view, path), filter)
+        Self::with(manager, view, manager.gaps_in(view, path)?, filter)
     }
 
     fn with(
-        repository: &Repository,
+        manager: &SnapshotManager,
         view: &SnapshotView,
         gaps: Gaps,
         filter: Option<&Filter>,
     ) -> Result<Self> {
         let instead = match filter {
-            Some(filter) if gaps.count > 0 => newest_complete(repository, view, filter)?,
+            Some(filter) if gaps.count > 0 => manager.newest_complete(&view.manifest, filter)?,
             _ => None,
         };
         Ok(Self { gaps, instead })
@@ -68,24 +66,4 @@ impl Missing {
         document["missing"] = json!(problems);
         document["complete_snapshot"] = json!(self.instead.as_ref().map(|it| it.id.to_hex()));
     }
-}
-
-/// Of the same sources on the same host.
-fn newest_complete(
-    repository: &Repository,
-    view: &SnapshotView,
-    filter: &Filter,
-) -> Result<Option<Snapshot>> {
-    let sources = |snapshot: &restow::format::Manifest| {
-        let named = snapshot.sources.iter().map(|one| (one.kind.clone(), one.url.clone()));
-        named.collect::<std::collections::BTreeSet<_>>()
-    };
-    let is_alike = |snapshot: &Snapshot| {
-        filter.matches(snapshot)
-            && snapshot.standing == Standing::Good
-            && snapshot.manifest.host == view.manifest.host
-            && sources(&snapshot.manifest) == sources(&view.manifest)
-    };
-    let (snapshots, _) = repository.snapshots()?;
-    Ok(snapshots.into_iter().rev().find(is_alike))
 }

@@ -63,19 +63,17 @@ impl Foreign {
 pub fn run(context: &Context, args: &ImportArgs) -> Result<Outcome> {
     let exporter = Foreign::of(&args.path)?.exporter(context, args)?;
     let access = Access::of(context, None)?;
-    let repository = access.open(context)?;
+    let manager = access.open(context)?;
     if !args.dry_run {
         access.sweep();
     }
-    let options = BackupOptions {
-        name: args.name.clone(),
-        description: args.description.clone().unwrap_or_default(),
-        tags: args.tags.clone(),
-        permanent: args.permanent,
-        dry_run: args.dry_run,
-        ..BackupOptions::default()
-    };
-    let taken = backup::take(context, &repository, &Job::of_options(options), &[exporter])?;
+    let options = BackupOptions::default()
+        .name(args.name.clone())
+        .description(args.description.clone().unwrap_or_default())
+        .tags(args.tags.clone())
+        .permanent(args.permanent)
+        .dry_run(args.dry_run);
+    let taken = backup::take(context, &manager, &Job::of_options(options), &[exporter])?;
     if context.options.json {
         output::json(&taken.to_json())?;
     } else if !context.options.quiet {

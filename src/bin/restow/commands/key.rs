@@ -1,7 +1,5 @@
 use anyhow::Result;
-use restow::codec::Secret;
-use restow::id::ObjectId;
-use restow::repo::KeyOptions;
+use restow::{KeyOptions, ObjectId, Secret};
 use serde_json::json;
 
 use super::Context;
@@ -20,9 +18,9 @@ pub fn run(context: &Context, command: KeyCommand) -> Result<Outcome> {
 }
 
 fn list(context: &Context) -> Result<Outcome> {
-    let repository = location::open(context)?;
-    let (keys, unreadable) = repository.keys()?;
-    let in_use = repository.key();
+    let manager = location::open(context)?;
+    let (keys, unreadable) = manager.keys()?;
+    let in_use = manager.key_in_use();
     let kind = |is_key_file| if is_key_file { "key file" } else { "passphrase" };
     if context.options.json {
         let keys: Vec<_> = keys
@@ -65,32 +63,32 @@ fn list(context: &Context) -> Result<Outcome> {
 }
 
 fn add(context: &Context, args: &NewKeyArgs) -> Result<Outcome> {
-    let repository = location::open(context)?;
-    let id = repository.add_key(&secret(context, args)?, &options(args))?;
+    let manager = location::open(context)?;
+    let id = manager.add_key(&secret(context, args)?, &options(args))?;
     tell(context, id, "added")
 }
 
 fn remove(context: &Context, args: &KeyRemoveArgs) -> Result<Outcome> {
-    let repository = location::open(context)?;
-    let id = repository.find_key(&args.id)?;
+    let manager = location::open(context)?;
+    let id = manager.find_key(&args.id)?;
     prompt::confirm(context, args.yes, &format!("remove the key {}", id.short()))?;
-    repository.remove_key(&id)?;
+    manager.remove_key(&id)?;
     tell(context, id, "removed")
 }
 
 fn passwd(context: &Context, args: &NewKeyArgs) -> Result<Outcome> {
-    let mut repository = location::open(context)?;
-    let before = repository.keys()?.0.into_iter().find(|key| key.id == repository.key());
+    let manager = location::open(context)?;
+    let before = manager.keys()?.0.into_iter().find(|key| key.id == manager.key_in_use());
     let mut options = options(args);
     if options.label.is_empty() {
         options.label = before.map(|key| key.label).unwrap_or_default();
     }
-    let id = repository.change_key(&secret(context, args)?, &options)?;
+    let id = manager.change_key(&secret(context, args)?, &options)?;
     tell(context, id, "is now what opens the repository")
 }
 
 fn options(args: &NewKeyArgs) -> KeyOptions {
-    KeyOptions { label: args.label.clone(), ..KeyOptions::default() }
+    KeyOptions::default().label(args.label.clone())
 }
 
 fn secret(context: &Context, args: &NewKeyArgs) -> Result<Secret> {

@@ -1,38 +1,29 @@
 use std::collections::HashMap;
 
 use anyhow::Result;
-use restow::fault::ErrorKind;
-use restow::id::SnapshotId;
-use restow::ops::costs;
-use restow::repo::{Filter, Repository, Snapshot, Standing};
+use restow::{ErrorKind, Snapshot, SnapshotId, SnapshotList, SnapshotManager};
 use serde_json::json;
 
 use super::Context;
 use crate::args::ListArgs;
 use crate::error::Outcome;
-use crate::progress::Progress;
 use crate::{location, output};
 
 pub fn run(context: &Context, args: &ListArgs) -> Result<Outcome> {
-    let repository = location::open(context)?;
-    let filter = Filter { permanent: args.permanent, ..args.filter.to_filter() };
-    let (snapshots, unreadable) = repository.snapshots()?;
-    let mut shown: Vec<&Snapshot> = snapshots
-        .iter()
-        .filter(|snapshot| filter.matches(snapshot))
-        .filter(|snapshot| args.verbose || snapshot.standing != Standing::Void)
-        .collect();
+    let manager = location::open(context)?;
+    let filter = args.filter.to_filter().permanent(args.permanent).void(args.verbose);
+    let SnapshotList { snapshots: mut shown, unreadable, .. } = manager.list(&filter)?;
     if let Some(last) = args.last {
         shown.drain(..shown.len().saturating_sub(last));
     }
-    let alone = if args.verbose { alone(context, &repository)? } else { None };
+    let alone = if args.verbose { alone(context, &manager)? } else { None };
     let alone = |snapshot: &Snapshot| alone.as_ref()?.get(&snapshot.id).copied();
     if context.options.json {
         let unreadable: Vec<_> = unreadable
             .iter()
             .map(|(id, error)| json!({ "id": id.to_hex(), "error": error.to_string() }))
             .collect();
-        let snapshots: Vec<_> = shown.iter().map(|s| output::snapshot_json(s)).collect();
+        let snapshots: Vec<_> = shown.iter().map(output::snapshot_json).collect();
         let mut document = json!({ "snapshots": snapshots, "unreadable": unreadable });
         let known = shown.iter().filter_map(|one| Some((one.id.to_hex(), json!(alone(one)?))));
         if let (true, Some(document)) = (args.verbose, document.as_object_mut()) {
@@ -40,7 +31,7 @@ pub fn run(context: &Context, args: &ListArgs) -> Result<Outcome> {
         }
         output::json(&document)?;
     } else {
-        for snapshot in shown {
+        for snapshot in &shown {
             if args.verbose { verbose(snapshot, alone(snapshot)) } else { line(snapshot) }
         }
         for (id, error) in &unreadable {
@@ -51,12 +42,8 @@ pub fn run(context: &Context, args: &ListArgs) -> Result<Outcome> {
 }
 
 /// Bytes that only this one or that needs. A repository that is not whole is listed all the same.
-fn alone(context: &Context, repository: &Repository) -> Result<Option<HashMap<SnapshotId, u64>>> {
-    let _gently = context.signals.gently();
-    let progress = Progress::new(&context.options);
-    let found = costs(repository, &progress, context.cancel());
-    progress.clear();
-    match found {
+fn alone(context: &Context, manager: &SnapshotManager) -> Result<Option<HashMap<SnapshotId, u64>>> {
+    match context.watch(manager, |manager| Ok(manager.costs()))? {
         Ok(found) => Ok(Some(found.alone)),
         Err(error) if error.kind() == ErrorKind::Interrupted => Err(error.into()),
         Err(error) => {

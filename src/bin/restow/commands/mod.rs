@@ -24,11 +24,14 @@ pub mod show;
 pub mod stats;
 pub mod tag;
 
-use restow::progress::Cancel;
-use restow::repo::Filter;
+use std::sync::Arc;
+
+use anyhow::Result;
+use restow::{Cancel, Error, Filter, SnapshotManager};
 
 use super::args::{FilterArgs, Options};
 use super::config::Config;
+use super::progress::Progress;
 use super::signals::Signals;
 
 /// What every command has at hand.
@@ -43,18 +46,29 @@ impl Context {
     pub fn cancel(&self) -> &Cancel {
         self.signals.cancel()
     }
+
+    /// Runs an operation that takes its time: its progress is shown, and the first signal ends it in good order.
+    pub fn watch<T>(
+        &self,
+        manager: &SnapshotManager,
+        act: impl FnOnce(&SnapshotManager) -> Result<T, Error>,
+    ) -> Result<T> {
+        let _gently = self.signals.gently();
+        let progress = Arc::new(Progress::new(&self.options));
+        let result = act(&manager.with_observer(progress.clone()));
+        progress.clear();
+        Ok(result?)
+    }
 }
 
 impl FilterArgs {
     pub fn to_filter(&self) -> Filter {
-        Filter {
-            source: self.source.clone(),
-            host: self.host.clone(),
-            tags: self.tags.clone(),
-            permanent: false,
-            name: self.name.clone(),
-            since: self.since,
-            before: self.before,
-        }
+        Filter::default()
+            .source(self.source.clone())
+            .host(self.host.clone())
+            .tags(self.tags.clone())
+            .name(self.name.clone())
+            .since(self.since)
+            .before(self.before)
     }
 }

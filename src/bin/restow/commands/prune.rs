@@ -1,38 +1,36 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use restow::id::SnapshotId;
-use restow::ops::{
-    CompactOptions, PackTotals, PruneOptions, PrunePlan, PruneReport, plan_prune, prune,
+use restow::{
+    CompactOptions, PackTotals, Peer, PruneOptions, PrunePlan, PruneReport, SnapshotId,
+    SnapshotManager,
 };
-use restow::repo::{Peer, Repository};
 use serde_json::{Value, json};
 
 use super::Context;
 use crate::args::{CompactArgs, PruneArgs};
 use crate::error::Outcome;
-use crate::progress::Progress;
 use crate::{location, output};
 
 pub fn run(context: &Context, args: &PruneArgs) -> Result<Outcome> {
-    let repository = location::open(context)?;
+    let manager = location::open(context)?;
     let expire_after = Duration::from_secs(args.expire_after);
     let (dry_run, empty) = (args.dry_run, args.empty);
-    let options = PruneOptions { dry_run, expire_after, compact: None, empty };
-    told(context, &repository, &options)
+    let options = PruneOptions::default().dry_run(dry_run).expire_after(expire_after).empty(empty);
+    told(context, &manager, &options)
 }
 
 /// Old packs coded anew, by the way.
 pub fn compact(context: &Context, args: &CompactArgs) -> Result<Outcome> {
-    let repository = location::open(context)?;
-    let compact = CompactOptions { older_than: args.older_than.0, level: args.compression };
+    let manager = location::open(context)?;
+    let compact = CompactOptions::default().older_than(args.older_than.0).level(args.compression);
     let compact = Some(compact);
-    let options = PruneOptions { dry_run: args.dry_run, compact, ..PruneOptions::default() };
-    told(context, &repository, &options)
+    let options = PruneOptions::default().dry_run(args.dry_run).compact(compact);
+    told(context, &manager, &options)
 }
 
-fn told(context: &Context, repository: &Repository, options: &PruneOptions) -> Result<Outcome> {
-    let report = pruned(context, repository, options)?;
+fn told(context: &Context, manager: &SnapshotManager, options: &PruneOptions) -> Result<Outcome> {
+    let report = context.watch(manager, |manager| manager.prune(options))?;
     if context.options.json {
         output::json(&to_json(&report, options.dry_run))?;
     } else if !context.options.quiet {
@@ -43,34 +41,18 @@ fn told(context: &Context, repository: &Repository, options: &PruneOptions) -> R
 
 /// What a deletion does when it is asked to give the space back at once. Who has deleted the last snapshots has seen
 /// that there were some.
-pub fn after(context: &Context, repository: &Repository, deleted: usize) -> Result<PruneReport> {
-    let options = PruneOptions { empty: deleted > 0, ..PruneOptions::default() };
-    pruned(context, repository, &options)
+pub fn after(context: &Context, manager: &SnapshotManager, deleted: usize) -> Result<PruneReport> {
+    let options = PruneOptions::default().empty(deleted > 0);
+    context.watch(manager, |manager| manager.prune(&options))
 }
 
 /// What a prune would do if these snapshots were gone.
 pub fn without(
     context: &Context,
-    repository: &Repository,
+    manager: &SnapshotManager,
     ids: &[SnapshotId],
 ) -> Result<PrunePlan> {
-    let _gently = context.signals.gently();
-    let progress = Progress::new(&context.options);
-    let plan = plan_prune(repository, ids, &progress, context.cancel());
-    progress.clear();
-    Ok(plan?)
-}
-
-fn pruned(
-    context: &Context,
-    repository: &Repository,
-    options: &PruneOptions,
-) -> Result<PruneReport> {
-    let _gently = context.signals.gently();
-    let progress = Progress::new(&context.options);
-    let report = prune(repository, options, &progress, context.cancel());
-    progress.clear();
-    Ok(report?)
+    context.watch(manager, |manager| manager.plan_prune(ids))
 }
 
 pub fn print_expired(expired: &[Peer]) {
@@ -159,7 +141,9 @@ pub fn to_json(report: &PruneReport, dry_run: bool) -> Value {
 
 /// As a dry run says it.
 pub fn planned_to_json(plan: &PrunePlan) -> Value {
-    to_json(&PruneReport { plan: Some(*plan), ..PruneReport::default() }, true)
+    let mut report = PruneReport::default();
+    report.plan = Some(*plan);
+    to_json(&report, true)
 }
 
 pub fn plan_to_json(plan: &PrunePlan) -> Value {

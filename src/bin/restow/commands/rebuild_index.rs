@@ -1,24 +1,19 @@
 use anyhow::Result;
-use restow::format::Problem;
-use restow::ops::{PackTotals, RebuildOptions, RebuildReport, rebuild_index};
+use restow::{PackTotals, Problem, RebuildOptions, RebuildReport};
 use serde_json::{Value, json};
 
 use super::Context;
 use super::prune::{peers, print_expired, totals};
 use crate::args::RebuildIndexArgs;
 use crate::error::Outcome;
-use crate::progress::Progress;
 use crate::{location, output};
 
 pub fn run(context: &Context, args: &RebuildIndexArgs) -> Result<Outcome> {
     let _gently = context.signals.gently();
-    let repository = location::open(context)?;
+    let manager = location::open(context)?;
     let (dry_run, all) = (args.dry_run, args.all);
-    let options = RebuildOptions { dry_run, all, ..RebuildOptions::default() };
-    let progress = Progress::new(&context.options);
-    let report = rebuild_index(&repository, &options, &progress, context.cancel());
-    progress.clear();
-    let report = report?;
+    let options = RebuildOptions::default().dry_run(dry_run).all(all);
+    let report = context.watch(&manager, |manager| manager.rebuild_index(&options))?;
     if context.options.json {
         output::json(&to_json(&report, args))?;
     } else if !context.options.quiet {

@@ -1,10 +1,10 @@
 use std::io::IsTerminal;
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 use restow::format::Problem;
 use restow::ops::{Losses, LostStretch, OpError, RestorePlan, RestoreReport, Selection};
 use restow::progress::{Event, Observer};
-use restow::repo::{Selector, SnapshotView};
+use restow::repo::Selector;
 use restow::source::SourceError;
 use serde_json::json;
 
@@ -17,15 +17,14 @@ use crate::progress::Progress;
 use crate::{location, output, prompt};
 
 pub fn run(context: &Context, args: &RestoreArgs) -> Result<Outcome> {
-    let selection = Selection::only(&args.only)?;
+    let selection = Selection::only(&args.only).context("--only")?;
     let to = To::of(args)?;
-    let repository = location::open(context)?;
+    let manager = location::open(context)?;
     let (selector, filter) = (Selector::new(&args.id), args.filter.to_filter());
-    let snapshot = repository.find(&selector, &filter)?;
-    let index = repository.load_index()?;
-    let view = SnapshotView::new(snapshot.id, snapshot.manifest, repository.reader(&index));
+    let snapshot = manager.find(&selector, &filter)?;
+    let view = manager.view(&snapshot)?;
     let of_latest = (selector == Selector::Latest).then_some(&filter);
-    let missing = Missing::of(&repository, &view, &selection, of_latest)?;
+    let missing = Missing::of(&manager, &view, &selection, of_latest)?;
     let jobs = jobs(&view, &selection, &to, args)?;
     let restoring = Restoring { context, args, view: &view, selection: &selection };
     let mut planned = jobs

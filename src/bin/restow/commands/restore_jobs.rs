@@ -204,7 +204,7 @@ impl Restoring<'_> {
     }
 
     fn options(&self, job: &Job) -> RestoreOptions {
-        RestoreOptions { prefix: job.prefix().clone(), selection: self.selection.clone() }
+        RestoreOptions::default().prefix(job.prefix().clone()).selection(self.selection.clone())
     }
 
     fn import_options(&self, target: &RestoreTarget, overwrite: bool) -> source::RestoreOptions {
@@ -213,6 +213,9 @@ impl Restoring<'_> {
         // Consent to replace this and that says nothing of the folder it is in. One that is named after a source
         // is the source's.
         let change_root = args.to.is_none() || args.overwrite || !target.prefix.is_root();
-        source::RestoreOptions { overwrite, owners, change_root }
+        source::RestoreOptions::default()
+            .overwrite(overwrite)
+            .owners(owners)
+            .change_root(change_root)
     }
 }

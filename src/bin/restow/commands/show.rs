@@ -1,7 +1,5 @@
 use anyhow::Result;
-use restow::format::{Entry, EntryKind};
-use restow::repo::{Repository, Selector, Snapshot, SnapshotView};
-use restow::store::{CatalogItem, Lost};
+use restow::{CatalogItem, Entry, EntryKind, Lost, Selector, Snapshot, SnapshotManager};
 use serde_json::{Value, json};
 
 use super::Context;
@@ -10,19 +8,19 @@ use crate::error::Outcome;
 use crate::{location, output};
 
 pub fn run(context: &Context, args: &ShowArgs) -> Result<Outcome> {
-    let repository = location::open(context)?;
-    let snapshot = repository.find(&Selector::new(&args.id), &args.filter.to_filter())?;
+    let manager = location::open(context)?;
+    let snapshot = manager.find(&Selector::new(&args.id), &args.filter.to_filter())?;
     let mut lost = Vec::new();
     if context.options.json {
         let document = output::snapshot_json(&snapshot);
         match args.entries {
-            true => lost = entries_json(&repository, &snapshot, &document)?,
+            true => lost = entries_json(&manager, &snapshot, &document)?,
             false => output::json(&document)?,
         }
     } else {
         summary(&snapshot);
         if args.entries {
-            lost = each_entry(&repository, &snapshot, |entry| println!("{}", entry_line(&entry)))?;
+            lost = each_entry(&manager, &snapshot, |entry| println!("{}", entry_line(&entry)))?;
         }
         for lost in &lost {
             let last = output::lossy(lost.last.as_bytes());
@@ -34,14 +32,14 @@ pub fn run(context: &Context, args: &ShowArgs) -> Result<Outcome> {
 
 /// The document with the fields `entries`, which may have millions (none is kept in memory), and `lost`.
 fn entries_json(
-    repository: &Repository,
+    manager: &SnapshotManager,
     snapshot: &Snapshot,
     document: &Value,
 ) -> Result<Vec<Lost>> {
     let text = format!("{document:#}");
     println!("{},\n  \"entries\": [", text.strip_suffix("\n}").unwrap_or_default());
     let mut last: Option<Value> = None;
-    let lost = each_entry(repository, snapshot, |entry| {
+    let lost = each_entry(manager, snapshot, |entry| {
         if let Some(before) = last.replace(entry_json(&entry)) {
             println!("    {before},");
         }
@@ -56,12 +54,11 @@ fn entries_json(
 
 /// Calls `each` for every entry; what the catalog no longer tells of comes back.
 fn each_entry(
-    repository: &Repository,
+    manager: &SnapshotManager,
     snapshot: &Snapshot,
     mut each: impl FnMut(Entry),
 ) -> Result<Vec<Lost>> {
-    let index = repository.load_index()?;
-    let view = SnapshotView::new(snapshot.id, snapshot.manifest.clone(), repository.reader(&index));
+    let view = manager.view(snapshot)?;
     let (mut entries, mut lost) = (view.entries(), Vec::new());
     while !output::has_failed()
         && let Some(item) = entries.next_item()?

@@ -1,9 +1,8 @@
 use anyhow::Result;
-use restow::id::SnapshotId;
-use restow::ops::{
-    ChunkTotals, Growth, RepositoryStats, SnapshotStats, StatsOptions, StatsReport, stats,
+use restow::{
+    ChunkTotals, Filter, Growth, RepositoryStats, Selector, SnapshotId, SnapshotManager,
+    SnapshotStats, StatsOptions, StatsReport,
 };
-use restow::repo::{Filter, Repository, Selector};
 use serde_json::{Map, Value, json};
 
 use super::{Context, costs, prune};
@@ -12,16 +11,16 @@ use crate::error::Outcome;
 use crate::{location, output};
 
 pub fn run(context: &Context, args: &StatsArgs) -> Result<Outcome> {
-    let repository = location::open(context)?;
+    let manager = location::open(context)?;
     if !args.without.is_empty() {
-        return without(context, args, &repository);
+        return without(context, args, &manager);
     }
-    let options = StatsOptions { snapshots: chosen(&repository, args)? };
+    let options = StatsOptions::default().snapshots(chosen(&manager, args)?);
     if args.costs {
         let with_entries = !args.ids.is_empty();
-        return costs::run(context, &repository, options.snapshots.as_deref(), with_entries);
+        return costs::run(context, &manager, options.snapshots.as_deref(), with_entries);
     }
-    let report = stats(&repository, &options, context.cancel())?;
+    let report = manager.stats(&options)?;
     if context.options.json {
         output::json(&to_json(&report))?;
     } else {
@@ -34,16 +33,16 @@ pub fn run(context: &Context, args: &StatsArgs) -> Result<Outcome> {
 }
 
 /// What deleting some snapshots together would free, beside what can be freed in any case.
-fn without(context: &Context, args: &StatsArgs, repository: &Repository) -> Result<Outcome> {
+fn without(context: &Context, args: &StatsArgs, manager: &SnapshotManager) -> Result<Outcome> {
     let filter = args.filter.to_filter();
     let mut ids = Vec::new();
     for wanted in &args.without {
-        ids.push(repository.find(&Selector::new(wanted), &filter)?.id);
+        ids.push(manager.find(&Selector::new(wanted), &filter)?.id);
     }
     ids.sort();
     ids.dedup();
-    let now = prune::without(context, repository, &[])?;
-    let then = prune::without(context, repository, &ids)?;
+    let now = prune::without(context, manager, &[])?;
+    let then = prune::without(context, manager, &ids)?;
     let freed = then.freed().saturating_sub(now.freed());
     if context.options.json {
         output::json(&json!({
@@ -64,22 +63,21 @@ fn without(context: &Context, args: &StatsArgs, repository: &Repository) -> Resu
 }
 
 /// Those that were named, else those that a filter lets through, else everything.
-fn chosen(repository: &Repository, args: &StatsArgs) -> Result<Option<Vec<SnapshotId>>> {
+fn chosen(manager: &SnapshotManager, args: &StatsArgs) -> Result<Option<Vec<SnapshotId>>> {
     let filter = args.filter.to_filter();
     if !args.ids.is_empty() {
         let found: Result<Vec<_>, _> = args
             .ids
             .iter()
-            .map(|id| repository.find(&Selector::new(id), &filter).map(|found| found.id))
+            .map(|id| manager.find(&Selector::new(id), &filter).map(|found| found.id))
             .collect();
         return Ok(Some(found?));
     }
     if filter == Filter::default() {
         return Ok(None);
     }
-    let (snapshots, _) = repository.snapshots()?;
-    let matching = snapshots.iter().filter(|snapshot| filter.matches(snapshot));
-    Ok(Some(matching.map(|snapshot| snapshot.id).collect()))
+    let matching = manager.list(&filter.void(true))?.snapshots;
+    Ok(Some(matching.iter().map(|snapshot| snapshot.id).collect()))
 }
 
 fn times(ratio: Option<f64>) -> String {

@@ -1,6 +1,5 @@
 use anyhow::{Result, bail};
-use restow::ops::OpError;
-use restow::repo::{NoteChange, Selector};
+use restow::{Error, NoteChange, Selector};
 use serde_json::json;
 
 use super::Context;
@@ -9,25 +8,24 @@ use crate::error::Outcome;
 use crate::{location, output};
 
 pub fn run(context: &Context, args: &TagArgs) -> Result<Outcome> {
-    let change = NoteChange {
-        add_tags: args.add.clone(),
-        remove_tags: args.remove.clone(),
-        permanent: args.permanent.map(|switch| switch == Switch::On),
-    };
+    let change = NoteChange::default()
+        .add_tags(args.add.clone())
+        .remove_tags(args.remove.clone())
+        .permanent(args.permanent.map(|switch| switch == Switch::On));
     if change == NoteChange::default() {
-        bail!(OpError::Usage("nothing to change: say --add, --remove or --permanent".into()));
+        bail!(Error::Usage("nothing to change: say --add, --remove or --permanent".into()));
     }
-    let repository = location::open(context)?;
+    let manager = location::open(context)?;
     let filter = args.filter.to_filter();
     // All are found before any is changed.
     let snapshots: Result<Vec<_>, _> =
-        args.ids.iter().map(|id| repository.find(&Selector::new(id), &filter)).collect();
+        args.ids.iter().map(|id| manager.find(&Selector::new(id), &filter)).collect();
     let mut results = Vec::new();
     for snapshot in snapshots? {
-        let notes = repository.change_notes(&snapshot.id, &change)?;
-        let now = repository.snapshot(&snapshot.id)?;
+        let done = manager.change_notes(&snapshot.id, &change)?;
+        let now = done.snapshot;
         if !context.options.json && !context.options.quiet {
-            let said = if notes.is_empty() { "is so already" } else { "changed" };
+            let said = if done.is_changed { "changed" } else { "is so already" };
             let permanent = if now.permanent { " [PERMANENT]" } else { "" };
             let tags: String =
                 now.tags.iter().map(|tag| format!(" #{}", output::lossy(tag.as_bytes()))).collect();
@@ -35,7 +33,7 @@ pub fn run(context: &Context, args: &TagArgs) -> Result<Outcome> {
         }
         results.push(json!({
             "id": now.id.to_hex(),
-            "changed": !notes.is_empty(),
+            "changed": done.is_changed,
             "tags": now.tags,
             "permanent": now.permanent,
         }));

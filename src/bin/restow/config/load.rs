@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use restow::ops::OpError;
+use restow::storage::{Place, StorageKinds};
 
 use super::{Config, Several, beside, nearest};
 
@@ -120,9 +121,10 @@ fn check(config: &Config) -> Result<(), String> {
 fn resolve(config: &mut Config, folder: &Path) {
     let fix = |path: &mut PathBuf| *path = beside(folder, path);
     for repository in config.repositories.values_mut() {
-        if !repository.place.contains("://") {
-            let place = beside(folder, Path::new(&repository.place));
-            repository.place = place.to_string_lossy().into_owned();
+        // A scheme that is unknown is told when the repository is opened.
+        let place = StorageKinds::default().place(&repository.place).ok();
+        if let Some(path) = place.as_ref().and_then(Place::folder) {
+            repository.place = beside(folder, path).to_string_lossy().into_owned();
         }
         repository.passphrase_file.iter_mut().for_each(fix);
         repository.key_file.iter_mut().for_each(fix);

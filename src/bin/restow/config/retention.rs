@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU32;
 
-use restow::ops::{Age, Period, Reach, RetentionPolicy};
+use restow::{Age, Period, Reach, RetentionPolicy};
 use serde::Deserialize;
 
 #[derive(Debug, Clone, Default, Deserialize)]

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use restow::ops::OpError;
 use restow::progress::Cancel;
-use restow::source::Loader;
 use restow::source::http::ClientOptions;
+use restow::source::{Loader, Rename, SourceError};
 
 use crate::args::{RestoreArgs, ServerArgs};
 use crate::config::SourceConfig;
@@ -146,11 +146,9 @@ pub fn new_name(
 }
 
 /// Some of what a server holds, and their names where they go: `a`, or `a:b`.
-pub fn renames(said: &[String]) -> Result<Vec<(String, String)>, OpError> {
-    let one = |text: &String| match text.split_once(':') {
-        None if !text.is_empty() => Ok((text.clone(), text.clone())),
-        Some((from, to)) if !from.is_empty() && !to.is_empty() => Ok((from.into(), to.into())),
-        _ => Err(OpError::Usage(format!("--collection {text:?}: say NAME or NAME:NEW"))),
+pub fn renames(said: &[String]) -> Result<Vec<Rename>, OpError> {
+    let one = |text: &String| {
+        text.parse().map_err(|error: SourceError| OpError::Usage(format!("--collection {error}")))
     };
     said.iter().map(one).collect()
 }

@@ -17,12 +17,10 @@ fn read(body: Box<dyn OpenBody>) -> String {
 }
 
 fn streams(sorted: Sorted) -> (String, String) {
-    let lengths = (sorted.document_bytes(), sorted.revision_bytes());
     let (documents, revisions) = sorted.split().unwrap();
+    let lengths = (documents.stream_len(), revisions.stream_len());
     let documents = read(Box::new(documents));
-    assert_eq!(revisions.bytes(), lengths.1);
-    let text = read(revisions.body().unwrap());
-    revisions.conclude().unwrap();
+    let text = read(Box::new(revisions));
     assert_eq!((documents.len() as u64, text.len() as u64), lengths);
     (documents, text)
 }
@@ -99,14 +97,17 @@ fn streams_that_were_not_read_are_told() {
     let (mut documents, revisions) = sorted().split().unwrap();
     let mut some = [0; 4];
     documents.read_exact(&mut some).unwrap();
-    let early = revisions.body().map(drop).unwrap_err();
-    assert!(early.to_string().contains("documents were not read to their end"), "{early}");
+    for early in [Box::new(revisions).open().map(drop), Box::new(documents).finish().map(drop)] {
+        let early = early.unwrap_err();
+        assert!(early.to_string().contains("documents were not read to their end"), "{early}");
+    }
 
     let (documents, revisions) = sorted().split().unwrap();
     read(Box::new(documents));
-    let mut body = revisions.body().unwrap().open().unwrap();
+    let mut body = Box::new(revisions).open().unwrap();
     body.read_exact(&mut [0]).unwrap();
-    assert!(revisions.conclude().is_err());
+    let early = body.finish().unwrap_err();
+    assert!(early.to_string().contains("revisions were not read to their end"), "{early}");
 }
 
 #[test]

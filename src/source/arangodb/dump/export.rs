@@ -4,21 +4,17 @@ use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use tempfile::TempDir;
 
 use super::archive::{Packing, unpack};
 use super::folder::{Dump, is_dump, subfolders};
-use super::section::DumpSection;
+use super::session::DumpSession;
 use crate::fault::ErrorKind;
-use crate::format::Consistency;
 use crate::progress::Cancel;
 use crate::source::arangodb::SortOptions;
 use crate::source::arangodb::failure::{io_failed, refused};
-use crate::source::{
-    Description, Exporter, Outcome, Section, Session, SourceError, temporary, url,
-};
+use crate::source::{Description, Exporter, Session, SourceError, temporary, url};
 
 /// How a dump is read.
 #[derive(Debug, Clone, Default)]
@@ -127,57 +123,7 @@ impl Exporter for ArangodumpExporter {
     }
 
     fn open(&self, cancel: &Cancel) -> Result<Box<dyn Session>, SourceError> {
-        let shared = Arc::new(Progress::default());
-        let section = DumpSection::new(
-            Arc::clone(&self.databases),
-            self.options.sort.clone(),
-            Arc::clone(&shared),
-            cancel.clone(),
-        )?;
-        let databases = Arc::clone(&self.databases);
-        Ok(Box::new(DumpSession { section: Some(section), databases, shared }))
-    }
-}
-
-/// What session and section know together.
-#[derive(Default)]
-pub(super) struct Progress {
-    pub documents: AtomicU64,
-    pub is_done: AtomicBool,
-}
-
-struct DumpSession {
-    section: Option<DumpSection>,
-    databases: Arc<BTreeMap<String, Dump>>,
-    shared: Arc<Progress>,
-}
-
-impl Session for DumpSession {
-    fn sections(&mut self) -> Result<Vec<Box<dyn Section>>, SourceError> {
-        let section = self.section.take().map(|section| Box::new(section) as Box<dyn Section>);
-        Ok(section.into_iter().collect())
-    }
-
-    fn finish(self: Box<Self>) -> Result<Outcome, SourceError> {
-        if !self.shared.is_done.load(Ordering::Relaxed) {
-            return Err(refused(ErrorKind::Failed, "arangodump", "was not read to its end"));
-        }
-        let ticks: Vec<_> = self.databases.values().filter_map(|dump| dump.tick.clone()).collect();
-        let consistency = match ticks.as_slice() {
-            [] => None,
-            ticks => Some(Consistency { kind: "arangodump".to_owned(), value: ticks.join(",") }),
-        };
-        let collections: usize = self.databases.values().map(|dump| dump.collections.len()).sum();
-        let documents = self.shared.documents.load(Ordering::Relaxed);
-        let mut properties = vec![
-            ("databases".to_owned(), self.databases.len().to_string()),
-            ("collections".to_owned(), collections.to_string()),
-            ("documents".to_owned(), documents.to_string()),
-        ];
-        let ignored: usize = self.databases.values().map(|dump| dump.ignored.len()).sum();
-        if ignored > 0 {
-            properties.push(("ignored_files".to_owned(), ignored.to_string()));
-        }
-        Ok(Outcome { consistency, properties })
+        let (databases, sort) = (Arc::clone(&self.databases), self.options.sort.clone());
+        Ok(Box::new(DumpSession::new(databases, sort, cancel.clone())?))
     }
 }

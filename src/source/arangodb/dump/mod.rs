@@ -5,7 +5,7 @@ mod export;
 mod folder;
 mod names;
 mod output;
-mod section;
+mod session;
 mod write;
 
 pub use export::{ArangodumpExporter, ArangodumpOptions, is_arangodump};

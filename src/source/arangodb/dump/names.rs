@@ -1,5 +1,6 @@
 //! What the files of a dump are called.
 
+use data_encoding::HEXLOWER;
 use md5::{Digest, Md5};
 use serde_json::Value;
 
@@ -100,7 +101,7 @@ fn is_plain(name: &str) -> bool {
 }
 
 pub(super) fn hash(name: &str) -> String {
-    Md5::digest(name.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    HEXLOWER.encode(&Md5::digest(name.as_bytes()))
 }
 
 #[cfg(test)]

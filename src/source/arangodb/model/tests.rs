@@ -47,7 +47,7 @@ fn kinds_are_numbers_and_names() {
 
 #[test]
 fn a_directory_can_be_entered_by_its_owner_only() {
-    let entry = collection(path(&["c"]).unwrap(), CollectionKind::Edge, 7);
+    let entry = collection(path(&["c"]).unwrap(), CollectionKind::Edge, 7).entry;
     assert_eq!(entry.unix.unwrap().mode, 0o700);
     let properties: Vec<_> =
         entry.properties.iter().map(|it| (it.name.as_str(), it.value.to_vec())).collect();

@@ -1,10 +1,16 @@
-//! What becomes of collections and views that are to be restored, and in which order. Pure.
+//! Which collections of a snapshot are restored, and in which order. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::api::SYSTEM;
 use super::inventory::{ANALYZERS, GRAPHS, USERS};
+use crate::source::SourceError;
 use crate::source::arangodb::CollectionKind;
+use crate::source::tables::{
+    ConflictPolicy, ExistingTable, Nouns, TableSelection, TableStep, WantedTable, decide,
+};
+
+pub(super) const NOUNS: Nouns = Nouns { table: "collection", row: "document" };
 
 /// A collection of the snapshot.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,117 +24,88 @@ pub(super) struct Wanted {
 /// What is at the server.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Existing {
-    /// Documents of each.
-    pub collections: BTreeMap<String, u64>,
+    pub collections: BTreeMap<String, ExistingTable>,
     pub views: BTreeSet<String>,
 }
 
 #[derive(Debug, Clone, Default)]
 pub(super) struct Policy {
-    /// Names in the snapshot and at the server. All, under their names, where none is chosen.
-    pub chosen: Vec<(String, String)>,
+    pub selection: TableSelection,
+    pub conflict: ConflictPolicy,
     pub include_system: bool,
     pub include_users: bool,
-    /// What is there stays as it is.
-    pub if_missing: bool,
-    /// What an existing collection's name gets when it is kept under another.
-    pub keep_as: Option<String>,
-}
-
-/// What is done with one collection.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Action {
-    Create,
-    Replace,
-    /// What is there is renamed first.
-    Rename(String),
-    /// Documents are put among those that are there, in place of those with the same key: what a server keeps
-    /// for itself is never dropped.
-    Merge,
-    /// What is there stays, and nothing is put into it.
-    Keep,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Step {
-    pub from: String,
-    pub to: String,
-    pub kind: CollectionKind,
-    pub action: Action,
-    /// Documents that are there now.
-    pub existing: Option<u64>,
-    /// Under its name at the server; `None` where that one is not there.
-    pub follows: Option<String>,
 }
 
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Decided {
     /// In the order in which collections are made.
-    pub steps: Vec<Step>,
+    pub steps: Vec<TableStep>,
+    /// The collection at the server that one of the snapshot follows, by the name of that one in the snapshot.
+    pub follows: BTreeMap<String, String>,
     /// Whether views are restored too.
     pub with_views: bool,
     pub notes: Vec<String>,
 }
 
-impl Step {
-    /// Whether it takes the place of what is there.
-    pub fn replaces(&self) -> bool {
-        matches!(self.action, Action::Replace | Action::Rename(_))
-    }
-
-    pub fn is_system(&self) -> bool {
-        self.to.starts_with('_')
-    }
-}
-
 /// Names that were chosen and are not in the snapshot are the caller's to tell.
-pub(super) fn decide(wanted: &[Wanted], existing: &Existing, policy: &Policy) -> Decided {
-    let mut decided = Decided { with_views: policy.chosen.is_empty(), ..Decided::default() };
-    let mut left_out = Vec::new();
-    let mut chosen = Vec::new();
+pub(super) fn plan(
+    wanted: &[Wanted],
+    existing: &Existing,
+    policy: &Policy,
+    target: &str,
+) -> Result<Decided, SourceError> {
+    let names = wanted.iter().map(|one| one.name.as_str()).filter(|name| policy.may_take(name));
+    let renames = policy.selection.resolve(names, |it| policy.is_default(it), NOUNS, target)?;
+    let renames: BTreeMap<String, String> =
+        renames.into_iter().map(|one| (one.from, one.to)).collect();
+    let with_views = policy.selection.is_everything();
+    let mut decided = Decided { with_views, ..Decided::default() };
+    decided.notes.extend(left_out(wanted, &renames, policy));
+    let mut tables = Vec::new();
     for one in wanted {
-        match policy.target(&one.name) {
-            Some(to) => chosen.push((one, to)),
-            None if policy.chosen.is_empty() => left_out.push(one.name.as_str()),
-            None if policy.is_chosen(&one.name) => decided.notes.push(format!(
-                "left out: {}, since users are restored into {SYSTEM} and with --include-users only",
-                one.name
-            )),
-            None => {}
-        }
-    }
-    if !left_out.is_empty() {
-        decided.notes.push(format!("left out: {}", left_out.join(", ")));
-    }
-    let renamed: BTreeMap<&str, &str> =
-        chosen.iter().map(|(one, to)| (one.name.as_str(), to.as_str())).collect();
-    for (one, to) in &chosen {
-        let follows = one.follows.as_deref().and_then(|like| match renamed.get(like) {
-            Some(to) => Some((*to).to_owned()),
-            None => existing.collections.contains_key(like).then(|| like.to_owned()),
+        let Some(to) = renames.get(&one.name) else { continue };
+        let follows = one.follows.as_ref().and_then(|like| match renames.get(like) {
+            Some(to) => Some(to),
+            None => existing.collections.contains_key(like).then_some(like),
         });
-        if let (Some(like), None) = (&one.follows, &follows) {
+        if let (Some(like), None) = (&one.follows, follows) {
             decided.notes.push(format!("{to} does not follow {like}, which is not there"));
         }
         if *to != one.name {
             decided.notes.push(renaming(one, to));
         }
-        let there = existing.collections.get(to).copied();
-        let action = match (there, &policy.keep_as) {
-            _ if to.starts_with('_') && one.name == *to => Action::Merge,
-            (None, _) => Action::Create,
-            (Some(_), _) if policy.if_missing => Action::Keep,
-            (Some(_), None) => Action::Replace,
-            (Some(_), Some(ending)) => Action::Rename(format!("{to}{ending}")),
-        };
-        let (from, kind) = (one.name.clone(), one.kind);
-        decided.steps.push(Step { from, to: to.clone(), kind, action, existing: there, follows });
+        let is_edge = one.kind == CollectionKind::Edge;
+        tables.push(WantedTable {
+            from: one.name.clone(),
+            to: to.clone(),
+            // What others follow, then documents, then edges; the server's own first.
+            rank: 4 * u32::from(follows.is_some())
+                + 2 * u32::from(is_edge)
+                + u32::from(!is_system(to)),
+            merges: is_system(to) && one.name == *to,
+        });
+        decided.follows.extend(follows.map(|like| (one.name.clone(), like.clone())));
     }
-    decided.steps.sort_by_key(|step| {
-        let is_edge = step.kind == CollectionKind::Edge;
-        (step.follows.is_some(), is_edge, !step.is_system(), step.to.clone())
-    });
-    decided
+    decided.steps = decide(&tables, &existing.collections, &policy.conflict);
+    Ok(decided)
+}
+
+fn left_out(
+    wanted: &[Wanted],
+    renames: &BTreeMap<String, String>,
+    policy: &Policy,
+) -> Option<String> {
+    if !policy.selection.is_everything() {
+        let is_left = policy.selection.has_chosen(USERS) && !policy.include_users;
+        return is_left.then(|| {
+            format!(
+                "left out: {USERS}, since users are restored into {SYSTEM} and with --include-users only"
+            )
+        });
+    }
+    let names = wanted.iter().map(|one| one.name.as_str());
+    let left: Vec<_> = names.filter(|name| !renames.contains_key(*name)).collect();
+    (!left.is_empty()).then(|| format!("left out: {}", left.join(", ")))
 }
 
 fn renaming(one: &Wanted, to: &str) -> String {
@@ -145,34 +122,34 @@ fn renaming(one: &Wanted, to: &str) -> String {
     }
 }
 
+/// Whether it is one of the collections that a server keeps for itself.
+pub(super) fn is_system(name: &str) -> bool {
+    name.starts_with('_')
+}
+
 impl Policy {
     pub fn is_wanted(&self, name: &str) -> bool {
-        self.target(name).is_some()
+        self.may_take(name)
+            && match self.selection.is_everything() {
+                true => self.is_default(name),
+                false => self.selection.has_chosen(name),
+            }
     }
 
-    fn is_chosen(&self, name: &str) -> bool {
-        self.chosen.iter().any(|(from, _)| from == name)
+    /// Users are restored only if that was said.
+    fn may_take(&self, name: &str) -> bool {
+        name != USERS || self.include_users
     }
 
-    /// What a collection is called at the server. `None`: it is not restored.
-    fn target(&self, name: &str) -> Option<String> {
-        if name == USERS && !self.include_users {
-            return None;
-        }
-        if !self.chosen.is_empty() {
-            return self.chosen.iter().find(|(from, _)| from == name).map(|(_, to)| to.clone());
-        }
-        let is_taken = match name {
-            USERS | GRAPHS | ANALYZERS => true,
-            name => !name.starts_with('_') || self.include_system,
-        };
-        is_taken.then(|| name.to_owned())
+    fn is_default(&self, name: &str) -> bool {
+        !is_system(name) || self.include_system || [USERS, GRAPHS, ANALYZERS].contains(&name)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::source::tables::{Rename, TableAction};
 
     fn wanted(name: &str, kind: CollectionKind) -> Wanted {
         Wanted { name: name.into(), kind, follows: None }
@@ -191,24 +168,35 @@ mod tests {
     }
 
     fn existing() -> Existing {
-        let collections = [("_graphs".to_owned(), 2), ("b".to_owned(), 5)].into();
+        let table = |rows| ExistingTable { rows: Some(rows), obstacle: None };
+        let collections = [("_graphs".to_owned(), table(2)), ("b".to_owned(), table(5))].into();
         Existing { collections, ..Existing::default() }
     }
 
-    fn actions(policy: &Policy) -> Vec<(String, Action)> {
-        let decided = decide(&shop(), &existing(), policy);
+    fn chosen(pairs: &[(&str, &str)]) -> Policy {
+        let renames = pairs.iter().map(|(from, to)| Rename::new(*from, *to)).collect();
+        let selection = TableSelection::new(renames, None, "h").unwrap();
+        Policy { selection, conflict: ConflictPolicy::Replace, ..Policy::default() }
+    }
+
+    fn decided(existing: &Existing, policy: &Policy) -> Decided {
+        plan(&shop(), existing, policy, "h").unwrap()
+    }
+
+    fn actions(policy: &Policy) -> Vec<(String, TableAction)> {
+        let decided = decided(&existing(), policy);
         decided.steps.into_iter().map(|step| (step.to, step.action)).collect()
     }
 
     #[test]
     fn the_order_and_what_becomes_of_each() {
-        use Action::{Create, Merge, Replace};
-        let of = |list: &[(&str, Action)]| {
+        use TableAction::{Create, KeepAs, Merge, Replace};
+        let of = |list: &[(&str, TableAction)]| {
             list.iter()
                 .map(|(name, action)| ((*name).to_owned(), action.clone()))
                 .collect::<Vec<_>>()
         };
-        let plain = Policy::default();
+        let plain = chosen(&[]);
         let four = [("_graphs", Merge), ("b", Replace), ("a", Create), ("aa", Create)];
         assert_eq!(actions(&plain), of(&four));
         let all = Policy { include_system: true, include_users: true, ..plain.clone() };
@@ -221,39 +209,34 @@ mod tests {
             ("aa", Create),
         ];
         assert_eq!(actions(&all), of(&six));
-        let kept = Policy { keep_as: Some("_backup_x".into()), ..plain };
-        assert_eq!(actions(&kept)[1].1, Action::Rename("b_backup_x".into()));
-        let notes = decide(&shop(), &existing(), &Policy::default()).notes;
-        assert_eq!(notes, ["left out: _jobs, _users"]);
+        let conflict = ConflictPolicy::KeepAs("_backup_x".into());
+        let kept = Policy { conflict, ..plain.clone() };
+        assert_eq!(actions(&kept)[1].1, KeepAs("b_backup_x".into()));
+        assert_eq!(decided(&existing(), &plain).notes, ["left out: _jobs, _users"]);
     }
 
     #[test]
     fn chosen_ones_and_new_names() {
-        let chosen = vec![("b".to_owned(), "c".to_owned()), ("aa".to_owned(), "aa".to_owned())];
-        let policy = Policy { chosen, ..Policy::default() };
-        let decided = decide(&shop(), &existing(), &policy);
-        assert!(!decided.with_views);
-        let [first, second] = decided.steps.as_slice() else { panic!("{decided:?}") };
-        assert_eq!((first.to.as_str(), &first.action), ("c", &Action::Create));
-        assert_eq!(second.follows.as_deref(), Some("c"), "it follows the new name");
-        assert_eq!(decided.notes.len(), 1);
-        assert!(decided.notes[0].contains("edges keep pointing to b/"), "{:?}", decided.notes);
+        let found = decided(&existing(), &chosen(&[("b", "c"), ("aa", "aa")]));
+        assert!(!found.with_views);
+        let [first, second] = found.steps.as_slice() else { panic!("{found:?}") };
+        assert_eq!((first.to.as_str(), &first.action), ("c", &TableAction::Create));
+        assert_eq!((second.to.as_str(), found.follows["aa"].as_str()), ("aa", "c"));
+        assert_eq!(found.notes.len(), 1);
+        assert!(found.notes[0].contains("edges keep pointing to b/"), "{:?}", found.notes);
 
-        let users =
-            Policy { chosen: vec![("_users".into(), "_users".into())], ..Policy::default() };
-        let decided = decide(&shop(), &existing(), &users);
-        assert!(decided.steps.is_empty(), "{decided:?}");
-        assert!(decided.notes[0].contains("left out: _users"), "{:?}", decided.notes);
+        let users = chosen(&[("_users", "_users")]);
+        let found = decided(&existing(), &users);
+        assert!(found.steps.is_empty(), "{found:?}");
+        assert!(found.notes[0].contains("left out: _users"), "{:?}", found.notes);
         let users = Policy { include_users: true, ..users };
-        assert_eq!(decide(&shop(), &existing(), &users).steps.len(), 1);
+        assert_eq!(decided(&existing(), &users).steps.len(), 1);
 
-        let missing = Policy { if_missing: true, ..Policy::default() };
-        assert_eq!(actions(&missing)[1], ("b".to_owned(), Action::Keep));
+        let missing = Policy { conflict: ConflictPolicy::Skip, ..chosen(&[]) };
+        assert_eq!(actions(&missing)[1], ("b".to_owned(), TableAction::Skip));
 
-        let alone = Policy { chosen: vec![("aa".into(), "x".into())], ..Policy::default() };
-        let nothing = Existing::default();
-        let decided = decide(&shop(), &nothing, &alone);
-        assert_eq!(decided.steps[0].follows, None);
-        assert!(decided.notes[0].contains("does not follow b"), "{:?}", decided.notes);
+        let found = decided(&Existing::default(), &chosen(&[("aa", "x")]));
+        assert!(found.follows.is_empty());
+        assert!(found.notes[0].contains("does not follow b"), "{:?}", found.notes);
     }
 }

@@ -7,7 +7,7 @@ use super::api::{Api, ArangoConnection, SYSTEM, Version};
 use super::estimate::estimate;
 use super::inventory::ArangoSelection;
 use super::name::ArangoSource;
-use super::section::ArangoSession;
+use super::session::ArangoSession;
 use crate::fault::ErrorKind;
 use crate::progress::Cancel;
 use crate::source::arangodb::SortOptions;

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::api::SYSTEM;
-use super::counts::Counted;
 use crate::fault::ErrorKind;
 use crate::source::SourceError;
 use crate::source::arangodb::CollectionKind;
 use crate::source::arangodb::failure::refused;
+use crate::source::tables::Counted;
 
 /// System collections that belong to the data: definitions of graphs and analyzers.
 pub(super) const GRAPHS: &str = "_graphs";

@@ -3,28 +3,26 @@
 use std::collections::BTreeSet;
 
 use super::api::{Api, ArangoConnection, SYSTEM};
-use super::decide::{Action, Policy};
-use super::left::Left;
-use super::look::{Look, PlannedDatabase};
+use super::decide::{NOUNS, Policy, is_system};
+use super::look::{ArangoPlan, PlannedDatabase};
 use super::name::ArangoServer;
 use super::run::Run;
 use super::target::Target;
 use crate::fault::ErrorKind;
-use crate::format::EntryPath;
 use crate::limits::MIB;
 use crate::progress::{Cancel, Observer};
+use crate::source::arangodb::StoredDatabases;
 use crate::source::arangodb::failure::refused;
-use crate::source::arangodb::{StoredDatabases, model};
-use crate::source::renames::check_renames;
-use crate::source::{Fate, LoadPlan, LoadReport, LoadStep, Loader, SourceError, Stored};
+use crate::source::tables::{ConflictPolicy, Consent, Journal, Rename, TableSelection};
+use crate::source::{LoadPlan, LoadReport, Loader, SourceError, Stored};
 
 /// What is restored, and how.
 #[derive(Debug, Clone)]
 pub struct ArangoRestore {
     /// Where to, instead of the database's name in the snapshot.
     pub database: Option<String>,
-    /// Names in the snapshot, and at the server. All where none is named.
-    pub collections: Vec<(String, String)>,
+    /// The collections to restore. All where none is named.
+    pub collections: Vec<Rename>,
     pub create_database: bool,
     /// What would be replaced is kept under another name.
     pub backup_existing: bool,
@@ -56,10 +54,10 @@ pub struct ArangoLoader {
     api: Api,
     server: ArangoServer,
     restore: ArangoRestore,
-    /// What the names of collections that are kept end with, the same for all of a restore.
-    keep_as: Option<String>,
+    selection: TableSelection,
+    conflict: ConflictPolicy,
     /// What was shown to whoever agreed to it.
-    planned: Option<BTreeSet<EntryPath>>,
+    consent: Consent,
 }
 
 impl ArangoLoader {
@@ -69,21 +67,33 @@ impl ArangoLoader {
         restore: ArangoRestore,
         cancel: &Cancel,
     ) -> Result<Self, SourceError> {
-        check_renames(&restore.collections, &server.shown())?;
-        for (old, new) in &restore.collections {
-            if old != new && (old.starts_with('_') || new.starts_with('_')) {
+        let shown = server.shown();
+        let selection = TableSelection::new(restore.collections.clone(), None, &shown)?;
+        for Rename { from, to } in &restore.collections {
+            if from != to && (is_system(from) || is_system(to)) {
                 let message =
-                    format!("--collection {old}:{new}: system collections keep their names");
-                return Err(refused(ErrorKind::Usage, &server.shown(), message));
+                    format!("--collection {from}:{to}: system collections keep their names");
+                return Err(refused(ErrorKind::Usage, &shown, message));
             }
         }
-        let now = jiff::Zoned::now().strftime("_backup_%Y%m%d_%H%M%S").to_string();
-        let keep_as = restore.backup_existing.then_some(now);
-        let api = Api::new(server, connection, cancel)?;
-        Ok(Self { api, server: server.clone(), restore, keep_as, planned: None })
+        let conflict = match (restore.if_missing, restore.backup_existing) {
+            (true, _) => ConflictPolicy::Skip,
+            (false, false) => ConflictPolicy::Replace,
+            // The same ending for all collections of a restore.
+            (false, true) => ConflictPolicy::KeepAs(
+                jiff::Zoned::now().strftime("_backup_%Y%m%d_%H%M%S").to_string(),
+            ),
+        };
+        let (api, server) = (Api::new(server, connection, cancel)?, server.clone());
+        let consent = Consent::default();
+        Ok(Self { api, server, restore, selection, conflict, consent })
     }
 
-    fn look(&self, stored: &dyn Stored) -> Result<Look, SourceError> {
+    fn look(
+        &self,
+        stored: &dyn Stored,
+        conflict: &ConflictPolicy,
+    ) -> Result<ArangoPlan, SourceError> {
         let found = StoredDatabases::of(stored)?;
         let names: Vec<_> = found.databases.keys().cloned().collect();
         if let (Some(database), 2..) = (&self.restore.database, names.len()) {
@@ -94,8 +104,10 @@ impl ArangoLoader {
             );
             return Err(refused(ErrorKind::Usage, &self.server.shown(), message));
         }
-        self.check_chosen(&found)?;
-        let mut look = Look::default();
+        let collections = found.databases.values().flat_map(|database| database.collections.keys());
+        let available: BTreeSet<_> = collections.map(String::as_str).collect();
+        self.selection.check_available(&available, NOUNS, &self.server.shown())?;
+        let mut look = ArangoPlan::default();
         for (name, database) in found.databases {
             let to = self.restore.database.clone().unwrap_or_else(|| name.clone());
             let target = self.target(&to)?;
@@ -104,11 +116,10 @@ impl ArangoLoader {
                 return Err(self.missing_database(&to));
             }
             let policy = Policy {
-                chosen: self.restore.collections.clone(),
+                selection: self.selection.clone(),
+                conflict: conflict.clone(),
                 include_system: self.restore.include_system,
                 include_users: self.restore.include_users && to == SYSTEM,
-                if_missing: self.restore.if_missing,
-                keep_as: self.keep_as.clone(),
             };
             let planned = PlannedDatabase::new(stored, target, database, existing, &policy);
             look.add(planned?, &name);
@@ -139,30 +150,13 @@ impl ArangoLoader {
             other => other,
         }
     }
-
-    fn check_chosen(&self, found: &StoredDatabases) -> Result<(), SourceError> {
-        let there: BTreeSet<&String> =
-            found.databases.values().flat_map(|database| database.collections.keys()).collect();
-        let missing: Vec<_> = self.restore.collections.iter().map(|(from, _)| from).collect();
-        let missing: Vec<_> = missing.into_iter().filter(|name| !there.contains(name)).collect();
-        if missing.is_empty() {
-            return Ok(());
-        }
-        let list = |names: Vec<&String>| names.into_iter().cloned().collect::<Vec<_>>().join(", ");
-        let message = format!(
-            "the snapshot has no collection {}; it has {}",
-            list(missing),
-            list(there.into_iter().collect())
-        );
-        Err(refused(ErrorKind::Usage, &self.server.shown(), message))
-    }
 }
 
 impl Loader for ArangoLoader {
     fn plan(&mut self, stored: &dyn Stored) -> Result<LoadPlan, SourceError> {
-        let look = self.look(stored)?;
-        self.planned = Some(look.replaced());
-        look.plan()
+        let plan = self.look(stored, &self.conflict)?.plan()?;
+        self.consent = Consent::to(&plan.steps);
+        Ok(plan)
     }
 
     fn load(
@@ -172,42 +166,22 @@ impl Loader for ArangoLoader {
         observer: &dyn Observer,
         cancel: &Cancel,
     ) -> Result<LoadReport, SourceError> {
-        let look = self.look(stored)?;
-        let agreed = self.planned.filter(|_| may_replace).unwrap_or_default();
-        look.check(&agreed, &self.server.shown())?;
+        let conflict = self.conflict.clone().with_consent(may_replace);
+        let look = self.look(stored, &conflict)?;
+        let hint =
+            "--overwrite replaces it, --backup-existing keeps collections under another name";
+        let consent = if may_replace { &self.consent } else { &Consent::default() };
+        consent.check(&look.steps()?, NOUNS, &self.server.shown(), hint)?;
         let run = |database| Run::new(database, stored, self.restore.batch, observer, cancel);
         let mut runs: Vec<_> = look.databases.into_iter().map(run).collect();
         // Users after everything: among them may be whoever restores, with another password.
         let done = runs.iter_mut().try_for_each(Run::all);
         let done = done.and_then(|()| runs.iter_mut().try_for_each(Run::users));
         let mut report = LoadReport { notes: look.notes, ..LoadReport::default() };
-        let mut left = Left::default();
+        let mut journal = Journal::default();
         for run in runs {
-            run.add_to(&mut report, &mut left);
+            run.add_to(&mut report, &mut journal);
         }
-        done.map(|()| report).map_err(|error| left.told(error))
+        done.map(|()| report).map_err(|error| journal.explain(error))
     }
-}
-
-/// What a step is called where nothing else is: below its database.
-pub(super) fn step_path(database: &str, name: &str) -> Result<EntryPath, SourceError> {
-    model::path(&[database, name])
-}
-
-pub(super) fn fate_of(action: &Action, existing: Option<u64>) -> Fate {
-    let documents = |count: u64| match count {
-        1 => "1 document".to_owned(),
-        count => format!("{count} documents"),
-    };
-    let what = format!("collection with {}", documents(existing.unwrap_or_default()));
-    match action {
-        Action::Create => Fate::New,
-        Action::Replace => Fate::Replaced(what),
-        Action::Rename(kept) => Fate::Replaced(format!("{what}, kept as {kept}")),
-        Action::Merge | Action::Keep => Fate::Kept,
-    }
-}
-
-pub(super) fn step(name: EntryPath, fate: Fate, bytes: u64) -> LoadStep {
-    LoadStep { name, fate, bytes }
 }

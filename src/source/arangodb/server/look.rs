@@ -4,26 +4,26 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::decide::{Action, Decided, Existing, Policy, Step, Wanted, decide};
+use super::decide::{Decided, Existing, NOUNS, Policy, Wanted, plan};
 use super::inventory::{ANALYZERS, GRAPHS, USERS};
-use super::load::{fate_of, step, step_path};
 use super::relink::Touched;
 use super::target::{Target, without_revision};
 use crate::fault::ErrorKind;
-use crate::format::{Bytes, EntryPath, Problem};
+use crate::format::{Bytes, Entry, EntryPath, Problem};
 use crate::limits::MIB;
 use crate::source::arangodb::failure::refused;
-use crate::source::arangodb::{CollectionKind, StoredCollection, StoredDatabase, definition};
+use crate::source::arangodb::{
+    CollectionKind, StoredCollection, StoredDatabase, definition, model,
+};
+use crate::source::tables::{ConflictPolicy, TableAction, TableStep};
 use crate::source::{Fate, LoadPlan, LoadStep, SourceError, Stored};
 
 /// Longest document that is taken.
 pub(super) const LINE_MAX: usize = 512 * MIB;
-/// Names of things in one text.
-const NAMED: usize = 20;
 
 /// What would be done.
 #[derive(Default)]
-pub(super) struct Look {
+pub(super) struct ArangoPlan {
     pub databases: Vec<PlannedDatabase>,
     pub notes: Vec<String>,
 }
@@ -39,7 +39,7 @@ pub(super) struct PlannedDatabase {
     pub touched: Vec<Touched>,
     /// What a new database is to have from the start.
     pub options: Value,
-    pub if_missing: bool,
+    pub only_missing: bool,
     /// What could not be read of the snapshot, and what it lacks.
     pub damaged: Vec<Problem>,
     pub problems: Vec<Problem>,
@@ -49,7 +49,10 @@ pub(super) struct PlannedDatabase {
 pub(super) struct PlannedCollection {
     pub stored: StoredCollection,
     pub structure: Option<Value>,
-    pub fate: Fate,
+    pub kind: CollectionKind,
+    /// The collection at the server whose shards its own follow.
+    pub follows: Option<String>,
+    fate: Fate,
 }
 
 pub(super) struct PlannedView {
@@ -58,7 +61,7 @@ pub(super) struct PlannedView {
     pub replaces: bool,
 }
 
-impl Look {
+impl ArangoPlan {
     pub fn add(&mut self, database: PlannedDatabase, from: &str) {
         let to = &database.target.database;
         if from != to {
@@ -85,51 +88,22 @@ impl Look {
     }
 
     pub fn plan(self) -> Result<LoadPlan, SourceError> {
-        let mut plan = LoadPlan { notes: self.notes, ..LoadPlan::default() };
+        let steps = self.steps()?;
+        let mut plan = LoadPlan { steps, notes: self.notes, ..LoadPlan::default() };
         for database in self.databases {
-            plan.steps.extend(database.steps()?);
             plan.problems.extend(database.problems);
             plan.problems.extend(database.damaged);
         }
         Ok(plan)
     }
 
-    /// What would be replaced.
-    pub fn replaced(&self) -> BTreeSet<EntryPath> {
-        let steps = self.databases.iter().filter_map(|database| database.steps().ok()).flatten();
-        steps.filter(is_replaced).map(|step| step.name).collect()
-    }
-
-    /// That nothing would be replaced but what was agreed to.
-    pub fn check(&self, agreed: &BTreeSet<EntryPath>, shown: &str) -> Result<(), SourceError> {
-        let mut clashes = Vec::new();
+    pub fn steps(&self) -> Result<Vec<LoadStep>, SourceError> {
+        let mut steps = Vec::new();
         for database in &self.databases {
-            for step in database.steps()?.into_iter().filter(is_replaced) {
-                if !agreed.contains(&step.name)
-                    && let Fate::Replaced(what) = step.fate
-                {
-                    clashes.push(format!("{} ({what})", step.name.display()));
-                }
-            }
+            steps.extend(database.steps()?);
         }
-        if clashes.is_empty() {
-            return Ok(());
-        }
-        let more = match clashes.len().checked_sub(NAMED) {
-            None | Some(0) => String::new(),
-            Some(more) => format!(" and {more} more"),
-        };
-        clashes.truncate(NAMED);
-        let message = format!(
-            "is there: {}{more}; --overwrite replaces it, --backup-existing keeps collections under another name",
-            clashes.join(", ")
-        );
-        Err(refused(ErrorKind::Exists, shown, message))
+        Ok(steps)
     }
-}
-
-fn is_replaced(step: &LoadStep) -> bool {
-    matches!(step.fate, Fate::Replaced(_))
 }
 
 impl PlannedDatabase {
@@ -137,96 +111,129 @@ impl PlannedDatabase {
     pub fn new(
         stored: &dyn Stored,
         target: Target,
-        mut database: StoredDatabase,
+        database: StoredDatabase,
         existing: Option<Existing>,
         policy: &Policy,
     ) -> Result<Self, SourceError> {
-        let is_new = existing.is_none();
-        let existing = existing.unwrap_or_default();
-        let (mut wanted, mut structures, mut damaged) = (Vec::new(), BTreeMap::new(), Vec::new());
-        let mut problems = Vec::new();
-        database.collections.retain(|name, collection| {
-            if collection.documents.is_none() && policy.is_wanted(name) {
-                let message =
-                    "its documents are not in the snapshot, or were not selected: not restored";
-                let path = Bytes::from(format!("{}/{name}", target.database).into_bytes());
-                problems.push(Problem { path, message: message.to_owned() });
-            }
-            collection.documents.is_some()
-        });
-        for (name, collection) in &database.collections {
-            let structure = kept(collection.structure(stored), &mut damaged)?.flatten();
-            wanted.push(Wanted {
-                name: name.clone(),
-                kind: kind_of(collection, structure.as_ref()),
-                follows: structure.as_ref().and_then(follows),
-            });
-            structures.insert(name.clone(), structure);
-        }
-        let decided = decide(&wanted, &existing, policy);
-        let mut collections = BTreeMap::new();
-        for step in &decided.steps {
-            let Some(collection) = database.collections.remove(&step.from) else { continue };
-            let fate = match step.action {
-                Action::Merge if policy.if_missing && step.existing.is_some() => Fate::Kept,
-                Action::Merge => merged(&target, stored, step, &collection)?,
-                _ => fate_of(&step.action, step.existing),
-            };
-            let structure = structures.remove(&step.from).flatten();
-            let planned = PlannedCollection { stored: collection, structure, fate };
-            collections.insert(step.from.clone(), planned);
-        }
-        let mut views = Vec::new();
-        if decided.with_views {
-            for (name, entry) in &database.views {
-                let replaces = existing.views.contains(name);
-                if replaces && policy.if_missing {
-                    continue;
-                }
-                if let Some(definition) = kept(definition(stored, entry), &mut damaged)? {
-                    views.push(PlannedView { name: name.clone(), definition, replaces });
-                }
-            }
-        }
-        let mut others = existing.views;
-        others.retain(|name| !views.iter().any(|view| view.name == *name));
-        let replaced: BTreeSet<_> = decided
-            .steps
-            .iter()
-            .filter(|step| step.replaces())
-            .map(|step| step.to.clone())
-            .collect();
-        let touched = match replaced.is_empty() {
-            true => Vec::new(),
-            false => target.touched(&others, &replaced)?,
-        };
+        let mut damaged = Vec::new();
         let properties = kept(database.properties(stored), &mut damaged)?.flatten();
-        let options = database_options(properties.as_ref());
-        let if_missing = policy.if_missing;
-        Ok(Self {
+        let mut planned = Self {
             target,
-            is_new,
-            decided,
-            collections,
-            views,
-            touched,
-            options,
-            if_missing,
+            is_new: existing.is_none(),
+            decided: Decided::default(),
+            collections: BTreeMap::new(),
+            views: Vec::new(),
+            touched: Vec::new(),
+            options: database_options(properties.as_ref()),
+            only_missing: policy.conflict == ConflictPolicy::Skip,
             damaged,
-            problems,
-        })
+            problems: Vec::new(),
+        };
+        let existing = existing.unwrap_or_default();
+        planned.read_collections(stored, database.collections, policy)?;
+        planned.decide(stored, &existing, policy)?;
+        planned.read_views(stored, &database.views, existing.views)?;
+        Ok(planned)
+    }
+
+    fn read_collections(
+        &mut self,
+        stored: &dyn Stored,
+        collections: BTreeMap<String, StoredCollection>,
+        policy: &Policy,
+    ) -> Result<(), SourceError> {
+        for (name, collection) in collections {
+            if collection.documents.is_none() {
+                if policy.is_wanted(&name) {
+                    let message =
+                        "its documents are not in the snapshot, or were not selected: not restored";
+                    let path = Bytes::from(format!("{}/{name}", self.target.database).into_bytes());
+                    self.problems.push(Problem { path, message: message.to_owned() });
+                }
+                continue;
+            }
+            let structure = kept(collection.structure(stored), &mut self.damaged)?.flatten();
+            let planned = PlannedCollection {
+                kind: kind_of(&collection, structure.as_ref()),
+                follows: structure.as_ref().and_then(follows),
+                stored: collection,
+                structure,
+                fate: Fate::New,
+            };
+            self.collections.insert(name, planned);
+        }
+        Ok(())
+    }
+
+    fn decide(
+        &mut self,
+        stored: &dyn Stored,
+        existing: &Existing,
+        policy: &Policy,
+    ) -> Result<(), SourceError> {
+        let wanted = |(name, planned): (&String, &PlannedCollection)| Wanted {
+            name: name.clone(),
+            kind: planned.kind,
+            follows: planned.follows.clone(),
+        };
+        let wanted: Vec<_> = self.collections.iter().map(wanted).collect();
+        let url = self.target.api.shown(&self.target.database, "");
+        self.decided = plan(&wanted, existing, policy, &url)?;
+        let obstacles = self.decided.steps.iter().filter_map(|step| step.obstacle(NOUNS));
+        let obstacles: Vec<_> = obstacles.collect();
+        if !obstacles.is_empty() {
+            return Err(refused(ErrorKind::Exists, &url, obstacles.join("; ")));
+        }
+        for step in &self.decided.steps {
+            let Some(planned) = self.collections.get_mut(&step.from) else { continue };
+            planned.follows = self.decided.follows.remove(&step.from);
+            planned.fate = match step.action {
+                TableAction::Merge if self.only_missing && step.existing.is_some() => Fate::Kept,
+                TableAction::Merge => merged(&self.target, stored, step, &planned.stored)?,
+                _ => step.fate(NOUNS),
+            };
+        }
+        Ok(())
+    }
+
+    /// Views that are restored, and others at the server that stand on what is replaced.
+    fn read_views(
+        &mut self,
+        stored: &dyn Stored,
+        views: &BTreeMap<String, Entry>,
+        mut existing: BTreeSet<String>,
+    ) -> Result<(), SourceError> {
+        for (name, entry) in views.iter().filter(|_| self.decided.with_views) {
+            let replaces = existing.contains(name);
+            if replaces && self.only_missing {
+                continue;
+            }
+            if let Some(definition) = kept(definition(stored, entry), &mut self.damaged)? {
+                existing.remove(name);
+                self.views.push(PlannedView { name: name.clone(), definition, replaces });
+            }
+        }
+        let replaced = self.decided.steps.iter().filter(|step| step.replaces());
+        let replaced: BTreeSet<_> = replaced.map(|step| step.to.clone()).collect();
+        if !replaced.is_empty() {
+            self.touched = self.target.touched(&existing, &replaced)?;
+        }
+        Ok(())
     }
 
     fn steps(&self) -> Result<Vec<LoadStep>, SourceError> {
-        let database = &self.target.database;
+        let database = self.target.database.as_str();
+        let step = |path: &[&str], fate, rows, bytes| {
+            Ok::<_, SourceError>(LoadStep { name: model::path(path)?, fate, rows, bytes })
+        };
         let mut steps = Vec::new();
         if self.is_new {
-            steps.push(step(crate::source::arangodb::model::path(&[database])?, Fate::New, 0));
+            steps.push(step(&[database], Fate::New, None, 0)?);
         }
         for one in &self.decided.steps {
             let Some(planned) = self.collections.get(&one.from) else { continue };
-            let fate = planned.fate.clone();
-            steps.push(step(step_path(database, &one.to)?, fate, planned.stored.bytes()));
+            let (fate, bytes) = (planned.fate.clone(), planned.stored.bytes());
+            steps.push(step(&[database, &one.to], fate, one.rows(), bytes)?);
         }
         for view in &self.views {
             let fate = match view.replaces {
@@ -234,7 +241,7 @@ impl PlannedDatabase {
                 false => Fate::New,
             };
             // A view has no collection's name: both are names of one kind.
-            steps.push(step(step_path(database, &view.name)?, fate, 0));
+            steps.push(step(&[database, &view.name], fate, None, 0)?);
         }
         Ok(steps)
     }
@@ -277,10 +284,10 @@ fn follows(structure: &Value) -> Option<String> {
 fn merged(
     target: &Target,
     stored: &dyn Stored,
-    step: &Step,
+    step: &TableStep,
     collection: &StoredCollection,
 ) -> Result<Fate, SourceError> {
-    let count = match step.existing {
+    let count = match step.rows() {
         None => return Ok(Fate::New),
         Some(0) => return Ok(Fate::Kept),
         Some(count) => count,

@@ -2,11 +2,9 @@
 
 use std::path::PathBuf;
 
-use reqwest::Url;
-
 use crate::fault::ErrorKind;
 use crate::source::SourceError;
-use crate::source::http::unescaped;
+use crate::source::http::{host_and_port, unescaped, without_secrets};
 
 /// The port of ArangoDB's HTTP interface.
 const PORT: u16 = 8529;
@@ -44,16 +42,8 @@ impl ArangoServer {
 
     fn on_host(url: &str, scheme: &str, authority: &str) -> Result<Self, SourceError> {
         let (user, host) = user_of(url, authority)?;
-        let host = host.to_ascii_lowercase();
-        let has_port = host.rsplit(']').next().is_some_and(|end| end.contains(':'));
-        let base = match has_port {
-            true => format!("{scheme}://{host}"),
-            false => format!("{scheme}://{host}:{PORT}"),
-        };
-        match Url::parse(&base) {
-            Ok(_) => Ok(Self { base, socket: None, user }),
-            Err(error) => Err(wrong(url, &format!("is no URL: {error}"))),
-        }
+        let host = host_and_port(host, PORT).map_err(|what| wrong(url, &what))?;
+        Ok(Self { base: format!("{scheme}://{host}"), socket: None, user })
     }
 
     fn on_socket(url: &str, rest: &str) -> Result<Self, SourceError> {
@@ -191,12 +181,8 @@ fn user_of<'a>(url: &str, authority: &'a str) -> Result<(Option<String>, &'a str
 }
 
 fn wrong(url: &str, what: &str) -> SourceError {
-    // Whatever stands before an @ may be a password.
-    let shown = match (url.split_once("://"), url.rsplit_once('@')) {
-        (Some((scheme, _)), Some((_, host))) => format!("{scheme}://…@{host}"),
-        _ => url.to_owned(),
-    };
-    SourceError::Refused { kind: ErrorKind::Usage, path: shown, message: what.to_owned() }
+    let path = without_secrets(url);
+    SourceError::Refused { kind: ErrorKind::Usage, path, message: what.to_owned() }
 }
 
 #[cfg(test)]

@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
-use super::target::{Stop, Target};
+use super::target::Target;
 use crate::source::SourceError;
 use crate::source::http::{Call, escaped};
+use crate::source::tables::Stop;
 
 /// A view at the server that stands on collections that are to be replaced.
 pub(super) struct Touched {
@@ -58,26 +59,17 @@ impl Target {
         self.api.url(&self.database, &format!("/_api/view/{}/properties", escaped(name)))
     }
 
-    /// Has a view stand on `replaced` as it did, and no longer on what those are called now.
-    pub fn relink(
-        &self,
-        view: &Touched,
-        replaced: &BTreeSet<String>,
-        kept: &[(String, String)],
-    ) -> Result<(), Stop> {
+    /// Has a view stand on `replaced` as it did, and no longer on `kept`, as the old collection is called now.
+    pub fn relink(&self, view: &Touched, replaced: &str, kept: Option<&str>) -> Result<(), Stop> {
         if view.is_alias() {
             let indexes = view.properties.get("indexes").cloned().unwrap_or_default();
             return self
                 .done(Call::put(self.view_url(&view.name)).json(&json!({"indexes": indexes})));
         }
         let mut links = Map::new();
-        for name in view.collections.iter().filter(|name| replaced.contains(*name)) {
-            let link = view.properties.get("links").and_then(|links| links.get(name));
-            links.insert(name.clone(), link.cloned().unwrap_or_default());
-            for (_, new) in kept.iter().filter(|(old, _)| old == name) {
-                links.insert(new.clone(), Value::Null);
-            }
-        }
+        let link = view.properties.get("links").and_then(|links| links.get(replaced));
+        links.insert(replaced.to_owned(), link.cloned().unwrap_or_default());
+        links.extend(kept.map(|kept| (kept.to_owned(), Value::Null)));
         self.done(Call::patch(self.view_url(&view.name)).json(&json!({"links": links})))
     }
 

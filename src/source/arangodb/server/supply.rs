@@ -7,7 +7,6 @@ use serde_json::Value;
 use super::api::{Api, Version};
 use super::batch::Batch;
 use super::cluster::Shards;
-use super::counts::Counted;
 use super::export::{ArangoOptions, Role};
 use super::inventory::{Described, Inventory};
 use super::parallel::{Context, Spool};
@@ -15,6 +14,7 @@ use crate::fault::ErrorKind;
 use crate::source::SourceError;
 use crate::source::arangodb::Collector;
 use crate::source::arangodb::failure::refused;
+use crate::source::tables::Counted;
 
 /// How often a dump is begun whose database changes at that moment.
 const STARTS: u32 = 3;

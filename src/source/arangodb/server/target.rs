@@ -13,6 +13,7 @@ use super::trouble::{self, COLLECTION_NOT_FOUND, DATABASE_NOT_FOUND};
 use crate::limits::MIB;
 use crate::source::SourceError;
 use crate::source::http::{Call, HttpError, Repeat, escaped};
+use crate::source::tables::{ExistingTable, Stop};
 
 /// How long a server may take for a request that has it write, or build an index.
 const PATIENCE: Duration = Duration::from_secs(3600);
@@ -22,18 +23,6 @@ const AT_ONCE: Duration = Duration::from_secs(300);
 /// call a collection made that is there under another name.
 const IDENTITY: &[&str] =
     &["id", "cid", "planId", "globallyUniqueId", "objectId", "tempObjectId", "statusString"];
-
-/// Why something was not done: that thing's own trouble, or everybody's.
-pub(super) enum Stop {
-    One(String),
-    All(SourceError),
-}
-
-impl From<SourceError> for Stop {
-    fn from(error: SourceError) -> Self {
-        Self::All(error)
-    }
-}
 
 pub(super) struct Target {
     pub api: Api,
@@ -62,8 +51,8 @@ impl Target {
         }
         let mut existing = Existing::default();
         for name in self.api.collections(&self.database)? {
-            let count = self.api.count(&self.database, &name)?.unwrap_or_default();
-            existing.collections.insert(name, count);
+            let rows = Some(self.api.count(&self.database, &name)?.unwrap_or_default());
+            existing.collections.insert(name, ExistingTable { rows, obstacle: None });
         }
         existing.views = self.api.views(&self.database)?;
         Ok(Some(existing))
@@ -129,7 +118,7 @@ impl Target {
         }
     }
 
-    /// Whatever else is to stop.
+    /// Deletes a temporary collection, even if everything is to stop.
     pub fn discard(&self, name: &str) -> Result<(), SourceError> {
         self.api.undisturbed().optional_done(self.dropping(name))
     }
@@ -216,6 +205,15 @@ impl Target {
         let path = format!("/_api/document/{}/{}", escaped(collection), escaped(key));
         let found = self.api.optional(Call::get(self.api.url(&self.database, &path)))?;
         Ok(found.map(without_revision))
+    }
+
+    /// Whether a document with the key of this one is there.
+    pub fn has(&self, collection: &str, line: &[u8]) -> Result<bool, SourceError> {
+        let document: Value = serde_json::from_slice(line).unwrap_or_default();
+        match document.get("_key").and_then(Value::as_str) {
+            Some(key) => Ok(self.document(collection, key)?.is_some()),
+            None => Ok(false),
+        }
     }
 
     fn put(&self, path: &str, body: &Value) -> Result<(), Stop> {

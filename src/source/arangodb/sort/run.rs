@@ -1,8 +1,6 @@
 //! A run: sorted records in a temporary file that has no name.
 
-use std::fs::File;
 use std::io::{self, BufReader, Read, Write};
-use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -12,6 +10,7 @@ use crate::limits::KIB;
 use crate::progress::Cancel;
 use crate::source::SourceError;
 use crate::source::arangodb::failure::temporary;
+use crate::source::sealed::{SealedFile, SealedReader};
 
 /// Runs are written and read once or twice: speed is what counts.
 const LEVEL: i32 = 1;
@@ -21,7 +20,7 @@ const REMOVAL: u32 = u32::MAX;
 const HEAD: usize = 16;
 
 pub(super) struct Run {
-    file: Arc<File>,
+    file: Arc<SealedFile>,
     records: u64,
     pub level: u32,
 }
@@ -58,18 +57,19 @@ impl Run {
             put(&mut to, key, value).map_err(&failed)?;
             records += 1;
         }
-        let file = Arc::new(to.finish().map_err(&failed)?);
+        let file = to.finish().and_then(SealedFile::new).map_err(&failed)?;
+        let file = Arc::new(file);
         Ok(Self { file, records, level })
     }
 
     #[cfg(test)]
-    pub fn file_for_test(&self) -> &File {
-        &self.file
+    pub fn file_for_test(&self) -> &std::fs::File {
+        self.file.file_for_test()
     }
 
     pub fn read(&self) -> io::Result<RunReader> {
-        let from = Positioned { file: Arc::clone(&self.file), at: 0 };
-        let from = BufReader::with_capacity(BUFFER, zstd::Decoder::new(from)?);
+        let from = zstd::Decoder::with_buffer(self.file.reader())?;
+        let from = BufReader::with_capacity(BUFFER, from);
         Ok(RunReader { from, left: self.records, unread: 0 })
     }
 }
@@ -92,7 +92,7 @@ fn put(to: &mut impl Write, key: &[u8], value: Option<Value<'_>>) -> io::Result<
 
 /// Reads a run from its beginning. Several may read one file: each has its own place in it.
 pub(super) struct RunReader {
-    from: BufReader<zstd::Decoder<'static, BufReader<Positioned>>>,
+    from: BufReader<zstd::Decoder<'static, SealedReader>>,
     left: u64,
     /// Bytes of the record before that nobody wanted.
     unread: u64,
@@ -137,17 +137,4 @@ fn fill(from: &mut impl Read, len: u64, bytes: &mut Vec<u8>) -> io::Result<()> {
     bytes.clear();
     let read = from.take(len).read_to_end(bytes)?;
     if read as u64 == len { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
-}
-
-struct Positioned {
-    file: Arc<File>,
-    at: u64,
-}
-
-impl Read for Positioned {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.file.read_at(buffer, self.at)?;
-        self.at = self.at.saturating_add(count as u64);
-        Ok(count)
-    }
 }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::source::arangodb::model::{collection, directory, file, path};
+use crate::source::arangodb::model::{collection, directory, path, text_file};
 
 /// Entries and their bytes.
 struct Held(Vec<(Entry, &'static str)>);
@@ -19,12 +19,12 @@ impl Stored for Held {
 }
 
 fn held() -> Held {
-    let file = |parts: &[&str], bytes| (file(path(parts).unwrap()), bytes);
-    let made = |parts: &[&str]| (directory(path(parts).unwrap()), "");
+    let file = |parts: &[&str], bytes| (text_file(path(parts).unwrap(), Vec::new()).entry, bytes);
+    let made = |parts: &[&str]| (directory(path(parts).unwrap()).entry, "");
     Held(vec![
         made(&["db"]),
         made(&["db", "collections"]),
-        (collection(path(&["db", "collections", "c"]).unwrap(), CollectionKind::Edge, 2), ""),
+        (collection(path(&["db", "collections", "c"]).unwrap(), CollectionKind::Edge, 2).entry, ""),
         file(
             &["db", "collections", "c", "documents.jsonl"],
             "{\"_key\":\"a\"}\n{\"_key\":\"b\"}\n",

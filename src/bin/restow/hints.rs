@@ -1,0 +1,83 @@
+//! What to do about an error. The library tells the facts; this names the commands and flags that help.
+
+use restow::{Error, RepoError};
+
+/// What helps, as the end of a message; `None` where the facts say it all.
+pub fn of(error: &anyhow::Error) -> Option<String> {
+    let of_cause = |cause: &(dyn std::error::Error + 'static)| match cause.downcast_ref::<Error>() {
+        Some(Error::Repo(error)) => of_repository(error),
+        Some(error) => of_operation(error).map(str::to_owned),
+        None => cause.downcast_ref::<RepoError>().and_then(of_repository),
+    };
+    error.chain().find_map(of_cause)
+}
+
+fn of_operation(error: &Error) -> Option<&'static str> {
+    Some(match error {
+        Error::UnreadableNotes { .. } => {
+            "`restow check` says what is wrong; once the snapshots named there are marked as they should be (`restow tag`), \
+             remove these objects, or delete the snapshots with --force"
+        }
+        Error::NoSnapshots { .. } => {
+            "if there really is none any more, `restow prune --empty` frees everything"
+        }
+        Error::DamagedPack { .. } => {
+            "`restow check --read-data` names the snapshots; delete them, or back up what they hold again, then prune again"
+        }
+        Error::NotWhole { .. } => {
+            "`restow check` says more, and whether `restow rebuild-index`, with `--all` or without, finds what is missing; \
+             else back up again, which stores it if it is still the same, or delete the snapshot"
+        }
+        Error::UnreadableIndex { .. } => {
+            "`restow rebuild-index` makes it anew from the packs; then prune again"
+        }
+        Error::StaleCache { .. } => "try again with `--no-cache`, and remove the cache",
+        _ => return None,
+    })
+}
+
+fn of_repository(error: &RepoError) -> Option<String> {
+    match error {
+        RepoError::NoSnapshot { wanted, .. } if wanted != "latest" => {
+            Some("`restow list` shows what there is".into())
+        }
+        RepoError::UnreadableManifest { id, .. } => {
+            Some(format!("delete it (`restow delete {id}`) if it cannot be had back"))
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ways_out_of_what_stops_a_prune_are_named() {
+        let unreadable = |id: restow::SnapshotId| {
+            let source = Box::new(RepoError::Interrupted);
+            Error::from(RepoError::UnreadableManifest { id, source })
+        };
+        let id = restow::SnapshotId::new([7; 32]);
+        let object = restow::ObjectId::new([7; 32]);
+        let (source, lost) = (RepoError::Interrupted, || restow::StoreError::Poisoned);
+        let cases = [
+            (unreadable(id), "restow delete 0707"),
+            (Error::UnreadableIndex { object, source }, "restow rebuild-index"),
+            (
+                Error::NotWhole { snapshot: id, source: lost() },
+                "`restow rebuild-index`, with `--all`",
+            ),
+            (Error::NoSnapshots { packs: 1 }, "restow prune --empty"),
+            (Error::UnreadableNotes { notes: Vec::new() }, "restow tag"),
+        ];
+        for (error, way) in cases {
+            let told = of(&anyhow::Error::new(error).context("cleaning up failed")).unwrap();
+            assert!(told.contains(way), "{told}");
+        }
+        let (place, wanted) = (String::new(), "ab".to_owned());
+        let none = anyhow::Error::new(RepoError::NoSnapshot { place, wanted });
+        assert!(of(&none).unwrap().contains("restow list"));
+        assert_eq!(of(&anyhow::Error::new(Error::Interrupted)), None);
+    }
+}

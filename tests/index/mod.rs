@@ -1,0 +1,4 @@
+//! The index cache; `contracts` has what every index keeps.
+
+#[cfg(feature = "rocksdb")]
+mod cache;

@@ -1,0 +1,6 @@
+//! Repositories as a whole: opened, refused, shared by processes, written by earlier versions.
+
+mod concurrency;
+mod golden;
+mod refusals;
+mod trust;
