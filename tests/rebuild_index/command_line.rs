@@ -51,7 +51,7 @@ fn damage_is_mended_and_the_way_is_named() {
     }
     let before = look(&bench.repository());
     let text = bench.ok(&["rebuild-index", "--dry-run"]);
-    assert!(text.contains("would be removed") && text.contains("would be listed anew"), "{text}");
+    assert!(text.contains("would be removed") && text.contains("would be listed again"), "{text}");
     assert!(look(&bench.repository()) == before);
 
     let done = bench.json(&["rebuild-index"]);
@@ -86,7 +86,7 @@ fn what_cannot_be_read_is_named_with_what_it_means() {
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert_eq!(output.status.code(), Some(4), "{text}");
     let name = packs[0].file_name().unwrap().to_str().unwrap();
-    assert!(text.contains(name) && text.contains("SOMETHING COULD NOT BE READ"), "{text}");
+    assert!(text.contains(name) && text.contains("NOT EVERYTHING WAS READABLE"), "{text}");
     assert!(stderr(&output).contains(name), "told as it is found: {}", stderr(&output));
     let output = bench.run(&["rebuild-index", "--json"]);
     assert_eq!(output.status.code(), Some(4));

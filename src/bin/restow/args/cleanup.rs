@@ -85,9 +85,7 @@ impl FromStr for Elapsed {
         let fixed =
             |span: jiff::Span| span.to_duration(jiff::SpanRelativeTo::days_are_24_hours()).ok();
         let elapsed = span.and_then(fixed).and_then(|elapsed| Duration::try_from(elapsed).ok());
-        elapsed
-            .map(Self)
-            .ok_or_else(|| format!("{text:?} is no age by the clock: say 36h, 7d or 2w"))
+        elapsed.map(Self).ok_or_else(|| "expected an age like 36h, 7d or 2w".to_owned())
     }
 }
 
@@ -165,7 +163,7 @@ pub fn size(text: &str) -> Result<u64, String> {
         let factor = 1u64.checked_shl(shift)?;
         number.checked_mul(factor)
     });
-    bytes.ok_or_else(|| "say bytes, as 500M, 20G or 1T".into())
+    bytes.ok_or_else(|| "expected a size like 500M, 20G or 1T".into())
 }
 
 #[cfg(test)]

@@ -253,7 +253,7 @@ pub struct InitArgs {
 fn three(text: &str) -> Result<[u32; 3], String> {
     let numbers: Result<Vec<u32>, _> = text.split(',').map(|one| one.trim().parse()).collect();
     let numbers = numbers.map_err(|error| error.to_string())?;
-    numbers.try_into().map_err(|_| "say three numbers with commas between them".into())
+    numbers.try_into().map_err(|_| "expected three numbers separated by commas".into())
 }
 
 #[derive(Debug, Default, clap::Args)]
