@@ -182,7 +182,7 @@ fn rules_that_make_no_sense() {
         (&["cleanup", "--keep-daily", "0", "--yes"], "1 or more"),
         (&["cleanup", "--keep-within", "7", "--yes"], "say 36h"),
         (&["cleanup", "--older-than", "-7d", "--yes"], ""),
-        (&["cleanup", "--max-size", "2.5G", "--yes"], "as 500M"),
+        (&["cleanup", "--max-size", "2.5G", "--yes"], "like 500M"),
         (&["cleanup", "--timezone", "Middle/Earth", "--yes"], "Middle/Earth"),
         (&["backup", "site", "--cleanup", "--dry-run"], "cannot be used with"),
     ] {
@@ -325,7 +325,7 @@ fn cleanup_goes_by_the_rules_of_each_source() {
     // What cannot be told apart is not touched.
     fs::rename(bench.path("uploads"), bench.path("away")).unwrap();
     let error = bench.fails(8, &["cleanup", "--yes"]);
-    assert!(error.contains("\"uploads\" has rules of its own"), "{error}");
+    assert!(error.contains("source \"uploads\", which has its own rules"), "{error}");
     bench.ok(&["cleanup", "--dry-run", "--keep-last", "1"]);
 }
 

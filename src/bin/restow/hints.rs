@@ -84,6 +84,16 @@ mod tests {
             ),
             (Error::NoSnapshots { packs: 1 }, "restow prune --empty"),
             (Error::UnreadableNotes { notes: Vec::new() }, "restow tag"),
+            (Error::PruneAtWork { other: String::new() }, "when it has ended"),
+            (
+                RepoError::UnreadableCondemned {
+                    object: String::new(),
+                    source: Box::new(RepoError::Interrupted),
+                }
+                .into(),
+                "remove this object",
+            ),
+            (RepoError::Expired { writer: String::new() }.into(), "back up again"),
         ];
         for (error, way) in cases {
             let told = of(&anyhow::Error::new(error).context("cleaning up failed")).unwrap();

@@ -85,7 +85,9 @@ impl FromStr for Elapsed {
         let fixed =
             |span: jiff::Span| span.to_duration(jiff::SpanRelativeTo::days_are_24_hours()).ok();
         let elapsed = span.and_then(fixed).and_then(|elapsed| Duration::try_from(elapsed).ok());
-        elapsed.map(Self).ok_or_else(|| "expected an age like 36h, 7d or 2w".to_owned())
+        elapsed
+            .map(Self)
+            .ok_or_else(|| "expected an age in hours, days or weeks, like 36h, 7d or 2w".to_owned())
     }
 }
 
