@@ -40,6 +40,7 @@ pub mod id;
 pub mod limits;
 mod options;
 pub mod progress;
+pub mod text;
 pub mod timing;
 
 pub mod chunk;
@@ -95,3 +96,4 @@ pub use source::sqlite::{SqliteExporter, SqliteOptions};
 pub use source::{Exporter, Importer, Loader, SourceError};
 pub use storage::{Local, Memory, Storage, StorageError};
 pub use store::{CatalogCursor, CatalogItem, Lost, StoreError};
+pub use timing::{UnknownZone, local_now};
