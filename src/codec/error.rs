@@ -10,11 +10,11 @@ pub enum CodecError {
     #[error("compressed bytes do not decode to {expected} bytes: {found}")]
     Decompress { expected: usize, found: String },
     /// The bytes were changed, or belong to another object, kind or repository.
-    #[error("authentication failed: these {len} bytes are not what was sealed here")]
+    #[error("authentication failed: these {len} bytes were not sealed here")]
     Forged { len: usize },
-    #[error("the operating system gave no random bytes")]
+    #[error("the operating system returned no random bytes")]
     NoRandom,
-    #[error("a key file has {found} bytes; fewer than {KEY_FILE_MIN} can be guessed")]
+    #[error("the key file is too short: expected at least {KEY_FILE_MIN} bytes, found {found}")]
     ShortKeyFile { found: usize },
     #[error("key derivation failed: {0}")]
     Kdf(String),

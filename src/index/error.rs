@@ -13,7 +13,7 @@ pub enum IndexError {
     #[error("index cache {path} is damaged: {message}")]
     Damaged { path: PathBuf, message: String },
     /// No matter of the cache: the repository has both.
-    #[error("base {base} may be chunk {one} or chunk {other}")]
+    #[error("base {base} is ambiguous: chunk {one} or chunk {other}")]
     AmbiguousBase { base: BaseId, one: ChunkId, other: ChunkId },
 }
 

@@ -32,22 +32,22 @@ pub enum OpError {
     },
     #[error("cannot write: {0}")]
     Output(#[source] std::io::Error),
-    #[error("not without force, for they are permanent, or may be: {}", .snapshots.join(", "))]
+    #[error("these snapshots are or may be permanent, and only a forced deletion takes them: {}", .snapshots.join(", "))]
     Protected { snapshots: Vec<String> },
     #[error(
-        "{} cannot be read, and may say that a snapshot is permanent: nothing is deleted",
+        "notes that may mark a snapshot as permanent cannot be read: {}: nothing is deleted",
         .notes.join(", ")
     )]
     UnreadableNotes { notes: Vec<String> },
-    #[error("another prune is at work: {other}; when it has ended, try again")]
+    #[error("another prune is at work: {other}")]
     PruneAtWork { other: String },
     #[error(
-        "there is no snapshot, but {packs} packs: nothing is freed, for it may be that snapshots are only out of sight (a disk \
+        "the repository has {packs} packs but no snapshot: nothing is freed, because the snapshots may only be out of reach (a disk \
          that is not mounted?)"
     )]
     NoSnapshots { packs: usize },
     #[error(
-        "pack {pack} is damaged, and what snapshots need of it is nowhere else ({source}): nothing more is freed"
+        "pack {pack} is damaged, and snapshots need chunks that only it holds: nothing more is freed: {source}"
     )]
     DamagedPack {
         pack: PackId,
@@ -55,7 +55,7 @@ pub enum OpError {
         source: StoreError,
     },
     #[error(
-        "snapshot {snapshot} is not whole, so that it cannot be told what else it needs: nothing is freed ({source})"
+        "snapshot {snapshot} is damaged, and what else it needs is unknown: nothing is freed: {source}"
     )]
     NotWhole {
         snapshot: SnapshotId,
@@ -63,7 +63,7 @@ pub enum OpError {
         source: StoreError,
     },
     #[error(
-        "index object {object} cannot be read, so that it cannot be told what its packs hold: nothing is freed ({source})"
+        "index object {object} cannot be read, and what its packs hold is unknown: nothing is freed: {source}"
     )]
     UnreadableIndex {
         object: ObjectId,
@@ -71,15 +71,15 @@ pub enum OpError {
         source: RepoError,
     },
     #[error(
-        "the index cache does not agree with the repository (pack {pack}: {expected} blocks needed, {found} of them \
-         listed): nothing is freed"
+        "the index cache contradicts the repository: nothing is freed: pack {pack}: expected {expected} needed blocks, \
+         found {found}"
     )]
     StaleCache { pack: PackId, expected: u64, found: u64 },
     #[error("{place} {what}")]
     TargetExists { place: String, what: String },
     #[error("{0}")]
     Usage(String),
-    #[error("a worker thread ended without an answer: this is a bug in restow")]
+    #[error("a worker thread ended without a result: this is a bug in restow")]
     Lost,
     #[error("interrupted")]
     Interrupted,
@@ -135,7 +135,7 @@ fn near_names(near: &[EntryPath]) -> String {
         [] => String::new(),
         _ => {
             let names: Vec<_> = near.iter().map(EntryPath::display).collect();
-            format!("; there is {}", names.join(", "))
+            format!("; similar entries: {}", names.join(", "))
         }
     }
 }

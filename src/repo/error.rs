@@ -10,9 +10,9 @@ use crate::store::StoreError;
 
 #[derive(Debug, thiserror::Error)]
 pub enum RepoError {
-    #[error("there is no restow repository at {place}")]
+    #[error("no restow repository at {place}")]
     NoRepository { place: String },
-    #[error("there already is a repository at {place}")]
+    #[error("{place} already holds a repository")]
     AlreadyThere { place: String },
     #[error("{place} is not empty and holds no repository: {found}")]
     NotEmpty { place: String, found: String },
@@ -21,65 +21,56 @@ pub enum RepoError {
     )]
     WrongKey { place: String, keys: usize },
     #[error(
-        "{tried} of the {keys} keys of the repository at {place} were tried, the others cost more than is reasonable: remove from keys/ what you did not add"
+        "no key of the repository at {place} fits: {tried} of {keys} were tried, the others cost more than is reasonable"
     )]
     CostlyKeys { place: String, tried: usize, keys: usize },
-    #[error("the repository at {place} has no key object: nothing can open it")]
+    #[error("the repository at {place} has no key object, and nothing can open it")]
     NoKeys { place: String },
     #[error("the repository at {place} has lost its configuration object")]
     NoConfig { place: String },
     #[error(
-        "the configuration at {place} is of repository {found}, the marker says {expected}: objects of two repositories are mixed"
+        "{place} mixes objects of two repositories: expected the configuration of {expected}, found that of {found}"
     )]
     Foreign { place: String, expected: String, found: String },
     #[error("no snapshot {wanted:?} in {place}")]
     NoSnapshot { place: String, wanted: String },
-    #[error(
-        "the latest snapshot may be {id}, whose manifest cannot be read ({source}): name the id of another, or delete this one"
-    )]
+    #[error("the latest snapshot may be {id}, whose manifest cannot be read: {source}")]
     LatestUnreadable {
         id: SnapshotId,
         #[source]
         source: Box<RepoError>,
     },
-    #[error("{wanted:?} could be any of {}", .candidates.join(", "))]
+    #[error("{wanted:?} is ambiguous: {}", .candidates.join(", "))]
     Ambiguous { wanted: String, candidates: Vec<String> },
     #[error(
-        "this backup was taken for dead while it ran (writer {writer}): its snapshot was withdrawn, nothing is lost; run it again"
+        "writer {writer} was declared dead while it ran: its snapshot was withdrawn, nothing else is lost"
     )]
     Expired { writer: String },
-    #[error(
-        "this prune was taken for dead while it ran ({prune}): it stopped, nothing is lost; run it again"
-    )]
+    #[error("prune {prune} was declared dead while it ran: it stopped, nothing is lost")]
     PruneExpired { prune: String },
     #[error(
-        "the manifest of snapshot {id} cannot be read, so that it cannot be told what it needs: nothing is freed \
-         ({source})"
+        "the manifest of snapshot {id} cannot be read, and what it needs is unknown: nothing is freed: \
+         {source}"
     )]
     UnreadableManifest {
         id: SnapshotId,
         #[source]
         source: Box<RepoError>,
     },
-    #[error(
-        "{object} cannot be read ({source}): it names packs that a prune means to delete. If no prune is at work on any host, \
-         remove it from the repository, then prune again"
-    )]
+    #[error("{object}, which lists condemned packs, cannot be read: {source}")]
     UnreadableCondemned {
         object: String,
         #[source]
         source: Box<RepoError>,
     },
-    #[error("{object} is a note on another snapshot, {snapshot}: somebody put it there")]
+    #[error("{object} is misplaced: it is a note on snapshot {snapshot}")]
     MisplacedNote { object: String, snapshot: SnapshotId },
     #[error("no key {wanted:?} in {place}")]
     NoKey { place: String, wanted: String },
-    #[error(
-        "key {key} is the one that opened the repository: it cannot be removed; change its secret, or open with another"
-    )]
+    #[error("key {key} opened the repository and cannot be removed")]
     KeyInUse { key: ObjectId },
     #[error(
-        "key {key} stays: the key that opened the repository was removed meanwhile, so this may be the last one"
+        "key {key} stays, because it may be the last one: the key that opened the repository was removed meanwhile"
     )]
     KeyNeeded { key: ObjectId },
     #[error("snapshot {id}: {source}")]

@@ -236,7 +236,7 @@ impl PruneSession<'_> {
             return Ok(Some(other.clone()));
         }
         for peer in &dead {
-            tracing::info!("{} is taken for dead", peer.describe());
+            tracing::info!("{} is declared dead", peer.describe());
             expire(storage, vault, peer)?;
         }
         sweep(storage, &strays, now, expiry)?;

@@ -129,7 +129,7 @@ impl<'r> WriteSession<'r> {
             tracing::warn!("the finished writer could not be taken off the list: {error}");
             if let Err(error) = self.repository.note_verified(&id) {
                 tracing::warn!(
-                    "should this writer be taken for dead, its snapshot {id} has to be checked: {error}"
+                    "should this writer be declared dead, its snapshot {id} has to be checked: {error}"
                 );
             }
         }

@@ -24,7 +24,7 @@ pub enum SourceError {
         source: io::Error,
     },
     /// What was written did not reach the disk: nobody knows which of it.
-    #[error("what was restored into {target} is not all on disk: {source}")]
+    #[error("the restored files in {target} are not all on disk: {source}")]
     NotOnDisk {
         target: String,
         #[source]

@@ -35,18 +35,18 @@ pub enum StoreError {
         "pack {pack}, block {ordinal}: expected chunk {expected}, found bytes of chunk {found}"
     )]
     WrongChunk { pack: PackId, ordinal: u32, expected: ChunkId, found: ChunkId },
-    #[error("chunk {chunk} is in no pack that is there")]
+    #[error("chunk {chunk} is in no existing pack")]
     MissingChunk { chunk: ChunkId },
-    #[error("the chunk named {base}, a base, is in no pack that is there")]
+    #[error("base {base} is in no existing pack")]
     MissingBase { base: BaseId },
     /// Bases come from shallower blocks only, so no chain goes round in circles.
     #[error("chunk {chunk}, a base of a block of depth {depth}, is in no shallower block")]
     NoShallowerCopy { chunk: ChunkId, depth: u8 },
-    #[error("chunk {chunk}: its chain of bases takes more than {limit} bytes of {what}")]
+    #[error("the chain of chunk {chunk} takes more than {limit} bytes of {what}")]
     CostlyChain { chunk: ChunkId, what: &'static str, limit: u64 },
     #[error("chunk {chunk} has {found} bytes, expected {expected}")]
     WrongLength { chunk: ChunkId, expected: u64, found: u64 },
-    #[error("the repository at {place} is not there any more: its marker is gone")]
+    #[error("the repository at {place} has disappeared: its marker is gone")]
     Gone { place: String },
     #[error("entry {path:?} comes after {after:?}, which sorts behind it")]
     Unsorted { path: String, after: String },

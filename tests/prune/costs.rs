@@ -115,5 +115,5 @@ fn what_no_copy_gives_is_an_error_that_names_the_snapshot() {
     }
     let error = costs(&open(storage.clone()), &Silent, &Cancel::new()).unwrap_err();
     let names = matches!(&error, OpError::NotWhole { snapshot, .. } if *snapshot == id);
-    assert!(names && error.to_string().contains("is in no pack that is there"), "{error}");
+    assert!(names && error.to_string().contains("is in no existing pack"), "{error}");
 }

@@ -100,8 +100,8 @@ fn without_a_snapshot_nothing_is_freed_unless_that_was_said() {
     let options = PruneOptions::default();
     let repository = open(storage.clone());
     let error = prune(&repository, &options, &Silent, &Cancel::new()).unwrap_err();
-    assert!(matches!(error, OpError::NoSnapshots { packs: 1.. }), "{error}");
-    assert_eq!(error.kind(), ErrorKind::Usage);
+    assert!(matches!(error, OpError::NoSnapshots { .. }), "{error}");
+    assert!(error.to_string().contains("but no snapshot") && error.kind() == ErrorKind::Usage);
     assert!(keys(&storage, name::CONDEMNED).is_empty() && keys(&storage, name::ACTIVE).is_empty());
     storage.put(&manifest, &bytes).unwrap();
     assert_whole(&storage, &[(id, files())], "in sight again");
@@ -205,7 +205,7 @@ fn a_backup_goes_on_where_what_is_condemned_cannot_be_read() {
     let whole = [(kept, more), (report.id.unwrap(), files())];
     assert_whole(&storage, &whole, "beside what cannot be read");
     let error = try_prune(&open(storage.clone())).unwrap_err();
-    assert!(error.to_string().contains("remove it"), "{error}");
+    assert!(error.to_string().contains("lists condemned packs, cannot be read"), "{error}");
     keys(&storage, name::CONDEMNED).iter().for_each(|key| storage.delete(key).unwrap());
     prune_alone(&open(storage.clone()));
     assert_whole(&storage, &whole, "removed");

@@ -342,7 +342,7 @@ fn a_repository_that_goes_away_ends_a_restore_and_a_check_and_is_not_called_dama
             Err(error) => {
                 ended += 1;
                 assert_eq!(error.kind(), ErrorKind::Unreachable, "{after}: {error}");
-                assert!(error.to_string().contains("not there any more"), "{error}");
+                assert!(error.to_string().contains("has disappeared"), "{error}");
             }
         }
         let mut out = Vec::new();

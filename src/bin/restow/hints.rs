@@ -15,23 +15,24 @@ pub fn of(error: &anyhow::Error) -> Option<String> {
 fn of_operation(error: &Error) -> Option<&'static str> {
     Some(match error {
         Error::UnreadableNotes { .. } => {
-            "`restow check` says what is wrong; once the snapshots named there are marked as they should be (`restow tag`), \
-             remove these objects, or delete the snapshots with --force"
+            "`restow check` names the snapshots; mark them again (`restow tag`), then remove these objects from the repository, \
+             or delete the snapshots with --force"
         }
         Error::NoSnapshots { .. } => {
-            "if there really is none any more, `restow prune --empty` frees everything"
+            "if you deleted all snapshots, `restow prune --empty` frees everything"
         }
         Error::DamagedPack { .. } => {
-            "`restow check --read-data` names the snapshots; delete them, or back up what they hold again, then prune again"
+            "`restow check --read-data` names the snapshots; delete them, or back up their sources again, then prune again"
         }
         Error::NotWhole { .. } => {
-            "`restow check` says more, and whether `restow rebuild-index`, with `--all` or without, finds what is missing; \
-             else back up again, which stores it if it is still the same, or delete the snapshot"
+            "run `restow check`; it says whether `restow rebuild-index`, with `--all` or without, can find the missing data; \
+             else back up again, which stores unchanged data again, or delete the snapshot"
         }
         Error::UnreadableIndex { .. } => {
-            "`restow rebuild-index` makes it anew from the packs; then prune again"
+            "`restow rebuild-index` rebuilds it from the packs; then prune again"
         }
-        Error::StaleCache { .. } => "try again with `--no-cache`, and remove the cache",
+        Error::StaleCache { .. } => "remove the index cache, or try again with `--no-cache`",
+        Error::PruneAtWork { .. } => "try again when it has ended",
         _ => return None,
     })
 }
@@ -39,10 +40,23 @@ fn of_operation(error: &Error) -> Option<&'static str> {
 fn of_repository(error: &RepoError) -> Option<String> {
     match error {
         RepoError::NoSnapshot { wanted, .. } if wanted != "latest" => {
-            Some("`restow list` shows what there is".into())
+            Some("`restow list` shows the snapshots".into())
         }
         RepoError::UnreadableManifest { id, .. } => {
-            Some(format!("delete it (`restow delete {id}`) if it cannot be had back"))
+            Some(format!("if it cannot be recovered, delete it (`restow delete {id}`)"))
+        }
+        RepoError::LatestUnreadable { id, .. } => {
+            Some(format!("name another id, or delete this one (`restow delete {id}`)"))
+        }
+        RepoError::CostlyKeys { .. } => Some("remove keys that you did not add from keys/".into()),
+        RepoError::Expired { .. } => Some("back up again".into()),
+        RepoError::PruneExpired { .. } => Some("prune again".into()),
+        RepoError::UnreadableCondemned { .. } => Some(
+            "if no prune is at work on any host, remove this object from the repository and prune again"
+                .into(),
+        ),
+        RepoError::KeyInUse { .. } => {
+            Some("open the repository with another key, or change this one (`restow key passwd`)".into())
         }
         _ => None,
     }
@@ -70,6 +84,16 @@ mod tests {
             ),
             (Error::NoSnapshots { packs: 1 }, "restow prune --empty"),
             (Error::UnreadableNotes { notes: Vec::new() }, "restow tag"),
+            (Error::PruneAtWork { other: String::new() }, "when it has ended"),
+            (
+                RepoError::UnreadableCondemned {
+                    object: String::new(),
+                    source: Box::new(RepoError::Interrupted),
+                }
+                .into(),
+                "remove this object",
+            ),
+            (RepoError::Expired { writer: String::new() }.into(), "back up again"),
         ];
         for (error, way) in cases {
             let told = of(&anyhow::Error::new(error).context("cleaning up failed")).unwrap();

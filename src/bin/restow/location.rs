@@ -44,7 +44,7 @@ impl Access {
         let (options, config) = (&context.options, &context.config);
         let said = options.repository.as_deref();
         if said == Some("") {
-            bail!(Error::Usage("the repository's place is empty".into()))
+            bail!(Error::Usage("the place of the repository is empty".into()))
         }
         let name = said.or(of_source).or_else(|| config.default_repository());
         let named = name.and_then(|name| config.repositories.get(name));
@@ -140,7 +140,7 @@ pub fn user_folder(variable: &str, below_home: &str) -> Result<PathBuf> {
     let base = match base {
         Some(base) => base,
         None => {
-            let home = std::env::var_os("HOME").context("HOME is not set: name a --repository")?;
+            let home = std::env::var_os("HOME").context("HOME is not set: give --repository")?;
             PathBuf::from(home).join(below_home)
         }
     };
@@ -199,7 +199,7 @@ impl SecretFrom {
             Self::PassphraseFile(file) => format!("the passphrase file {}", file.display()),
             Self::PassphraseCommand(_) => "the passphrase command".into(),
             Self::Variable(name) => (*name).into(),
-            Self::Terminal => "what was typed".into(),
+            Self::Terminal => "your input".into(),
         }
     }
 
@@ -223,7 +223,7 @@ fn key_file(file: &Path) -> Result<Secret> {
         .with_context(|| format!("cannot read the key file {}", file.display()))?;
     if bytes.len() < KEY_FILE_MIN {
         let message =
-            format!("the key file {} has fewer than {KEY_FILE_MIN} bytes", file.display());
+            format!("the key file {} is shorter than {KEY_FILE_MIN} bytes", file.display());
         bail!(Error::Usage(message));
     }
     Ok(Secret::KeyFile(bytes))
@@ -243,14 +243,14 @@ fn of_command(command: &str) -> Result<Vec<u8>> {
         .spawn()
         .context("cannot run the passphrase command")?;
     let line = child.stdout.take().map_or(Ok(Vec::new()), first_line);
-    let status = child.wait().context("waiting for the passphrase command")?;
+    let status = child.wait().context("cannot wait for the passphrase command")?;
     // Only its status: what it printed may be half a secret.
     if !status.success() {
         bail!("the passphrase command failed: {status}");
     }
-    let line = line.context("reading the passphrase command")?;
+    let line = line.context("cannot read the output of the passphrase command")?;
     if line.len() > LINE_MAX {
-        bail!(Error::Usage("the passphrase command printed too long a line".into()));
+        bail!(Error::Usage("the passphrase command printed a line that is too long".into()));
     }
     Ok(line)
 }
@@ -267,7 +267,7 @@ fn first_line(output: impl Read) -> std::io::Result<Vec<u8>> {
 fn ask(context: &Context, new: bool) -> Result<String> {
     if !std::io::stdin().is_terminal() {
         bail!(Error::Usage(
-            "no passphrase: set RESTOW_PASSPHRASE or RESTOW_PASSPHRASE_COMMAND, or give --passphrase-file or --key-file"
+            "no passphrase, and no terminal to ask for it: set RESTOW_PASSPHRASE or RESTOW_PASSPHRASE_COMMAND, or give --passphrase-file or --key-file"
                 .into()
         ));
     }

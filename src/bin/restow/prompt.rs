@@ -24,11 +24,16 @@ pub fn ask(signals: &Signals, question: &str, hidden: bool) -> Result<String> {
         .read(true)
         .write(true)
         .open("/dev/tty")
-        .context("there is no terminal to ask at")?;
+        .context("no terminal to ask for an answer")?;
     // From here on a signal must not end the process before the echo is back.
     let _gently = signals.gently();
-    let _echo = hidden.then(|| Echo::off(&terminal)).transpose().context("turning the echo off")?;
-    write!(terminal, "{question}").and_then(|()| terminal.flush()).context("asking")?;
+    let _echo = hidden
+        .then(|| Echo::off(&terminal))
+        .transpose()
+        .context("cannot turn off the echo of the terminal")?;
+    write!(terminal, "{question}")
+        .and_then(|()| terminal.flush())
+        .context("cannot write to the terminal")?;
     let mut line = Vec::new();
     loop {
         if signals.cancel().is_cancelled() {
@@ -38,10 +43,10 @@ pub fn ask(signals: &Signals, question: &str, hidden: bool) -> Result<String> {
         match ready {
             Ok(0) | Err(Errno::INTR) => continue,
             Ok(_) => {}
-            Err(error) => bail!(anyhow::Error::new(error).context("waiting for an answer")),
+            Err(error) => bail!(anyhow::Error::new(error).context("cannot wait for an answer")),
         }
         let mut byte = [0];
-        let count = terminal.read(&mut byte).context("reading the answer")?;
+        let count = terminal.read(&mut byte).context("cannot read the answer")?;
         match byte {
             _ if count == 0 => break,
             [b'\n'] => break,
@@ -58,11 +63,11 @@ pub fn confirm(context: &Context, said: bool, what: &str) -> Result<()> {
         return Ok(());
     }
     if context.options.json || !std::io::stdin().is_terminal() {
-        bail!(Error::Usage(format!("nobody can be asked whether to {what}: --yes says so")));
+        bail!(Error::Usage(format!("no terminal to confirm: {what}; give --yes")));
     }
     match ask(&context.signals, &format!("Type yes to {what}: "), false)?.trim() {
         "yes" => Ok(()),
-        _ => bail!("not confirmed, nothing was changed"),
+        _ => bail!("not confirmed: nothing was changed"),
     }
 }
 

@@ -54,7 +54,9 @@ fn now(config: &Config, said: Option<&str>) -> Result<Zoned, Error> {
             .map_err(|error| Error::Usage(format!("{error}: say --timezone, or set TZ")));
     };
     let unknown = |error: jiff::Error| {
-        Error::Usage(format!("no time zone {zone:?}: say Europe/Berlin, UTC or +05:30 ({error})"))
+        Error::Usage(format!(
+            "unknown time zone {zone:?}: expected one like Europe/Berlin, UTC or +05:30: {error}"
+        ))
     };
     let zone = DateTimeParser::new().parse_time_zone(zone).map_err(unknown)?;
     Ok(Zoned::now().with_time_zone(zone))
@@ -72,8 +74,8 @@ fn own(
         let job = Job::of_source(&context.config, name, &BackupArgs::default())?;
         let exporters = backup::exporters(context, &job, access).with_context(|| {
             format!(
-                "source {name:?} has rules of its own, and which snapshots are of it cannot be told: say the \
-                 rules, and --source for others"
+                "cannot tell which snapshots belong to source {name:?}, which has its own rules: give rules \
+                 on the command line, or --source for other sources"
             )
         })?;
         let sources = exporters.iter().map(|exporter| {
@@ -91,7 +93,7 @@ pub fn one_of(policies: &[RetentionPolicy]) -> Result<Option<&RetentionPolicy>> 
         && rest.iter().any(|other| other != first)
     {
         bail!(Error::Usage(
-            "the sources of this snapshot have different rules in restow.toml: run restow cleanup"
+            "the sources of this snapshot have different rules in restow.toml: run `restow cleanup` instead"
                 .into()
         ));
     }

@@ -34,7 +34,7 @@ pub(super) fn mark(
         match walk.snapshot(root.catalog) {
             Ok(true) => {}
             Ok(false) => {
-                tracing::warn!("snapshot {}, of a writer taken for dead, is not whole", root.id);
+                tracing::warn!("snapshot {}, of a writer declared dead, is not whole", root.id);
             }
             Err(StoreError::Interrupted) => return Err(OpError::Interrupted),
             Err(error) => return Err(OpError::not_whole(root.id, error)),

@@ -18,19 +18,19 @@ pub struct CleanupArgs {
     /// Only snapshots taken on this host
     #[arg(long, help_heading = WHICH, value_name = "HOST")]
     pub host: Option<String>,
-    /// Only snapshots with this tag (repeatable: all of them)
+    /// Only snapshots with this tag (repeatable: with all of the tags)
     #[arg(long = "tag", help_heading = WHICH, value_name = "TAG")]
     pub tags: Vec<String>,
-    /// Whose days, weeks, months and years: Europe/Berlin, UTC, +05:30 [default: this machine's]
+    /// Count days, weeks, months and years in this time zone: Europe/Berlin, UTC, +05:30 [default: this machine's]
     #[arg(long, value_name = "ZONE")]
     pub timezone: Option<String>,
-    /// Then give back the space of what no snapshot needs any more
+    /// Prune afterwards: free the space that no snapshot needs any more
     #[arg(long)]
     pub prune: bool,
-    /// Do not ask
+    /// Do not ask for confirmation
     #[arg(short, long)]
     pub yes: bool,
-    /// Show each snapshot with the rule that keeps or drops it, delete nothing
+    /// Show which rule keeps or drops each snapshot; delete nothing
     #[arg(short = 'n', long)]
     pub dry_run: bool,
 }
@@ -40,21 +40,21 @@ pub struct PruneArgs {
     /// Show what would be freed, copied and deleted; change nothing
     #[arg(short = 'n', long)]
     pub dry_run: bool,
-    /// Take a backup or prune for dead that gave no sign of life for so long: its snapshot will not count, should it
-    /// live. Signs come every ten minutes
+    /// Declare a backup or prune dead after this long without a sign of life, which each gives every ten minutes; a
+    /// backup that still lives then loses its snapshot
     #[arg(long, default_value_t = 86_400, value_parser = clap::value_parser!(u64).range(1200..), value_name = "SECONDS")]
     pub expire_after: u64,
-    /// Free everything though there is no snapshot at all, which is refused otherwise: they may only be out of sight
+    /// Free everything if the repository has no snapshot; without this flag, prune then refuses
     #[arg(long)]
     pub empty: bool,
 }
 
 #[derive(Debug, clap::Args)]
 pub struct CompactArgs {
-    /// Packs stored so long ago: 36h, 7d, 2w
+    /// Compact packs that are older than this: 36h, 7d, 2w
     #[arg(long, default_value = "7d", value_name = "AGE")]
     pub older_than: Elapsed,
-    /// zstd level: 19 takes about a hundred times as long as 3
+    /// Compress at this zstd level; 19 takes about a hundred times as long as 3
     #[arg(long, default_value_t = 19, value_parser = clap::value_parser!(i32).range(1..=22), value_name = "LEVEL")]
     pub compression: i32,
     /// Show what would be freed, copied and compacted; change nothing
@@ -64,8 +64,8 @@ pub struct CompactArgs {
 
 #[derive(Debug, clap::Args)]
 pub struct RebuildIndexArgs {
-    /// Read the ends of all packs and replace all index objects, also those that can be read. Lists packs, too, that a
-    /// prune means to delete
+    /// Read the trailers of all packs and replace all index objects, also readable ones. Also list packs that are
+    /// condemned
     #[arg(long)]
     pub all: bool,
     /// Show what would be listed, replaced and removed; change nothing
@@ -89,41 +89,41 @@ impl FromStr for Elapsed {
         };
         elapsed
             .map(Self)
-            .ok_or_else(|| format!("{text:?} is no age by the clock: say 36h, 7d or 2w"))
+            .ok_or_else(|| "expected an age in hours, days or weeks, like 36h, 7d or 2w".to_owned())
     }
 }
 
 /// Rules, for every source and host by itself.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct RuleArgs {
-    /// Keep the last so many
+    /// Keep the last COUNT snapshots
     #[arg(long, help_heading = RULES, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
     pub keep_last: Option<u32>,
-    /// Keep what was taken so long before the newest: 36h, 30d, 3mo
+    /// Keep snapshots taken within this time before the newest: 36h, 30d, 3mo
     #[arg(long, help_heading = RULES, value_name = "AGE")]
     pub keep_within: Option<Age>,
-    /// Keep the newest of each of the last so many hours that have one, or of those so far back (48, or 2d)
+    /// Keep the newest snapshot of each hour: of the last COUNT hours that have one, or as far back as AGE (48 or 2d)
     #[arg(long, help_heading = RULES, value_name = "COUNT|AGE")]
     pub keep_hourly: Option<Reach>,
-    /// Likewise of days
+    /// Keep the newest snapshot of each day
     #[arg(long, help_heading = RULES, value_name = "COUNT|AGE")]
     pub keep_daily: Option<Reach>,
-    /// Likewise of weeks, which begin on Monday
+    /// Keep the newest snapshot of each week, from Monday on
     #[arg(long, help_heading = RULES, value_name = "COUNT|AGE")]
     pub keep_weekly: Option<Reach>,
-    /// Likewise of months
+    /// Keep the newest snapshot of each month
     #[arg(long, help_heading = RULES, value_name = "COUNT|AGE")]
     pub keep_monthly: Option<Reach>,
-    /// Likewise of years
+    /// Keep the newest snapshot of each year
     #[arg(long, help_heading = RULES, value_name = "COUNT|AGE")]
     pub keep_yearly: Option<Reach>,
-    /// Keep what has this tag (repeatable: any of them)
+    /// Keep snapshots with this tag (repeatable: with any of the tags)
     #[arg(long, help_heading = RULES, value_name = "TAG")]
     pub keep_tag: Vec<String>,
-    /// Drop only what is older than this
+    /// Drop only snapshots older than this
     #[arg(long, help_heading = RULES, value_name = "AGE")]
     pub older_than: Option<Age>,
-    /// Drop, the oldest first, only as many as it takes for the rest to fit: 500M, 20G, 1T
+    /// Drop the oldest snapshots until the rest fits into this size, and no more: 500M, 20G, 1T
     #[arg(long, help_heading = RULES, value_name = "BYTES", value_parser = size)]
     pub max_size: Option<u64>,
 }
@@ -167,7 +167,7 @@ pub fn size(text: &str) -> Result<u64, String> {
         let factor = 1u64.checked_shl(shift)?;
         number.checked_mul(factor)
     });
-    bytes.ok_or_else(|| "say bytes, as 500M, 20G or 1T".into())
+    bytes.ok_or_else(|| "expected a size like 500M, 20G or 1T".into())
 }
 
 #[cfg(test)]

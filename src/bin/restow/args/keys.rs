@@ -12,22 +12,22 @@ pub struct KeyArgs {
 
 #[derive(Debug, Subcommand)]
 pub enum KeyCommand {
-    /// List the keys; a star marks the one that was used
+    /// List the keys; a star marks the key in use
     #[command(after_help = "Example: restow key list")]
     List,
-    /// Add a passphrase or key file that opens the repository too
+    /// Add another passphrase or key file
     #[command(
-        after_help = "Without a flag the new passphrase is that of RESTOW_NEW_PASSPHRASE, else it is asked for.\n\nExamples:\n  restow key add --label laptop\n  restow key add --label safe --new-key-file /media/stick/restow.key"
+        after_help = "Without a flag, restow takes the new passphrase from RESTOW_NEW_PASSPHRASE, else asks for it.\n\nExamples:\n  restow key add --label laptop\n  restow key add --label safe --new-key-file /media/stick/restow.key"
     )]
     Add(NewKeyArgs),
-    /// Remove a key; never the one that was used to open the repository
+    /// Remove a key other than the one in use
     #[command(
-        after_help = "Who kept a copy of the repository and the removed secret can still read what is in that copy.\n\nExample: restow key remove 9ab2c4"
+        after_help = "A copy of the repository made before can still be opened with the removed key.\n\nExample: restow key remove 9ab2c4"
     )]
     Remove(KeyRemoveArgs),
-    /// Put another passphrase or key file in the place of the one that was used
+    /// Replace the key in use by another passphrase or key file
     #[command(
-        after_help = "Without a flag the new passphrase is that of RESTOW_NEW_PASSPHRASE, else it is asked for.\n\nExample: restow key passwd"
+        after_help = "Without a flag, restow takes the new passphrase from RESTOW_NEW_PASSPHRASE, else asks for it.\n\nExample: restow key passwd"
     )]
     Passwd(NewKeyArgs),
 }
@@ -37,23 +37,23 @@ pub struct NewKeyArgs {
     /// Read the new passphrase from the first line of a file
     #[arg(long, value_name = "FILE")]
     pub new_passphrase_file: Option<PathBuf>,
-    /// Run a command (by `sh -c`) and take the first line it prints as the new passphrase
+    /// Run a command with `sh -c` and read the new passphrase from the first line of its output
     #[arg(long, value_name = "COMMAND", conflicts_with = "new_passphrase_file")]
     pub new_passphrase_command: Option<String>,
-    /// A file of 32 random bytes or more is the new key
+    /// Use this file of at least 32 random bytes as the new key
     #[arg(long, value_name = "FILE")]
     #[arg(conflicts_with_all = ["new_passphrase_file", "new_passphrase_command"])]
     pub new_key_file: Option<PathBuf>,
-    /// What it is called in `key list`
+    /// Label the key in `key list`
     #[arg(long, default_value = "", value_name = "TEXT")]
     pub label: String,
 }
 
 #[derive(Debug, clap::Args)]
 pub struct KeyRemoveArgs {
-    /// The key's id or the start of it
+    /// The id of a key, or its first digits
     pub id: String,
-    /// Do not ask
+    /// Do not ask for confirmation
     #[arg(short, long)]
     pub yes: bool,
 }

@@ -21,7 +21,7 @@ pub use self::snapshots::{
     ShowArgs, SnapshotPriority, StatsArgs, Switch, TagArgs,
 };
 
-/// Backups of databases and files that cost what changed.
+/// Back up databases and files; a backup stores only what changed.
 #[derive(Debug, Parser)]
 #[command(name = "restow", version, max_term_width = 100, after_help = EXIT_CODES)]
 pub struct Args {
@@ -49,8 +49,8 @@ const EXIT_CODES: &str = "Exit codes: 0 done, 1 error, 2 usage, 3 done but incom
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "With every command")]
 pub struct Options {
-    /// The repository: a name in restow.toml or a folder. Without it, the configured one, else the one in
-    /// your data directory
+    /// Use this repository: a folder, or a name in restow.toml (default: the default-repository of restow.toml,
+    /// else ~/.local/share/restow/repository)
     #[arg(
         short,
         long,
@@ -61,13 +61,13 @@ pub struct Options {
         value_name = "PLACE"
     )]
     pub repository: Option<String>,
-    /// Read this restow.toml instead of the one in your configuration folder
+    /// Read this configuration file instead of ~/.config/restow/restow.toml
     #[arg(long, global = true, env = "RESTOW_CONFIG", hide_env_values = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Read the passphrase from the first line of a file [env: RESTOW_PASSPHRASE_FILE]
     #[arg(long, global = true, value_name = "FILE")]
     pub passphrase_file: Option<PathBuf>,
-    /// Run a command (by `sh -c`) and take the first line it prints as the passphrase
+    /// Run a command with `sh -c` and read the passphrase from the first line of its output
     /// [env: RESTOW_PASSPHRASE_COMMAND]
     #[arg(long, global = true, value_name = "COMMAND", conflicts_with = "passphrase_file")]
     pub passphrase_command: Option<String>,
@@ -75,7 +75,7 @@ pub struct Options {
     #[arg(long, global = true, value_name = "FILE")]
     #[arg(conflicts_with_all = ["passphrase_file", "passphrase_command"])]
     pub key_file: Option<PathBuf>,
-    /// Where the index cache is kept (default: restow in your cache directory) [env: RESTOW_CACHE]
+    /// Keep the index cache in this folder (default: ~/.cache/restow) [env: RESTOW_CACHE]
     #[arg(long, global = true, value_name = "FOLDER")]
     pub cache: Option<PathBuf>,
     /// Keep the index in memory only
@@ -84,17 +84,17 @@ pub struct Options {
     /// Print one JSON document instead of text (docs/JSON.md)
     #[arg(long, global = true)]
     pub json: bool,
-    /// No progress, no summary
+    /// Print no progress and no summary
     #[arg(short, long, global = true)]
     pub quiet: bool,
-    /// How progress is shown on standard error
+    /// Show progress on standard error in this form
     #[arg(long, global = true, value_enum, default_value = "auto", value_name = "HOW")]
     pub progress: ProgressStyle,
-    /// How much to log to standard error
+    /// Log messages of this level and above to standard error
     #[arg(long, global = true, value_enum, default_value = "warn", value_name = "LEVEL")]
     #[arg(env = "RESTOW_LOG", hide_env_values = true)]
     pub log_level: LogLevel,
-    /// How a line of the log looks
+    /// Write the log in this format
     #[arg(long, global = true, value_enum, default_value = "text", value_name = "FORMAT")]
     #[arg(env = "RESTOW_LOG_FORMAT", hide_env_values = true)]
     pub log_format: LogFormat,
@@ -104,18 +104,21 @@ pub struct Options {
 pub enum ProgressStyle {
     /// A bar on a terminal, lines elsewhere, nothing with --json or --quiet
     Auto,
+    /// A progress bar
     Bar,
-    /// A line of text now and then
+    /// One line of text every few seconds
     Lines,
-    /// A JSON object a line, at most one a second (docs/JSON.md)
+    /// One JSON object per line, at most one per second (docs/JSON.md)
     Json,
+    /// No progress
     None,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
+    /// Plain text without a time
     Text,
-    /// A JSON object a line, with a time
+    /// One JSON object per line, with a time
     Json,
 }
 
@@ -142,15 +145,15 @@ impl LogLevel {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Make a repository
+    /// Create a repository
     #[command(after_help = "Example: restow -r /mnt/backup init")]
     Init(InitArgs),
-    /// Take a snapshot of one or several sources together
+    /// Back up one or several sources as one snapshot
     #[command(
         after_help = "Examples:\n  restow backup ./site\n  restow backup ./site -m \"before the upgrade\" --tag web\n  restow backup /home --exclude '*.iso' --exclude-caches\n  restow backup ./uploads sqlite:app.db               (one snapshot of both)\n  restow backup command:shop.sql -- pg_dump shop      (kept only if pg_dump succeeds)\n  zcat dump.gz | restow backup stdin:dump.sql\n  restow backup qdrant://localhost:6333/notes         (QDRANT_API_KEY has the key)\n  restow backup qdrant://h1:6333/notes --qdrant-node http://h2:6333   (a cluster)\n  restow backup website                               (a source named in restow.toml)\n  restow backup --all --keep-going                    (all of them, a snapshot each)"
     )]
     Backup(BackupArgs),
-    /// Take a snapshot of what another tool dumped, as if it had been backed up
+    /// Import a dump of another tool as a snapshot
     #[command(
         after_help = "Examples:\n  restow import ./dump -m \"the last of the old server\"\n  restow import dump-2026-11-20.tar.gz --as arangodb://localhost:8529/shop"
     )]
@@ -158,74 +161,72 @@ pub enum Command {
     /// List snapshots
     #[command(after_help = "Example: restow list --source site --json")]
     List(ListArgs),
-    /// Show what a snapshot is and holds
+    /// Show the details and the entries of a snapshot
     #[command(after_help = "Examples:\n  restow show latest\n  restow show 3f2a91 --entries")]
     Show(ShowArgs),
-    /// Write a snapshot, or a part of it, back
+    /// Restore a snapshot or a part of it
     #[command(
         after_help = "Examples:\n  restow restore latest --to ./copy\n  restow restore 3f2a91 --to ./copy --only 'src/**' --only '*.toml'\n  restow restore latest --source site        (to where it came from)"
     )]
     Restore(RestoreArgs),
     /// Check that every snapshot can be restored
     #[command(
-        after_help = "Examples:\n  restow check                 everything that snapshots refer to is there\n  restow check --read-data     and is what was written\n  restow check --names         object names only; needs no passphrase"
+        after_help = "Examples:\n  restow check                 every object that snapshots need exists\n  restow check --read-data     all stored data can be read and verified\n  restow check --names         every object matches its name; needs no passphrase"
     )]
     Check(CheckArgs),
-    /// Print the bytes of one entry
+    /// Print the content of one entry
     #[command(
         after_help = "Examples:\n  restow cat latest etc/fstab\n  restow cat 3f2a91 shop.sql | less\n  restow cat latest --source app.db app.db > app.db"
     )]
     Cat(CatArgs),
-    /// Write a snapshot as plain files with a description, for those who have no restow
+    /// Export a snapshot as plain files that can be read without restow
     #[command(
         after_help = "Examples:\n  restow export latest --to ./handover --only 'reports/**'\n  restow export latest --format qdrant --to ./snapshots      (notes_20261121_183000.snapshot, notes_latest.snapshot)\n  restow export latest --source shop --to shop.tar.gz --format arangodump"
     )]
     Export(ExportArgs),
-    /// Delete snapshots; a prune frees their space
+    /// Delete snapshots (`prune` then frees their space)
     #[command(
-        after_help = "Examples:\n  restow delete 3f2a91 c04d77\n  restow delete 3f2a91 --dry-run\n  restow delete 3f2a91 --force --yes      (though it is permanent, without a question)"
+        after_help = "Examples:\n  restow delete 3f2a91 c04d77\n  restow delete 3f2a91 --dry-run\n  restow delete 3f2a91 --force --yes      (also if it is permanent; no question)"
     )]
     Delete(DeleteArgs),
-    /// Delete the snapshots that no rule keeps; a prune frees their space
+    /// Delete snapshots by retention rules (`prune` then frees their space)
     #[command(
-        after_help = "A snapshot goes only if no keep rule keeps it, only if it is --older-than, and only while --max-size is \
-exceeded. Permanent ones stay, and the newest complete one of every source and host. Without rules those of restow.toml count, \
-else --keep-last 10 --keep-weekly 3mo (docs/RETENTION.md).\n\nExamples:\n  restow cleanup --dry-run\n  restow cleanup --keep-last 3 --keep-daily 7 --keep-monthly 12\n  restow cleanup --source site --older-than 90d --yes\n  restow cleanup --max-size 200G --keep-last 5"
+        after_help = "A snapshot is deleted if no --keep rule keeps it. With --older-than it must also be older than that; with --max-size, snapshots are \
+deleted only until the rest fits. Permanent snapshots always stay, and so does the newest complete snapshot of every source and host. \
+Without rules, those of restow.toml apply, else --keep-last 10 --keep-weekly 3mo (docs/RETENTION.md).\n\nExamples:\n  restow cleanup --dry-run\n  restow cleanup --keep-last 3 --keep-daily 7 --keep-monthly 12\n  restow cleanup --source site --older-than 90d --yes\n  restow cleanup --max-size 200G --keep-last 5"
     )]
     Cleanup(CleanupArgs),
-    /// Give back the space of what no snapshot needs
+    /// Free the space that no snapshot needs
     #[command(
-        after_help = "Backups, restores and checks may go on meanwhile, here and on other hosts: nothing is locked. What a backup \
-that is at work may refer to is deleted by a later prune. Interrupted, it loses nothing, and the next one goes on \
-(docs/PRUNE.md).\n\nExamples:\n  restow prune --dry-run\n  restow prune\n  restow cleanup --prune --yes      (delete by the rules, then this)"
+        after_help = "Backups, restores and checks can run at the same time, here and on other hosts: a prune locks nothing. It keeps whatever a running \
+backup may refer to; a later prune deletes that. An interrupted prune loses nothing, and the next prune continues it \
+(docs/PRUNE.md).\n\nExamples:\n  restow prune --dry-run\n  restow prune\n  restow cleanup --prune --yes      (delete by retention rules, then prune)"
     )]
     Prune(PruneArgs),
-    /// Prune, code old packs more tightly and make their chains of deltas shorter
+    /// Prune, compress old packs more tightly and shorten chains of deltas
     #[command(
-        after_help = "What is kept only because something is coded against it is merged into that: nights that were dropped are neither \
-stored nor read any more. Other deltas stay as they are. A pack is compacted once at a level, and again where enough can be \
-merged.\n\nExamples:\n  restow compact --dry-run\n  restow compact --older-than 30d --compression 19"
+        after_help = "A base that no snapshot needs, except through deltas against it, is merged into those deltas: then it is neither stored nor read any \
+more. Other deltas stay as they are. A pack is compacted once per level, and again when enough of it can be merged.\n\nExamples:\n  restow compact --dry-run\n  restow compact --older-than 30d --compression 19"
     )]
     Compact(CompactArgs),
-    /// Make the index from the packs, where a part of it is damaged or lost
+    /// Rebuild damaged or lost parts of the index from the packs
     #[command(
-        after_help = "The index says which pack holds what, and so do the packs themselves, at their ends. What no index object \
-lists is listed anew, then index objects that cannot be read are removed. Backups, restores and checks may go on meanwhile; \
-interrupted, it loses nothing. `restow check` says whether it is needed.\n\nExamples:\n  restow rebuild-index --dry-run\n  restow rebuild-index\n  restow rebuild-index --all      (also where an index object says something else than a pack)"
+        after_help = "The index says which pack holds which chunk. The trailer at the end of each pack says the same. The command lists packs that \
+no index object lists, then removes index objects that cannot be read. Backups, restores and checks can run at the same time. \
+An interrupted rebuild loses nothing. `restow check` says whether a rebuild is needed.\n\nExamples:\n  restow rebuild-index --dry-run\n  restow rebuild-index\n  restow rebuild-index --all      (also if an index object contradicts a pack)"
     )]
     RebuildIndex(RebuildIndexArgs),
-    /// Add and remove tags; make snapshots permanent or no longer so
+    /// Add or remove tags; mark snapshots as permanent
     #[command(
         after_help = "Examples:\n  restow tag latest --add release --remove candidate\n  restow tag 3f2a91 c04d77 --permanent on"
     )]
     Tag(TagArgs),
-    /// Count what snapshots and the repository come to
+    /// Show the size of snapshots and of the repository
     #[command(
-        after_help = "A snapshot holds bytes; new ones were not in the repository before it, known ones were. It added plain \
-blocks, deltas and metadata.\n\nExamples:\n  restow stats\n  restow stats latest\n  restow stats --source site --since 30d"
+        after_help = "\"New\" bytes were not in the repository before a snapshot, \"known\" bytes were. A snapshot adds plain blocks, deltas and metadata.\n\nExamples:\n  restow stats\n  restow stats latest\n  restow stats --source site --since 30d"
     )]
     Stats(StatsArgs),
-    /// Keys: what opens the repository
+    /// Manage the passphrases and key files that open the repository
     #[command(
         after_help = "Examples:\n  restow key list\n  restow key add --label laptop --new-key-file ~/restow.key\n  restow key remove 9ab2c4\n  restow key passwd"
     )]
@@ -242,19 +243,19 @@ blocks, deltas and metadata.\n\nExamples:\n  restow stats\n  restow stats latest
 
 #[derive(Debug, clap::Args)]
 pub struct InitArgs {
-    /// zstd level for new data
+    /// Compress new data at this zstd level
     #[arg(long, default_value_t = 3, allow_negative_numbers = true, value_name = "LEVEL")]
     pub compression: i32,
-    /// Least, average and most bytes of a chunk, for good
+    /// Set the minimum, average and maximum chunk size in bytes; it cannot be changed later
     #[arg(long, value_name = "MIN,AVG,MAX", value_parser = three)]
     pub chunk_sizes: Option<[u32; 3]>,
-    /// Most decodes a chunk may take before its own; 0 stores no deltas
+    /// Limit chains of deltas to this length; 0 stores no deltas
     #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(u8).range(0..=64), value_name = "LINKS")]
     pub delta_depth: u8,
-    /// Size in MiB at which a pack is closed
+    /// Close a pack at this size in MiB
     #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u32).range(8..=128), value_name = "MIB")]
     pub pack_size: u32,
-    /// What the first key is called in `key list`
+    /// Label the first key in `key list`
     #[arg(long, default_value = "", value_name = "TEXT")]
     pub label: String,
 }
@@ -263,7 +264,7 @@ pub struct InitArgs {
 fn three(text: &str) -> Result<[u32; 3], String> {
     let numbers: Result<Vec<u32>, _> = text.split(',').map(|one| one.trim().parse()).collect();
     let numbers = numbers.map_err(|error| error.to_string())?;
-    numbers.try_into().map_err(|_| "say three numbers with commas between them".into())
+    numbers.try_into().map_err(|_| "expected three numbers separated by commas".into())
 }
 
 #[derive(Debug, Default, clap::Args)]
@@ -273,65 +274,65 @@ pub struct BackupArgs {
     /// like something else
     #[arg(required_unless_present = "all", value_name = "SOURCE")]
     pub sources: Vec<OsString>,
-    /// The program whose output command:NAME keeps, run without a shell
+    /// The program whose output command:NAME backs up; it runs without a shell
     #[arg(last = true, value_name = "PROGRAM")]
     pub command: Vec<OsString>,
-    /// Back up every source named in restow.toml, each as a snapshot of its own, ordered by name
+    /// Back up every source of restow.toml in the order of names, each as its own snapshot
     #[arg(long, conflicts_with_all = ["sources", "name", "command"])]
     pub all: bool,
-    /// With --all: go on when one source fails, and end with the worst exit code
+    /// With --all: continue after a source failed, and exit with the worst code
     #[arg(long)]
     pub keep_going: bool,
-    /// Why this snapshot is taken
+    /// Describe the snapshot
     #[arg(short = 'm', long = "message", value_name = "TEXT")]
     pub description: Option<String>,
-    /// The snapshot's name instead of source_date_time_description
+    /// Name the snapshot (default: source_date_time_description)
     #[arg(long)]
     pub name: Option<String>,
     /// Tag the snapshot (repeatable)
     #[arg(long = "tag", value_name = "TAG")]
     pub tags: Vec<String>,
-    /// Never delete this snapshot by a retention rule
+    /// Exempt the snapshot from every retention rule
     #[arg(long)]
     pub permanent: bool,
-    /// Read and count everything, store nothing
+    /// Read and count everything, but store nothing
     #[arg(short = 'n', long)]
     pub dry_run: bool,
-    /// Afterwards delete the snapshots of the same sources that no rule of restow.toml keeps (without any: but the
-    /// last 10 and one a week for 3 months), unless this one is incomplete
+    /// After a complete backup, delete snapshots of the same sources by the retention rules of restow.toml (without
+    /// rules: keep the last 10 and one per week for 3 months)
     #[arg(long, conflicts_with = "dry_run")]
     pub cleanup: bool,
-    /// Read every file, even if it looks unchanged
+    /// Read every file, also unchanged ones
     #[arg(long)]
     pub force: bool,
-    /// Leave out what a glob names, as in .gitignore (repeatable)
+    /// Exclude what a glob matches; the syntax is that of .gitignore (repeatable)
     #[arg(short, long, value_name = "GLOB")]
     pub exclude: Vec<String>,
-    /// Leave out what the globs in a file name (repeatable)
+    /// Exclude what the globs in this file match, one glob per line (repeatable)
     #[arg(long, value_name = "FILE")]
     pub exclude_file: Vec<PathBuf>,
-    /// Leave out a named set: dev (*.tmp, __pycache__, .git)
+    /// Exclude a predefined set: dev (*.tmp, __pycache__, .git)
     #[arg(long, value_name = "NAME")]
     pub exclude_preset: Vec<String>,
-    /// Leave out the content of folders that hold a file of this name (repeatable)
+    /// Exclude the content of folders that contain a file of this name (repeatable)
     #[arg(long, value_name = "NAME")]
     pub exclude_if_present: Vec<String>,
-    /// Leave out the content of folders with a CACHEDIR.TAG
+    /// Exclude the content of folders that contain a CACHEDIR.TAG
     #[arg(long)]
     pub exclude_caches: bool,
     /// Stay on the file system of the source
     #[arg(short = 'x', long)]
     pub one_file_system: bool,
-    /// Accept a command or standard input without a byte
+    /// Accept empty output of a command and empty standard input
     #[arg(long)]
     pub allow_empty: bool,
-    /// Where a database is copied to while it is backed up (default: TMPDIR, else /var/tmp)
+    /// Copy databases to this folder while they are backed up (default: TMPDIR, else /var/tmp)
     #[arg(long, value_name = "FOLDER")]
     pub temp_dir: Option<PathBuf>,
-    /// How long to wait for a database that another process has locked [default: 60]
+    /// Wait this long for a database that another process has locked [default: 60]
     #[arg(long, value_name = "SECONDS")]
     pub busy_timeout: Option<u64>,
-    /// Leave out the folders and files among the sources
+    /// Skip the folders and files among the sources
     #[arg(long)]
     pub no_bulk: bool,
     /// Only this collection of a server, by its name (repeatable)
@@ -355,7 +356,7 @@ pub struct BackupArgs {
     /// With qdrant-file: of which server and collection it is a snapshot, whose snapshots it then continues
     #[arg(long, value_name = "qdrant://HOST:6333/COLLECTION")]
     pub qdrant_as: Option<String>,
-    /// Read a file again next time if it changed less than this long before the start
+    /// Read a file again in the next backup if it changed within this time before the start
     #[arg(long, default_value_t = SETTLE.as_secs(), value_name = "SECONDS")]
     pub settle: u64,
 }
@@ -381,19 +382,19 @@ pub struct ImportArgs {
     /// what did not change costs nothing (default: the path)
     #[arg(long = "as", value_name = "URL")]
     pub identity: Option<String>,
-    /// Why this snapshot is taken
+    /// Describe the snapshot
     #[arg(short = 'm', long = "message", value_name = "TEXT")]
     pub description: Option<String>,
-    /// The snapshot's name instead of source_date_time_description
+    /// Name the snapshot (default: source_date_time_description)
     #[arg(long)]
     pub name: Option<String>,
     /// Tag the snapshot (repeatable)
     #[arg(long = "tag", value_name = "TAG")]
     pub tags: Vec<String>,
-    /// Never delete this snapshot by a retention rule
+    /// Exempt the snapshot from every retention rule
     #[arg(long)]
     pub permanent: bool,
-    /// Read and count everything, store nothing
+    /// Read and count everything, but store nothing
     #[arg(short = 'n', long)]
     pub dry_run: bool,
     /// Where archives are unpacked and documents are sorted (default: TMPDIR, else /var/tmp)
@@ -403,13 +404,13 @@ pub struct ImportArgs {
 
 #[derive(Debug, clap::Args)]
 pub struct CompletionsArgs {
-    /// The shell that is to complete
+    /// The shell to complete commands for
     pub shell: clap_complete::Shell,
 }
 
 #[derive(Debug, clap::Args)]
 pub struct ManArgs {
-    /// The folder they are written into; it is made if need be
+    /// Write the manual pages into this folder; restow creates it
     #[arg(short, long, value_name = "FOLDER")]
     pub to: PathBuf,
 }

@@ -20,17 +20,17 @@ pub struct FilterArgs {
     /// Only snapshots taken on this host
     #[arg(long, help_heading = WHICH, value_name = "HOST")]
     pub host: Option<String>,
-    /// Only snapshots with this tag (repeatable: all of them)
+    /// Only snapshots with this tag (repeatable: with all of the tags)
     #[arg(long = "tag", help_heading = WHICH, value_name = "TAG")]
     pub tags: Vec<String>,
     /// Only snapshots whose name or description contains this
     #[arg(long, help_heading = WHICH, value_name = "TEXT")]
     pub name: Option<String>,
-    /// Only snapshots taken at or after this: 2026-11-21, 2026-11-21T18:30 (here), 2026-11-21T18:30:00Z, or
-    /// so long ago: 12h, 7d, 3w
+    /// Only snapshots taken since this time: 2026-11-21, 2026-11-21T18:30 (local time), 2026-11-21T18:30:00Z, or
+    /// an age: 12h, 7d, 3w
     #[arg(long, help_heading = WHICH, value_name = "WHEN", value_parser = moment::parse)]
     pub since: Option<Time>,
-    /// Only snapshots taken before this
+    /// Only snapshots taken before this time
     #[arg(long, help_heading = WHICH, value_name = "WHEN", value_parser = moment::parse)]
     pub before: Option<Time>,
 }
@@ -39,31 +39,31 @@ pub struct FilterArgs {
 pub struct ListArgs {
     #[command(flatten)]
     pub filter: FilterArgs,
-    /// Only the last so many of them
+    /// Only the last COUNT snapshots
     #[arg(long, value_name = "COUNT")]
     pub last: Option<usize>,
     /// Only permanent snapshots
     #[arg(long)]
     pub permanent: bool,
-    /// More of each: ids in full, counts, what it cost, what only it needs (which is looked for in all of them)
+    /// Show more: full ids, counts, stored size, and the size that only this snapshot needs
     #[arg(short, long)]
     pub verbose: bool,
 }
 
 #[derive(Debug, clap::Args)]
 pub struct ShowArgs {
-    /// Id, prefix of an id, name, or `latest`
+    /// The id of a snapshot or its first digits, a name, or `latest`
     pub id: String,
     #[command(flatten)]
     pub filter: FilterArgs,
-    /// List the entries too
+    /// Also list the entries
     #[arg(short, long)]
     pub entries: bool,
 }
 
 #[derive(Debug, clap::Args)]
 pub struct RestoreArgs {
-    /// Id, prefix of an id, name, or `latest`
+    /// The id of a snapshot or its first digits, a name, or `latest`
     pub id: String,
     #[command(flatten)]
     pub filter: FilterArgs,
@@ -78,7 +78,7 @@ pub struct RestoreArgs {
     /// Replace what is in the way without asking, and make the target folder itself what it was
     #[arg(long, visible_alias = "yes")]
     pub overwrite: bool,
-    /// Show what would be done, do nothing
+    /// Show what would be done; do nothing
     #[arg(short = 'n', long)]
     pub dry_run: bool,
     /// Give files to the owners of these names here, instead of these numbers
@@ -128,21 +128,21 @@ pub enum SnapshotPriority {
 
 #[derive(Debug, clap::Args)]
 pub struct CheckArgs {
-    /// One snapshot instead of all
+    /// Check only this snapshot
     pub id: Option<String>,
-    /// Read, open and decode everything
+    /// Also read, decrypt and verify all stored data
     #[arg(long)]
     pub read_data: bool,
-    /// Compare object names with contents only; needs no passphrase
+    /// Only compare the names of objects with their contents; needs no passphrase
     #[arg(long, conflicts_with_all = ["id", "read_data"])]
     pub names: bool,
 }
 
 #[derive(Debug, clap::Args)]
 pub struct CatArgs {
-    /// Id, prefix of an id, name, or `latest`
+    /// The id of a snapshot or its first digits, a name, or `latest`
     pub id: String,
-    /// The entry, as `show --entries` names it
+    /// The path of the entry, as `show --entries` prints it
     pub path: OsString,
     #[command(flatten)]
     pub filter: FilterArgs,
@@ -160,7 +160,7 @@ pub enum ExportFormat {
 
 #[derive(Debug, clap::Args)]
 pub struct ExportArgs {
-    /// Id, prefix of an id, name, or `latest`
+    /// The id of a snapshot or its first digits, a name, or `latest`
     pub id: String,
     #[command(flatten)]
     pub filter: FilterArgs,
@@ -184,28 +184,28 @@ pub struct ExportArgs {
 
 #[derive(Debug, clap::Args)]
 pub struct DeleteArgs {
-    /// Ids, prefixes of ids, names, or `latest`; a damaged one by its whole id
+    /// Ids or their first digits, names, or `latest`; a damaged snapshot by its full id
     #[arg(required = true, value_name = "ID")]
     pub ids: Vec<String>,
     #[command(flatten)]
     pub filter: FilterArgs,
-    /// Then give back the space of what no snapshot needs any more
+    /// Prune afterwards: free the space that no snapshot needs any more
     #[arg(long)]
     pub prune: bool,
-    /// Do not ask
+    /// Do not ask for confirmation
     #[arg(short, long)]
     pub yes: bool,
-    /// Permanent ones too, and damaged ones, of which it cannot be told
+    /// Also delete permanent snapshots, and damaged ones, which may be permanent
     #[arg(long)]
     pub force: bool,
-    /// Show what would be deleted, delete nothing
+    /// Show what would be deleted; delete nothing
     #[arg(short = 'n', long)]
     pub dry_run: bool,
 }
 
 #[derive(Debug, clap::Args)]
 pub struct TagArgs {
-    /// Ids, prefixes of ids, names, or `latest`
+    /// Ids of snapshots or their first digits, names, or `latest`
     #[arg(required = true, value_name = "ID")]
     pub ids: Vec<String>,
     #[command(flatten)]
@@ -216,7 +216,7 @@ pub struct TagArgs {
     /// Remove a tag (repeatable)
     #[arg(long, value_name = "TAG")]
     pub remove: Vec<String>,
-    /// Whether deleting it takes --force, and no retention rule ever does
+    /// Exempt the snapshots from retention rules, and delete them only with --force
     #[arg(long, value_enum, value_name = "ON|OFF")]
     pub permanent: Option<Switch>,
 }
@@ -229,14 +229,14 @@ pub enum Switch {
 
 #[derive(Debug, clap::Args)]
 pub struct StatsArgs {
-    /// Only these snapshots: ids, prefixes of ids, names, or `latest`
+    /// Only these snapshots: ids or their first digits, names, or `latest`
     #[arg(value_name = "ID")]
     pub ids: Vec<String>,
-    /// What only one snapshot needs: what is freed if it alone is deleted. Of snapshots that are named, also what only one
-    /// entry needs. Every catalog and recipe is walked
+    /// Show the size that only one snapshot needs: deleting it alone frees that much. For named snapshots, show the same for
+    /// each entry. This reads every catalog and recipe
     #[arg(long)]
     pub costs: bool,
-    /// What would be freed if all of these were deleted together, and pruned
+    /// Show how much space deleting all of these together, and a prune, would free
     #[arg(long, value_name = "ID", num_args = 1.., conflicts_with_all = ["ids", "costs"])]
     pub without: Vec<String>,
     #[command(flatten)]

@@ -20,7 +20,7 @@ pub fn run(context: &Context, args: &BackupArgs) -> Result<Outcome> {
     }
     if args.keep_going {
         // clap waives what a flag requires where that conflicts with something said.
-        return Err(Error::Usage("--keep-going goes with --all".into()).into());
+        return Err(Error::Usage("--keep-going needs --all".into()).into());
     }
     let job = Job::of_arguments(&context.config, args)?;
     // Sources first: a typing error in a path should not cost a passphrase.
@@ -88,7 +88,7 @@ pub fn take(
         Some(id) => match cleanup::after(context, manager, job, id) {
             Ok(cleaned) => taken.cleaned = Some(cleaned),
             Err(error) => {
-                let stands = format!("snapshot {} is stored; cleaning up failed", id.short());
+                let stands = format!("snapshot {} is stored, but the cleanup failed", id.short());
                 taken.failed = Some(error.context(stands));
             }
         },
@@ -118,7 +118,7 @@ impl Taken {
             cleaned.print();
         }
         if self.not_cleaned {
-            println!("  no cleanup: what is there is not given up for an incomplete snapshot");
+            println!("  no cleanup, because this snapshot is incomplete");
         }
     }
 }
@@ -137,7 +137,7 @@ fn print(report: &BackupReport) {
     let (manifest, counts) = (&report.manifest, &report.manifest.statistics);
     match report.id {
         Some(id) => println!("snapshot {} {}", id.short(), output::lossy(manifest.name.as_bytes())),
-        None => println!("dry run, nothing stored"),
+        None => println!("dry run: nothing stored"),
     }
     println!(
         "  {} in {} entries, {} unchanged, {} read",

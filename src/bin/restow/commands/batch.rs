@@ -33,7 +33,7 @@ impl Done<'_> {
 pub fn run(context: &Context, args: &BackupArgs) -> Result<Outcome> {
     let names: Vec<&str> = context.config.sources.keys().map(String::as_str).collect();
     if names.is_empty() {
-        bail!(Error::Usage("--all: no [sources.NAME] is configured in restow.toml".into()));
+        bail!(Error::Usage("--all: restow.toml has no [sources.NAME]".into()));
     }
     let mut opened = Opened::default();
     let mut all = Vec::new();

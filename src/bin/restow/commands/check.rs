@@ -34,7 +34,7 @@ fn print(report: &CheckReport, args: &CheckArgs) {
         println!("damaged object {}: {}", output::lossy(&problem.path), problem.message);
     }
     if let Some(command) = way_out(report) {
-        println!("`{command}` makes the index anew from the packs");
+        println!("`{command}` rebuilds the index from the packs");
     }
     for snapshot in &report.snapshots_damaged {
         println!(
@@ -55,7 +55,7 @@ fn print(report: &CheckReport, args: &CheckArgs) {
             (true, _) => "of interrupted backups that no snapshot uses".to_owned(),
             (false, 0) => "that no index object lists".to_owned(),
             (false, going) => {
-                format!("that no index object lists, {going} of which a prune means to delete")
+                format!("that no index object lists; {going} of them are condemned")
             }
         };
         println!("{} packs {whose}", report.unindexed_packs);

@@ -51,7 +51,7 @@ pub fn run(context: &Context, args: &CleanupArgs) -> Result<Outcome> {
             _ => {}
         }
         for (id, error) in &plan.unreadable {
-            eprintln!("restow: snapshot {id} cannot be read, and is left alone: {error}");
+            eprintln!("restow: snapshot {id} cannot be read and stays: {error}");
         }
     }
     pruned?;
@@ -145,9 +145,9 @@ fn line(verdict: &Verdict) {
 fn over_budget(plan: &RetentionPlan) {
     for budget in &plan.budgets {
         let (max, after) = (output::bytes(budget.max), output::bytes(budget.after));
-        println!("  {after} of {max}, before it {}", output::bytes(budget.before));
+        println!("  {after} of {max}, {} before", output::bytes(budget.before));
         if budget.after > budget.max {
-            println!("  over the budget all the same: rules keep the rest");
+            println!("  still over the budget: rules keep the rest");
         }
     }
 }
@@ -156,12 +156,12 @@ fn said(report: &RetentionReport, pruned: bool) {
     let count = report.deleted.len();
     match pruned {
         true => println!("{count} snapshots deleted"),
-        false => println!("{count} snapshots deleted; the next prune frees what they alone needed"),
+        false => println!("{count} snapshots deleted; the next prune frees their space"),
     }
     if !report.gone.is_empty() {
-        println!("{} were deleted by somebody else meanwhile", report.gone.len());
+        println!("{} snapshots were deleted by another process meanwhile", report.gone.len());
     }
     for id in &report.spared {
-        println!("{} became permanent meanwhile, and stays", id.short());
+        println!("{} became permanent meanwhile and stays", id.short());
     }
 }

@@ -53,7 +53,7 @@ fn print(all: &[Cost], shared: u64) {
             println!("            {:>9}  {}", output::bytes(*bytes), path.display());
         }
     }
-    println!("{} are needed by several", output::bytes(shared));
+    println!("{} needed by several snapshots", output::bytes(shared));
 }
 
 fn to_json(cost: &Cost) -> Value {

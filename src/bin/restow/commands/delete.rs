@@ -54,11 +54,11 @@ pub fn run(context: &Context, args: &DeleteArgs) -> Result<Outcome> {
         match freed {
             Some(_) => println!("{count} snapshots deleted"),
             None => {
-                println!("{count} snapshots deleted; the next prune frees what they alone needed")
+                println!("{count} snapshots deleted; the next prune frees their space")
             }
         }
         if gone > 0 {
-            println!("{gone} were deleted by somebody else meanwhile");
+            println!("{gone} snapshots were deleted by another process meanwhile");
         }
         if let Some(Ok(freed)) = &freed {
             prune::print(freed, false);

@@ -59,7 +59,7 @@ impl Missing {
         show("not in the snapshot", &self.gaps.problems, self.gaps.count);
         if let Some(snapshot) = &self.instead {
             let name = output::lossy(snapshot.manifest.name.as_bytes());
-            eprintln!("the newest snapshot that lacks nothing is {} {name}", snapshot.id.short());
+            eprintln!("the newest complete snapshot is {} {name}", snapshot.id.short());
         }
     }
 

@@ -26,7 +26,7 @@ pub fn run(context: &Context, args: &InitArgs) -> Result<Outcome> {
     if context.options.json {
         output::json(&json!({ "repository": id.to_hex(), "place": place.to_string() }))?;
     } else if !context.options.quiet {
-        println!("made repository {} at {}", id.short(), place);
+        println!("created repository {} at {}", id.short(), place);
         println!("Keep the passphrase or key file: without it nothing can be restored.");
     }
     Ok(Outcome::Done)

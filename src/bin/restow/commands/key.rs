@@ -84,7 +84,7 @@ fn passwd(context: &Context, args: &NewKeyArgs) -> Result<Outcome> {
         options.label = before.map(|key| key.label).unwrap_or_default();
     }
     let id = manager.change_key(&secret(context, args)?, &options)?;
-    tell(context, id, "is now what opens the repository")
+    tell(context, id, "is the key in use now")
 }
 
 fn options(args: &NewKeyArgs) -> KeyOptions {

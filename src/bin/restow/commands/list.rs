@@ -47,7 +47,7 @@ fn alone(context: &Context, manager: &SnapshotManager) -> Result<Option<HashMap<
         Ok(found) => Ok(Some(found.alone)),
         Err(error) if error.kind() == ErrorKind::Interrupted => Err(error.into()),
         Err(error) => {
-            eprintln!("restow: what only one snapshot needs cannot be told: {error}");
+            eprintln!("restow: cannot compute the size that only one snapshot needs: {error}");
             Ok(None)
         }
     }
@@ -90,6 +90,6 @@ fn verbose(snapshot: &Snapshot, alone: Option<u64>) {
     );
     println!("    {}", output::cost(counts));
     if let Some(bytes) = alone {
-        println!("    only it needs {}", output::bytes(bytes));
+        println!("    {} needed by this snapshot only", output::bytes(bytes));
     }
 }

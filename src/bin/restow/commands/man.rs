@@ -9,7 +9,7 @@ use crate::output;
 pub fn run(options: &Options, args: &ManArgs) -> Result<Outcome> {
     let folder = &args.to;
     std::fs::create_dir_all(folder)
-        .with_context(|| format!("cannot make the folder {}", folder.display()))?;
+        .with_context(|| format!("cannot create the folder {}", folder.display()))?;
     clap_mangen::generate_to(Args::command(), folder)
         .with_context(|| format!("cannot write manual pages into {}", folder.display()))?;
     if options.json {

@@ -57,7 +57,7 @@ pub fn without(
 
 pub fn print_expired(expired: &[Peer]) {
     for peer in expired {
-        println!("{} was taken for dead", output::lossy(peer.describe().as_bytes()));
+        println!("{} was declared dead", output::lossy(peer.describe().as_bytes()));
     }
 }
 
@@ -75,11 +75,11 @@ pub fn print(report: &PruneReport, dry_run: bool) {
         return;
     }
     if report.went_on && report.waits_for.is_empty() {
-        println!("finished what an earlier prune had begun");
+        println!("finished an earlier prune");
     }
     for peer in &report.waits_for {
         let who = output::lossy(peer.describe().as_bytes());
-        println!("{who} may refer to what is to be deleted: prune again when it has ended");
+        println!("{who} may still need condemned packs: prune again when it has ended");
     }
     if report.deleted.count > 0 {
         let (count, bytes) = (report.deleted.count, output::bytes(report.deleted.bytes));
@@ -93,13 +93,13 @@ pub fn print(report: &PruneReport, dry_run: bool) {
 pub fn print_plan(plan: &PrunePlan, verb: &str) {
     let of =
         |totals: &PackTotals| format!("{} packs, {}", totals.count, output::bytes(totals.bytes));
-    println!("{} snapshots; there are {}", plan.snapshots, of(&plan.packs));
+    println!("{} snapshots, {}", plan.snapshots, of(&plan.packs));
     if plan.is_nothing() {
         println!("  nothing to free");
     } else {
-        println!("  nobody needs:   {}", of(&plan.dead));
+        println!("  unused:         {}", of(&plan.dead));
         if plan.unindexed.count > 0 {
-            println!("    left by backups that did not end: {}", of(&plan.unindexed));
+            println!("    from interrupted backups: {}", of(&plan.unindexed));
         }
         println!("  mostly waste:   {}", of(&plan.emptied));
         if plan.compacted.count > 0 {
@@ -109,17 +109,17 @@ pub fn print_plan(plan: &PrunePlan, verb: &str) {
             let (count, bytes) = (plan.merged.count, output::bytes(plan.merged.bytes));
             println!("    bases merged into the deltas on them: {count} blocks, {bytes}");
         }
-        println!("  copied of both: {}", output::bytes(plan.rewritten));
+        println!("  to be copied:   {}", output::bytes(plan.rewritten));
         println!("  {verb}:  about {}", output::bytes(plan.freed()));
     }
     if plan.waste > 0 {
-        println!("  waste that stays beside what is needed: {}", output::bytes(plan.waste));
+        println!("  waste that stays: {}", output::bytes(plan.waste));
     }
     if plan.young.count > 0 {
-        println!("  newer than a backup that is at work: {}", of(&plan.young));
+        println!("  newer than a running backup: {}", of(&plan.young));
     }
     if plan.condemned.count > 0 {
-        println!("  an earlier prune left to be deleted: {}", of(&plan.condemned));
+        println!("  condemned by an earlier prune: {}", of(&plan.condemned));
     }
 }
 

@@ -29,39 +29,39 @@ fn print(report: &RebuildReport, args: &RebuildIndexArgs) {
     print_expired(&report.expired);
     let read = output::bytes(report.bytes_read);
     println!(
-        "{} packs, {} index objects; read the ends of {} packs, {read}",
+        "{} packs, {} index objects; read the trailers of {} packs, {read}",
         report.packs, report.index_objects, report.packs_read
     );
     for Problem { path, message } in &report.mended {
         println!("  {would}removed: {} ({message})", output::lossy(path));
     }
-    println!("  {would}listed anew: {}", of(&report.listed));
+    println!("  {would}listed again: {}", of(&report.listed));
     if report.corrected > 0 {
-        println!("  {would}listed as they are, which they {verb} not: {} packs", report.corrected);
+        println!("  {would}corrected: {} packs, which {verb} listed wrongly", report.corrected);
     }
     let (put, removed) = (report.objects_put, report.objects_removed);
     println!("  index objects {would}put: {put}, {would}removed: {removed}");
     if report.young.count > 0 {
         let young = of(&report.young);
-        println!("  stored since this or a backup at work began, left for another time: {young}");
+        println!("  newer than this rebuild or a running backup, not listed yet: {young}");
     }
     if report.condemned.count > 0 {
         let condemned = of(&report.condemned);
-        println!("  to be deleted by a prune, not listed (but with --all): {condemned}");
+        println!("  condemned, listed only with --all: {condemned}");
     }
     for Problem { path, message } in &report.problems {
-        println!("  left as it is: {}: {message}", output::lossy(path));
+        println!("  not readable, left: {}: {message}", output::lossy(path));
     }
     if report.is_whole() {
-        println!("everything that is there could be read");
+        println!("everything was readable");
     } else {
         println!(
-            "SOMETHING COULD NOT BE READ: `restow check` names the snapshots that lack it; a backup of the same stores it again"
+            "NOT EVERYTHING WAS READABLE: `restow check` names the damaged snapshots; a new backup of their sources stores the data again"
         );
     }
     if report.condemned.count > 0 {
         println!(
-            "what a prune means to delete is not listed: if `restow check` names damaged snapshots all the same, run `restow rebuild-index --all`"
+            "condemned packs are not listed: if `restow check` still names damaged snapshots, run `restow rebuild-index --all`"
         );
     }
 }

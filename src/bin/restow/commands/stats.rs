@@ -54,9 +54,12 @@ fn without(context: &Context, args: &StatsArgs, manager: &SnapshotManager) -> Re
         return Ok(Outcome::Done);
     }
     let count = ids.len();
-    println!("deleting {count} snapshots and pruning frees about {}", output::bytes(freed));
+    println!(
+        "deleting these {count} snapshots and a prune would free about {}",
+        output::bytes(freed)
+    );
     if now.freed() > 0 {
-        println!("a prune frees {} in any case", output::bytes(now.freed()));
+        println!("a prune alone would free {}", output::bytes(now.freed()));
     }
     prune::print_plan(&then, "would free");
     Ok(Outcome::Done)

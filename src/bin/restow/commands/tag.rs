@@ -13,7 +13,7 @@ pub fn run(context: &Context, args: &TagArgs) -> Result<Outcome> {
         .remove_tags(args.remove.clone())
         .permanent(args.permanent.map(|switch| switch == Switch::On));
     if change == NoteChange::default() {
-        bail!(Error::Usage("nothing to change: say --add, --remove or --permanent".into()));
+        bail!(Error::Usage("nothing to change: give --add, --remove or --permanent".into()));
     }
     let manager = location::open(context)?;
     let filter = args.filter.to_filter();
@@ -25,7 +25,7 @@ pub fn run(context: &Context, args: &TagArgs) -> Result<Outcome> {
         let done = manager.change_notes(&snapshot.id, &change)?;
         let now = done.snapshot;
         if !context.options.json && !context.options.quiet {
-            let said = if done.is_changed { "changed" } else { "is so already" };
+            let said = if done.is_changed { "changed" } else { "unchanged" };
             let permanent = if now.permanent { " [PERMANENT]" } else { "" };
             let tags: String =
                 now.tags.iter().map(|tag| format!(" #{}", output::lossy(tag.as_bytes()))).collect();

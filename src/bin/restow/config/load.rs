@@ -194,7 +194,7 @@ mod tests {
             ("[retention]\nkeep-daily = 'soon'\n", "say 36h"),
             ("[retention]\nkeep-within = 30\n", "say 36h"),
             ("[retention]\nkeep-dayly = 1\n", "did you mean \"keep-daily\""),
-            ("[retention]\nmax-size = '5X'\n", "as 500M"),
+            ("[retention]\nmax-size = '5X'\n", "like 500M"),
             ("[sources.a]\nsource = 'x'\nretention = { keep-tag = ['x'] }\n", "keep-tag alone"),
             ("[sources.a]\nsource = 'x'\nrepository = 'none'\n", "no repository \"none\""),
             ("[repositories.a]\nplace = 'x'\nkey-file = 'x'\npassphrase-file = 'x'\n", "one of"),
