@@ -89,6 +89,10 @@ pub mod store;
 #[cfg(not(feature = "internals"))]
 mod store;
 #[cfg(feature = "internals")]
+pub mod text;
+#[cfg(not(feature = "internals"))]
+mod text;
+#[cfg(feature = "internals")]
 pub mod timing;
 #[cfg(not(feature = "internals"))]
 mod timing;
@@ -103,7 +107,7 @@ pub mod pending {
     pub use crate::ops::{export_arangodump, export_qdrant};
 }
 
-pub use codec::Secret;
+pub use codec::{NoPassphrase, Secret};
 pub use fault::ErrorKind;
 pub use format::{
     BadPath, Entry, EntryKind, EntryPath, Manifest, Problem, SourceRecord, Statistics, Time,
@@ -139,3 +143,4 @@ pub use source::sqlite::{SqliteExporter, SqliteOptions};
 pub use source::{Exporter, Importer, Loader, SourceError};
 pub use storage::{Local, Memory, Storage, StorageError};
 pub use store::{CatalogCursor, CatalogItem, Lost, StoreError};
+pub use timing::{UnknownZone, local_now};

@@ -11,6 +11,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("limits", 0),
     ("options", 0),
     ("progress", 0),
+    ("text", 0),
     ("chunk", 1),
     ("codec", 1),
     ("format", 1),

@@ -24,6 +24,7 @@ pub fn run(context: &Context, args: &ExportArgs) -> Result<Outcome> {
     let (selector, filter) = (Selector::new(&args.id), args.filter.to_filter());
     let snapshot = manager.find(&selector, &filter)?;
     let view = manager.view(&snapshot)?;
+    let selection = selection.literal_first(&view)?;
     let of_latest = (selector == Selector::Latest).then_some(&filter);
     let missing = Missing::of(&manager, &view, &selection, of_latest)?;
     if args.format == ExportFormat::Qdrant {

@@ -23,6 +23,7 @@ pub fn run(context: &Context, args: &RestoreArgs) -> Result<Outcome> {
     let (selector, filter) = (Selector::new(&args.id), args.filter.to_filter());
     let snapshot = manager.find(&selector, &filter)?;
     let view = manager.view(&snapshot)?;
+    let selection = selection.literal_first(&view)?;
     let of_latest = (selector == Selector::Latest).then_some(&filter);
     let missing = Missing::of(&manager, &view, &selection, of_latest)?;
     let jobs = jobs(&view, &selection, &to, args)?;
@@ -32,10 +33,6 @@ pub fn run(context: &Context, args: &RestoreArgs) -> Result<Outcome> {
         .map(|job| restoring.plan(job, args.overwrite))
         .collect::<Result<Vec<_>, OpError>>()?;
     let plans: Vec<_> = planned.iter_mut().map(|(_, plan)| std::mem::take(plan)).collect();
-    let is_nothing = plans.iter().all(is_empty) && missing.count() == 0;
-    if is_nothing && !args.only.is_empty() {
-        bail!(OpError::Usage(format!("--only {:?} names nothing in this snapshot", args.only)));
-    }
     if args.dry_run {
         return show_plan(context, &jobs, &plans, &missing);
     }
@@ -61,10 +58,6 @@ pub fn run(context: &Context, args: &RestoreArgs) -> Result<Outcome> {
     }
     progress.clear();
     finish(context, &snapshot.id.to_hex(), &jobs, &total, &missing)
-}
-
-fn is_empty(plan: &RestorePlan) -> bool {
-    plan.entries() + plan.losses.entries + plan.problem_count == 0
 }
 
 /// The totals are known from the plan: they follow the start of the phase. What goes wrong is listed at the
