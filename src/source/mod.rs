@@ -13,11 +13,13 @@ mod exporter;
 pub mod files;
 #[cfg(feature = "servers")]
 pub mod http;
+pub mod kind;
 mod loader;
 mod options;
 mod private;
 #[cfg(feature = "servers")]
 pub mod qdrant;
+mod registry;
 mod report;
 mod sealed;
 pub mod sqlite;
@@ -33,8 +35,10 @@ pub use exporter::{
     Body, BodyEnd, BodyStatus, Estimate, Exporter, Item, Need, OpenBody, Outcome, Session,
     SourceEntry,
 };
+pub use kind::SourceKind;
 pub use loader::{LoadPlan, LoadReport, LoadStep, Loader, Stored};
 pub use options::{OwnerPolicy, RestoreOptions};
+pub use registry::{GivenFlags, NamedSource, SourceKinds, merge};
 pub use report::ImportReport;
 #[cfg(feature = "servers")]
 pub use tables::Rename;

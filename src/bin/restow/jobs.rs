@@ -2,19 +2,17 @@
 
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
-use std::time::Duration;
+use std::sync::Arc;
 
 use anyhow::{Result, bail};
-use restow::source::files::FolderOptions;
-use restow::source::sqlite::SqliteOptions;
-use restow::{BackupOptions, Error as OpError, RetentionPolicy};
+use restow::source::kind::{OptionValues, Purpose};
+use restow::source::{NamedSource, SourceKind, SourceKinds, merge};
+use restow::{BackupOptions, Error, RetentionPolicy};
 
 use super::args::BackupArgs;
+use super::commands::Context;
 use super::config::{Config, SourceConfig};
 use super::retention;
-use super::servers::ServerSettings;
-use super::servers::qdrant::QdrantSettings;
-use super::sources::{self, SourceSettings, SourceSpec};
 
 /// One snapshot to take.
 #[derive(Debug)]
@@ -32,43 +30,48 @@ pub struct Job {
 /// One source, and how it is read.
 #[derive(Debug)]
 pub struct Part {
-    pub spec: SourceSpec,
-    pub settings: SourceSettings,
+    pub source: NamedSource,
+    pub options: OptionValues,
+    /// Whose output it is, for kinds that run one.
+    pub program: Vec<OsString>,
 }
 
 impl Job {
     /// All sources that were said, as one snapshot. A source's name in restow.toml stands for what it names.
-    pub fn of_arguments(config: &Config, args: &BackupArgs) -> Result<Self> {
+    pub fn of_arguments(context: &Context, args: &BackupArgs) -> Result<Self> {
+        let (config, kinds) = (&context.config, &context.kinds);
         let mut job = Self::bare(args);
-        let named = |said: &OsString| -> Option<(String, &SourceConfig)> {
-            let name = said.to_str()?;
-            Some((name.to_owned(), config.sources.get(name)?))
-        };
-        let plain: Vec<OsString> =
-            args.sources.iter().filter(|said| named(said).is_none()).cloned().collect();
-        let mut specs = sources::parse(&plain, &args.command)?.into_iter();
+        let mut plain = Vec::new();
         for said in &args.sources {
-            match named(said) {
-                Some((name, source)) => job.add_named(&name, source, args)?,
-                None => {
-                    Self::complain_about_a_name(config, said)?;
-                    if let Some(spec) = specs.next() {
-                        let settings = settings(&SourceConfig::default(), args)?;
-                        job.parts.push(Part { spec, settings });
-                    }
-                }
+            let named = said.to_str().and_then(|name| Some((name, config.sources.get(name)?)));
+            if let Some((name, source)) = named {
+                job.add_named(kinds, name, source, args)?;
+                continue;
             }
+            Self::complain_about_a_name(config, said)?;
+            let source = kinds.source(said)?;
+            plain.push(Arc::clone(&source.kind));
+            let program =
+                if source.kind.runs_program() { args.command.clone() } else { Vec::new() };
+            job.parts.push(Part { source, options: args.given.values.clone(), program });
         }
+        once_each(&plain, &args.command)?;
+        refuse_unused(args, &job.kinds())?;
         job.without_bulk(args)?;
         Ok(job)
     }
 
     /// One named source.
-    pub fn of_source(config: &Config, name: &str, args: &BackupArgs) -> Result<Self> {
+    pub fn of_source(context: &Context, name: &str, args: &BackupArgs) -> Result<Self> {
         let mut job = Self::bare(args);
-        job.add_named(name, config.source(name)?, args)?;
+        job.add_named(&context.kinds, name, context.config.source(name)?, args)?;
         job.without_bulk(args)?;
         Ok(job)
+    }
+
+    /// The kinds of its sources.
+    fn kinds(&self) -> Vec<&Arc<dyn SourceKind>> {
+        self.parts.iter().map(|part| &part.source.kind).collect()
     }
 
     /// The rules of its sources, if they have some of their own.
@@ -78,9 +81,9 @@ impl Job {
 
     fn without_bulk(&mut self, args: &BackupArgs) -> Result<()> {
         if args.no_bulk {
-            self.parts.retain(|part| !part.spec.is_bulk());
+            self.parts.retain(|part| !part.source.kind.is_bulk());
             if self.parts.is_empty() {
-                bail!(OpError::Usage("--no-bulk leaves nothing of these sources".into()));
+                bail!(Error::Usage("--no-bulk leaves nothing of these sources".into()));
             }
         }
         Ok(())
@@ -104,21 +107,29 @@ impl Job {
         Self { parts, repository: None, options, cleanup: args.cleanup, retentions }
     }
 
-    fn add_named(&mut self, name: &str, source: &SourceConfig, args: &BackupArgs) -> Result<()> {
-        let settings = settings(source, args)?;
+    fn add_named(
+        &mut self,
+        kinds: &SourceKinds,
+        name: &str,
+        source: &SourceConfig,
+        args: &BackupArgs,
+    ) -> Result<()> {
         let command = source.command.iter().map(|program| {
-            let argv = program.iter().map(OsString::from).collect();
-            Ok(SourceSpec::Command { name: name.to_owned(), argv })
+            (format!("command:{name}"), program.iter().map(OsString::from).collect())
         });
         let several = source.source.iter().flat_map(|several| several.as_slice());
-        let specs = several.map(|one| SourceSpec::parse(OsStr::new(one), &[])).chain(command);
-        for spec in specs {
-            self.parts.push(Part { spec: spec?, settings: settings.clone() });
+        for (text, program) in several.map(|one| (one.clone(), Vec::new())).chain(command) {
+            let named = kinds.source(OsStr::new(&text))?;
+            let mut options = source.options.clone();
+            let own = source.of_kinds.get(named.kind.name());
+            own.iter().for_each(|own| merge(&mut options, own));
+            merge(&mut options, &args.given.values);
+            self.parts.push(Part { source: named, options, program });
         }
         if let (Some(before), Some(wanted)) = (&self.repository, &source.repository)
             && before != wanted
         {
-            bail!(OpError::Usage(format!(
+            bail!(Error::Usage(format!(
                 "sources of two repositories ({before}, {wanted}) cannot be one snapshot: \
                  back them up one by one, or say --repository"
             )));
@@ -151,50 +162,29 @@ impl Job {
     }
 }
 
-/// What was said counts before restow.toml. What that leaves out comes first, so that a flag can take
-/// something back.
-fn settings(source: &SourceConfig, args: &BackupArgs) -> Result<SourceSettings, OpError> {
-    fn both<T: Clone>(configured: &[T], said: &[T]) -> Vec<T> {
-        [configured, said].concat()
+/// What stands after `--` belongs to the one source that runs a program.
+fn once_each(kinds: &[Arc<dyn SourceKind>], program: &[OsString]) -> Result<(), Error> {
+    if !program.is_empty() && !kinds.iter().any(|kind| kind.runs_program()) {
+        let message = "a program after -- needs a source command:NAME before it";
+        return Err(Error::Usage(message.to_owned()));
     }
-    let folder = FolderOptions {
-        excludes: both(&source.exclude, &args.exclude),
-        exclude_files: both(&source.exclude_file, &args.exclude_file),
-        exclude_if_present: both(&source.exclude_if_present, &args.exclude_if_present),
-        exclude_caches: source.exclude_caches || args.exclude_caches,
-        exclude_presets: both(&source.exclude_preset, &args.exclude_preset),
-        one_file_system: source.one_file_system || args.one_file_system,
-        leave_out: Vec::new(),
-        settle: Some(Duration::from_secs(args.settle)),
-    };
-    let mut sqlite = SqliteOptions {
-        temp_dir: args.temp_dir.clone().or_else(|| source.temp_dir.clone()),
-        ..SqliteOptions::default()
-    };
-    if let Some(seconds) = args.busy_timeout.or(source.busy_timeout) {
-        sqlite.busy_timeout = Duration::from_secs(seconds);
+    for (at, kind) in kinds.iter().enumerate() {
+        let again = kinds.iter().skip(at + 1).any(|other| other.name() == kind.name());
+        if let Some(why) = kind.only_one().filter(|_| again) {
+            return Err(Error::Usage(why.to_owned()));
+        }
     }
-    let allow_empty = source.allow_empty || args.allow_empty;
-    let qdrant = QdrantSettings {
-        mode: args.qdrant_mode.or(source.qdrant_mode),
-        nodes: both(&source.qdrant_node, &args.qdrant_node),
-        continues: args.qdrant_as.clone().or_else(|| source.qdrant_as.clone()),
-    };
-    // The repository's own folders, and who hears a command, are known where the sources are opened.
-    let servers = ServerSettings::of(&args.servers, source)?;
-    let collections = match args.collections.as_slice() {
-        [] => source.collections.clone(),
-        said => said.to_vec(),
-    };
-    Ok(SourceSettings {
-        folder,
-        sqlite,
-        servers,
-        qdrant,
-        collections,
-        include_system: source.include_system || args.include_system,
-        include_users: source.include_users || args.include_users,
-        allow_empty,
-        pass_stderr: false,
-    })
+    Ok(())
+}
+
+/// A flag that means nothing to any of the sources was meant for another.
+fn refuse_unused(args: &BackupArgs, kinds: &[&Arc<dyn SourceKind>]) -> Result<(), Error> {
+    match args.given.unused(Purpose::Backup, kinds) {
+        None => Ok(()),
+        Some(flag) => {
+            let kinds: Vec<_> = kinds.iter().map(|kind| kind.name()).collect();
+            let message = format!("{flag} means nothing to a backup of {}", kinds.join(" and "));
+            Err(Error::Usage(message))
+        }
+    }
 }

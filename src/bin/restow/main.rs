@@ -19,14 +19,13 @@ mod output;
 mod progress;
 mod prompt;
 mod retention;
-mod servers;
 mod signals;
-mod sources;
 
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
 use restow::Error;
+use restow::source::SourceKinds;
 
 use self::args::{Args, Command};
 use self::commands::Context;
@@ -35,13 +34,14 @@ use self::error::{Outcome, exit_code};
 use self::signals::Signals;
 
 fn main() -> ExitCode {
-    let args = match Args::read() {
+    let kinds = SourceKinds::default();
+    let args = match Args::read(&kinds) {
         Ok(args) => args,
         Err(error) => return unparsed(&error),
     };
     log::start(&args.options);
     let json = args.options.json;
-    let code = match run(args) {
+    let code = match run(args, kinds) {
         Ok(outcome) => outcome.code(),
         Err(error) => {
             let code = exit_code(&error);
@@ -81,7 +81,7 @@ fn unparsed(error: &clap::Error) -> ExitCode {
     ExitCode::from(2)
 }
 
-fn run(args: Args) -> Result<Outcome> {
+fn run(args: Args, kinds: SourceKinds) -> Result<Outcome> {
     let options = args.options;
     // These need no configuration, and must work where it is broken.
     match &args.command {
@@ -89,9 +89,9 @@ fn run(args: Args) -> Result<Outcome> {
         Command::Man(args) => return commands::man::run(&options, args),
         _ => {}
     }
-    let config = Config::load(&options)?;
+    let config = Config::load(&options, &kinds)?;
     let signals = Signals::watch().context("cannot watch for signals")?;
-    let context = Context { options, config, signals };
+    let context = Context { options, config, signals, kinds };
     match args.command {
         Command::Init(args) => commands::init::run(&context, &args),
         Command::Backup(args) => commands::backup::run(&context, &args),

@@ -71,7 +71,7 @@ fn own(
     let mut all = Vec::new();
     for (name, source) in &context.config.sources {
         let Some(retention) = &source.retention else { continue };
-        let job = Job::of_source(&context.config, name, &BackupArgs::default())?;
+        let job = Job::of_source(context, name, &BackupArgs::default())?;
         let exporters = backup::exporters(context, &job, access).with_context(|| {
             format!(
                 "cannot tell which snapshots belong to source {name:?}, which has its own rules: give rules \

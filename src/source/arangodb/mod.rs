@@ -8,6 +8,7 @@ mod documents;
 mod dump;
 mod failure;
 mod joined;
+mod kind;
 mod lines;
 pub mod model;
 mod server;
@@ -19,6 +20,7 @@ pub use dump::{
     ArangodumpExporter, ArangodumpOptions, ArangodumpReport, is_arangodump, write_arangodump,
 };
 pub use joined::Joined;
+pub(super) use kind::ArangoKind;
 pub use lines::{Document, Line, LineError};
 pub use model::CollectionKind;
 pub use server::{

@@ -5,9 +5,11 @@
 
 mod child;
 mod export;
+mod kind;
 mod stdin;
 mod stream;
 mod tail;
 
 pub use export::{CommandExporter, CommandOptions};
+pub(super) use kind::{command, stdin};
 pub use stdin::StdinExporter;

@@ -4,10 +4,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use globset::{Candidate, GlobBuilder, GlobSet, GlobSetBuilder};
+use serde::{Deserialize, Serialize};
 
 use super::failure::refused;
 use crate::fault::ErrorKind;
 use crate::source::SourceError;
+use crate::source::kind::seconds;
 use crate::text::lines;
 
 /// Patterns for what hardly anybody wants back, by name.
@@ -22,25 +24,45 @@ pub const PRESETS: &[(&str, &[&str])] = &[("dev", &["*.tmp", "__pycache__", ".gi
 /// is left out cannot be taken back.
 ///
 /// Presets come first, then files, then single patterns. Nothing left out is a problem.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(clap::Args), command(next_help_heading = "With folders"))]
+#[serde(default, rename_all = "kebab-case")]
 pub struct FolderOptions {
-    /// Single patterns.
+    /// Exclude what a glob matches; the syntax is that of .gitignore (repeatable)
+    #[cfg_attr(feature = "cli", arg(id = "exclude", short, long = "exclude", value_name = "GLOB"))]
+    #[serde(rename = "exclude")]
     pub excludes: Vec<String>,
-    /// Files of patterns, one a line; `#` starts a comment.
+    /// Exclude what the globs in this file match, one glob per line (repeatable)
+    #[cfg_attr(
+        feature = "cli",
+        arg(id = "exclude_file", long = "exclude-file", value_name = "FILE")
+    )]
+    #[serde(rename = "exclude-file")]
     pub exclude_files: Vec<PathBuf>,
-    /// Of a folder that has an entry of such a name, only the folder and that entry are kept.
-    pub exclude_if_present: Vec<String>,
-    /// The same for `CACHEDIR.TAG` files that start with the standard's signature.
-    pub exclude_caches: bool,
-    /// Names of [`PRESETS`].
+    /// Exclude a predefined set: dev (*.tmp, __pycache__, .git)
+    #[cfg_attr(
+        feature = "cli",
+        arg(id = "exclude_preset", long = "exclude-preset", value_name = "NAME")
+    )]
+    #[serde(rename = "exclude-preset")]
     pub exclude_presets: Vec<String>,
-    /// Mount points are kept as empty folders.
+    /// Exclude the content of folders that contain a file of this name (repeatable)
+    #[cfg_attr(feature = "cli", arg(long, value_name = "NAME"))]
+    pub exclude_if_present: Vec<String>,
+    /// Exclude the content of folders that contain a CACHEDIR.TAG
+    #[cfg_attr(feature = "cli", arg(long))]
+    pub exclude_caches: bool,
+    /// Stay on the file system of the source
+    #[cfg_attr(feature = "cli", arg(short = 'x', long))]
     pub one_file_system: bool,
     /// Folders left out wherever the walk meets them, by whatever path: a repository does not back up itself.
     /// Those that are not there are passed over.
+    #[cfg_attr(feature = "cli", arg(skip))]
+    #[serde(skip)]
     pub leave_out: Vec<PathBuf>,
-    /// A file touched less than this long before the start is read again next time; [`SETTLE`] where nothing
-    /// is said.
+    /// Read a file again in the next backup if it changed within this time before the start
+    #[cfg_attr(feature = "cli", arg(long, value_name = "SECONDS", value_parser = seconds::parse, default_value = "60"))]
+    #[serde(with = "seconds")]
     pub settle: Option<Duration>,
 }
 

@@ -20,6 +20,7 @@ mod export;
 mod failure;
 mod filesystem;
 mod import;
+mod kind;
 mod likeness;
 mod links;
 mod listing;
@@ -33,5 +34,6 @@ mod walk;
 pub use exclude::{FolderOptions, PRESETS, SETTLE};
 pub use export::FolderExporter;
 pub use import::FolderImporter;
+pub(super) use kind::FolderKind;
 
 pub use super::{ImportReport, OwnerPolicy, RestoreOptions};

@@ -9,6 +9,7 @@ mod client;
 mod download;
 mod exchange;
 mod failure;
+mod options;
 mod retry;
 mod upload;
 
@@ -18,4 +19,5 @@ pub use client::{Client, ClientOptions};
 pub use download::Download;
 pub use exchange::Answer;
 pub use failure::{HttpError, Trouble};
+pub use options::{Rate, ServerOptions, Variables};
 pub use upload::{Unanswered, Upload};

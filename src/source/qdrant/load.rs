@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::api::Api;
@@ -22,14 +23,17 @@ use crate::source::{Fate, LoadPlan, LoadReport, LoadStep, Loader, SourceError, S
 pub(super) const NOUNS: Nouns = Nouns { table: "collection", row: "point" };
 
 /// Whose points win where a cluster has others.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
+#[serde(rename_all = "snake_case")]
 pub enum Priority {
-    /// The snapshot's.
+    /// The snapshot's
     #[default]
     Snapshot,
-    /// Those of the other replicas.
+    /// Those of the other replicas
     Replica,
-    /// Nothing is compared.
+    /// Nothing is compared
+    #[cfg_attr(feature = "cli", value(name = "no_sync"))]
     NoSync,
 }
 

@@ -12,6 +12,7 @@ mod export;
 mod failure;
 mod file;
 mod form;
+mod kind;
 mod layout;
 mod load;
 mod logical;
@@ -28,6 +29,7 @@ mod writer;
 
 pub use export::{QdrantExporter, QdrantOptions};
 pub use file::{QdrantFileExporter, QdrantFileOptions};
+pub(super) use kind::QdrantKind;
 pub use load::{Priority, QdrantLoader, QdrantRestore};
 pub use logical::Imported;
 pub use mode::{Mode, QdrantBackup};

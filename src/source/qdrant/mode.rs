@@ -1,5 +1,6 @@
 //! The ways to read a collection, and the entries that come of each.
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::api::Api;
@@ -18,15 +19,16 @@ use crate::format::{EntryKind, Property};
 use crate::source::SourceError;
 
 /// How a collection is read.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
+#[serde(rename_all = "kebab-case")]
 pub enum Mode {
-    /// As the server's own snapshot: one state of the whole collection. The server needs room for a copy.
+    /// As the server's own snapshot: one state of each collection; the server needs room for a copy
     #[default]
     Snapshot,
-    /// As a stream of each shard: the server needs no room, each shard is of another moment.
+    /// As a stream of each shard: the server needs no room; each shard is of another moment
     Stream,
-    /// As points, page by page: no consistent state, and no more than payloads and vectors. For servers of
-    /// other versions, and for people to read.
+    /// As points, a line of JSON each: no consistent state, but any server takes them and people can read them
     Logical,
 }
 

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use super::copy::{Copy, copy};
 use super::failure::{failed, refused};
@@ -16,6 +17,7 @@ use crate::fault::ErrorKind;
 use crate::format::{Bytes, Consistency, Entry, EntryKind, EntryPath, Time, UnixAttributes};
 use crate::progress::Cancel;
 use crate::source::accounts::Accounts;
+use crate::source::kind::seconds;
 use crate::source::sealed::SealedReader;
 use crate::source::temporary;
 use crate::source::url;
@@ -28,11 +30,16 @@ use crate::source::{
 const ATTEMPTS: u32 = 3;
 
 /// How a database is read.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(clap::Args), command(next_help_heading = "With SQLite"))]
+#[serde(default, rename_all = "kebab-case")]
 pub struct SqliteOptions {
-    /// Where the copy is made. Without it `TMPDIR`, else `/var/tmp`.
+    /// Copy databases to this folder while they are backed up (default: TMPDIR, else /var/tmp)
+    #[cfg_attr(feature = "cli", arg(long, value_name = "FOLDER"))]
     pub temp_dir: Option<PathBuf>,
-    /// How long to wait for a database that is locked.
+    /// Wait this long for a database that another process has locked
+    #[cfg_attr(feature = "cli", arg(long, value_name = "SECONDS", value_parser = seconds::parse, default_value = "60"))]
+    #[serde(with = "seconds")]
     pub busy_timeout: Duration,
 }
 

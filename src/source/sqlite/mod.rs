@@ -10,6 +10,7 @@ mod export;
 mod failure;
 mod header;
 mod import;
+mod kind;
 mod leftover;
 mod reading;
 mod sink;
@@ -17,3 +18,4 @@ mod users;
 
 pub use export::{SqliteExporter, SqliteOptions};
 pub use import::SqliteImporter;
+pub(super) use kind::SqliteKind;

@@ -29,4 +29,4 @@ pub(super) use journal::Journal;
 pub(super) use nouns::Nouns;
 pub(super) use rebuild::{Rebuild, Replacement, Stop, TableTarget};
 pub use selection::Rename;
-pub(super) use selection::TableSelection;
+pub(super) use selection::{TableSelection, new_name, renames};

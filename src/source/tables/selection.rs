@@ -32,6 +32,27 @@ impl FromStr for Rename {
     }
 }
 
+/// The new name for the one thing that is restored, which the URL of a target may have behind its server. `otherwise`:
+/// what to say instead of several.
+pub(in crate::source) fn new_name(
+    url: &str,
+    is_named: bool,
+    names: &[String],
+    otherwise: &str,
+) -> Result<Option<String>, SourceError> {
+    match (is_named, names) {
+        // Where it came from has its names already.
+        (false, _) | (true, []) => Ok(None),
+        (true, [one]) => Ok(Some(one.clone())),
+        (true, _) => Err(usage(url, format!("a restore has one new name there, or {otherwise}"))),
+    }
+}
+
+/// Some of what a server holds, and their names where they go.
+pub(in crate::source) fn renames(said: &[String]) -> Result<Vec<Rename>, SourceError> {
+    said.iter().map(|text| text.parse()).collect()
+}
+
 /// Which tables are restored. Without a choice these are all that the kind restores by default.
 #[derive(Debug, Clone, Default)]
 pub(in crate::source) struct TableSelection {

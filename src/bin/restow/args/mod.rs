@@ -3,22 +3,20 @@
 mod cleanup;
 mod empty;
 mod keys;
-mod servers;
 mod snapshots;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
-use restow::source::files::SETTLE;
-use serde::Deserialize;
+use restow::source::kind::Purpose;
+use restow::source::{GivenFlags, SourceKinds};
 
 pub use self::cleanup::{CleanupArgs, CompactArgs, PruneArgs, RebuildIndexArgs, size};
 pub use self::keys::{KeyArgs, KeyCommand, KeyRemoveArgs, NewKeyArgs};
-pub use self::servers::{ServerArgs, rate};
 pub use self::snapshots::{
     CatArgs, CheckArgs, DeleteArgs, ExportArgs, ExportFormat, FilterArgs, ListArgs, RestoreArgs,
-    ShowArgs, SnapshotPriority, StatsArgs, Switch, TagArgs,
+    ShowArgs, StatsArgs, Switch, TagArgs,
 };
 
 /// Back up databases and files; a backup stores only what changed.
@@ -33,12 +31,32 @@ pub struct Args {
 
 impl Args {
     /// The command line of this process.
-    pub fn read() -> Result<Self, clap::Error> {
-        let mut command = Self::command();
+    pub fn read(kinds: &SourceKinds) -> Result<Self, clap::Error> {
+        let mut command = command(kinds);
         let matches = command.try_get_matches_from_mut(std::env::args_os())?;
         empty::refuse(&mut command, &matches)?;
-        Self::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
+        let read = Self::from_arg_matches(&matches).and_then(|mut args| {
+            let below = matches.subcommand().map(|(_, below)| below);
+            match (&mut args.command, below) {
+                (Command::Backup(args), Some(below)) => {
+                    args.given = kinds.read_flags(Purpose::Backup, below)?;
+                }
+                (Command::Restore(args), Some(below)) => {
+                    args.given = kinds.read_flags(Purpose::Restore, below)?;
+                }
+                _ => {}
+            }
+            Ok(args)
+        });
+        read.map_err(|error| error.format(&mut command))
     }
+}
+
+/// All commands, with the flags of every kind of source.
+pub fn command(kinds: &SourceKinds) -> clap::Command {
+    let backup = |command| kinds.add_flags(Purpose::Backup, command);
+    let restore = |command| kinds.add_flags(Purpose::Restore, command);
+    Args::command().mut_subcommand("backup", backup).mut_subcommand("restore", restore)
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 done, 1 error, 2 usage, 3 done but incomplete, 4 damage found, \
@@ -305,71 +323,12 @@ pub struct BackupArgs {
     /// Read every file, also unchanged ones
     #[arg(long)]
     pub force: bool,
-    /// Exclude what a glob matches; the syntax is that of .gitignore (repeatable)
-    #[arg(short, long, value_name = "GLOB")]
-    pub exclude: Vec<String>,
-    /// Exclude what the globs in this file match, one glob per line (repeatable)
-    #[arg(long, value_name = "FILE")]
-    pub exclude_file: Vec<PathBuf>,
-    /// Exclude a predefined set: dev (*.tmp, __pycache__, .git)
-    #[arg(long, value_name = "NAME")]
-    pub exclude_preset: Vec<String>,
-    /// Exclude the content of folders that contain a file of this name (repeatable)
-    #[arg(long, value_name = "NAME")]
-    pub exclude_if_present: Vec<String>,
-    /// Exclude the content of folders that contain a CACHEDIR.TAG
-    #[arg(long)]
-    pub exclude_caches: bool,
-    /// Stay on the file system of the source
-    #[arg(short = 'x', long)]
-    pub one_file_system: bool,
-    /// Accept empty output of a command and empty standard input
-    #[arg(long)]
-    pub allow_empty: bool,
-    /// Copy databases to this folder while they are backed up (default: TMPDIR, else /var/tmp)
-    #[arg(long, value_name = "FOLDER")]
-    pub temp_dir: Option<PathBuf>,
-    /// Wait this long for a database that another process has locked [default: 60]
-    #[arg(long, value_name = "SECONDS")]
-    pub busy_timeout: Option<u64>,
     /// Skip the folders and files among the sources
     #[arg(long)]
     pub no_bulk: bool,
-    /// Only this collection of a server, by its name (repeatable)
-    #[arg(long = "collection", value_name = "NAME")]
-    pub collections: Vec<String>,
-    /// ArangoDB's own collections too, not only those of graphs and analyzers
-    #[arg(long)]
-    pub include_system: bool,
-    /// The users of an ArangoDB server too: they are in its database _system
-    #[arg(long)]
-    pub include_users: bool,
-    #[command(flatten)]
-    pub servers: ServerArgs,
-    /// How Qdrant collections are read [default: snapshot]
-    #[arg(long, value_enum, value_name = "HOW")]
-    pub qdrant_mode: Option<QdrantMode>,
-    /// The URL of another node of the Qdrant server's cluster: a node gives only the shards it has
-    /// (repeatable: all that have shards)
-    #[arg(long, value_name = "URL")]
-    pub qdrant_node: Vec<String>,
-    /// With qdrant-file: of which server and collection it is a snapshot, whose snapshots it then continues
-    #[arg(long, value_name = "qdrant://HOST:6333/COLLECTION")]
-    pub qdrant_as: Option<String>,
-    /// Read a file again in the next backup if it changed within this time before the start
-    #[arg(long, default_value_t = SETTLE.as_secs(), value_name = "SECONDS")]
-    pub settle: u64,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum QdrantMode {
-    /// As the server's own snapshot: one state of each collection; the server needs room for a copy
-    Snapshot,
-    /// As a stream of each shard: the server needs no room; each shard is of another moment
-    Stream,
-    /// As points, a line of JSON each: no consistent state, but any server takes them and people can read them
-    Logical,
+    /// What the flags of kinds of sources gave.
+    #[arg(skip)]
+    pub given: GivenFlags,
 }
 
 #[derive(Debug, clap::Args)]

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 use restow::Time;
+use restow::source::GivenFlags;
 
 use super::super::moment;
-use super::servers::ServerArgs;
 
 const WHICH: &str = "Which snapshots";
 
@@ -87,43 +87,9 @@ pub struct RestoreArgs {
     /// Not the folders and files of the snapshot, only what came from databases
     #[arg(long)]
     pub no_bulk: bool,
-    /// Only this collection, perhaps under a new name (repeatable)
-    #[arg(long = "collection", value_name = "NAME[:NEW]")]
-    pub collections: Vec<String>,
-    /// Leave a collection alone that the server has, and call that a success
-    #[arg(long, conflicts_with = "overwrite")]
-    pub if_missing: bool,
-    /// Make the collections' aliases again
-    #[arg(long)]
-    pub aliases: bool,
-    /// Whose points win in a cluster that has others [default: snapshot]
-    #[arg(long, value_enum, value_name = "WHOSE")]
-    pub priority: Option<SnapshotPriority>,
-    /// The URL of another node of the Qdrant server's cluster, in the order of the backup (repeatable)
-    #[arg(long, value_name = "URL")]
-    pub qdrant_node: Vec<String>,
-    /// Make a database that the server does not have
-    #[arg(long)]
-    pub create_database: bool,
-    /// Keep a collection that would be replaced, as NAME_backup_YYYYMMDD_HHMMSS
-    #[arg(long)]
-    pub backup_existing: bool,
-    /// ArangoDB's own collections too, not only those of graphs and analyzers
-    #[arg(long)]
-    pub include_system: bool,
-    /// The users of an ArangoDB server too, in place of those of the same names
-    #[arg(long)]
-    pub include_users: bool,
-    #[command(flatten)]
-    pub servers: ServerArgs,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum SnapshotPriority {
-    Snapshot,
-    Replica,
-    #[value(name = "no_sync")]
-    NoSync,
+    /// What the flags of kinds of sources gave.
+    #[arg(skip)]
+    pub given: GivenFlags,
 }
 
 #[derive(Debug, clap::Args)]

@@ -22,7 +22,7 @@ pub fn run(context: &Context, args: &BackupArgs) -> Result<Outcome> {
         // clap waives what a flag requires where that conflicts with something said.
         return Err(Error::Usage("--keep-going needs --all".into()).into());
     }
-    let job = Job::of_arguments(&context.config, args)?;
+    let job = Job::of_arguments(context, args)?;
     // Sources first: a typing error in a path should not cost a passphrase.
     let access = Access::of(context, job.repository.as_deref())?;
     let exporters = exporters(context, &job, &access)?;
@@ -58,13 +58,14 @@ pub fn exporters(
     job: &Job,
     access: &Access,
 ) -> Result<Vec<Box<dyn Exporter>>, Error> {
-    let resolve = |part: &Part| {
-        let mut settings = part.settings.clone();
-        settings.folder.leave_out = access.own_folders();
-        settings.pass_stderr = !context.options.json;
-        part.spec.resolve(&settings)
+    let open = |part: &Part| {
+        let mut surroundings = context.surroundings();
+        surroundings.leave_out = access.own_folders();
+        surroundings.pass_stderr = !context.options.json;
+        surroundings.program.clone_from(&part.program);
+        Ok(part.source.kind.exporter(&part.source.text, &part.options, &surroundings)?)
     };
-    job.parts.iter().map(resolve).collect()
+    job.parts.iter().map(open).collect()
 }
 
 pub fn take(

@@ -68,7 +68,7 @@ impl Opened {
 }
 
 fn one(context: &Context, args: &BackupArgs, source: &str, opened: &mut Opened) -> Result<Taken> {
-    let job = Job::of_source(&context.config, source, args)?;
+    let job = Job::of_source(context, source, args)?;
     let access = Access::of(context, job.repository.as_deref())?;
     let exporters = backup::exporters(context, &job, &access)?;
     let manager = opened.get(context, &access)?;

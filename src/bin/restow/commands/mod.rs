@@ -27,6 +27,8 @@ pub mod tag;
 use std::sync::Arc;
 
 use anyhow::Result;
+use restow::source::SourceKinds;
+use restow::source::kind::SourceContext;
 use restow::{Cancel, Error, Filter, SnapshotManager};
 
 use super::args::{FilterArgs, Options};
@@ -39,12 +41,18 @@ pub struct Context {
     pub options: Options,
     pub config: Config,
     pub signals: Signals,
+    pub kinds: SourceKinds,
 }
 
 impl Context {
     /// The flag that a signal sets.
     pub fn cancel(&self) -> &Cancel {
         self.signals.cancel()
+    }
+
+    /// What kinds of sources need to know of this process.
+    pub fn surroundings(&self) -> SourceContext {
+        SourceContext { cancel: self.cancel().clone(), ..SourceContext::default() }
     }
 
     /// Runs an operation that takes its time: its progress is shown, and the first signal ends it in good order.

@@ -18,7 +18,7 @@ use crate::{location, output, prompt};
 
 pub fn run(context: &Context, args: &RestoreArgs) -> Result<Outcome> {
     let selection = Selection::only(&args.only).context("--only")?;
-    let to = To::of(args)?;
+    let to = To::of(&context.kinds, args)?;
     let manager = location::open(context)?;
     let (selector, filter) = (Selector::new(&args.id), args.filter.to_filter());
     let snapshot = manager.find(&selector, &filter)?;
@@ -26,7 +26,7 @@ pub fn run(context: &Context, args: &RestoreArgs) -> Result<Outcome> {
     let selection = selection.literal_first(&view)?;
     let of_latest = (selector == Selector::Latest).then_some(&filter);
     let missing = Missing::of(&manager, &view, &selection, of_latest)?;
-    let jobs = jobs(&view, &selection, &to, args)?;
+    let jobs = jobs(&context.kinds, &view, &selection, &to, args)?;
     let restoring = Restoring { context, args, view: &view, selection: &selection };
     let mut planned = jobs
         .iter()

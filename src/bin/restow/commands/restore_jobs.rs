@@ -4,7 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use restow::pending::{RestoreTarget, ServerPart, load, plan_load, plan_restore, restore};
-use restow::source::{self, ImportReport, Importer, Loader, OwnerPolicy};
+use restow::source::kind::Purpose;
+use restow::source::{self, ImportReport, Importer, Loader, OwnerPolicy, SourceKind, SourceKinds};
 use restow::{
     EntryPath, Error as OpError, Observer, RestoreOptions, RestorePlan, RestoreReport, Selection,
     SnapshotView,
@@ -12,8 +13,6 @@ use restow::{
 
 use super::Context;
 use crate::args::RestoreArgs;
-use crate::config::SourceConfig;
-use crate::servers::{self, ServerSettings};
 
 /// What `--to` names.
 pub enum To<'a> {
@@ -21,23 +20,23 @@ pub enum To<'a> {
     Original,
     Folder(&'a Path),
     Server {
-        kind: &'static str,
+        kind: &'a Arc<dyn SourceKind>,
         url: &'a str,
     },
 }
 
 impl<'a> To<'a> {
-    pub fn of(args: &'a RestoreArgs) -> Result<Self, OpError> {
+    pub fn of(kinds: &'a SourceKinds, args: &'a RestoreArgs) -> Result<Self, OpError> {
         let Some(to) = args.to.as_deref() else { return Ok(Self::Original) };
         let text = to.to_str().unwrap_or_default();
-        if let Some(kind) = servers::kind_of(text) {
+        if let Some(kind) = kinds.target(text) {
             return Ok(Self::Server { kind, url: text });
         }
         if let Some((scheme, _)) = text.split_once("://") {
             let message = format!("{scheme}:// is no kind of target that this restow writes into");
             return Err(OpError::Usage(message));
         }
-        match servers::flag_for_none(args, &[]) {
+        match args.given.unused(Purpose::Restore, &[]) {
             None => Ok(Self::Folder(to)),
             Some(flag) => Err(OpError::Usage(format!(
                 "{flag} goes with a server: --to qdrant://HOST:6333 or --to arangodb://HOST:8529"
@@ -76,6 +75,7 @@ impl Job {
 
 /// All parts of a snapshot, or where they go to a server those that it can take.
 pub fn jobs(
+    kinds: &SourceKinds,
     view: &SnapshotView,
     selection: &Selection,
     to: &To,
@@ -86,26 +86,28 @@ pub fn jobs(
         To::Original => RestoreTarget::of(view, selection, None)?,
         To::Folder(folder) => RestoreTarget::of(view, selection, Some(folder))?,
     };
-    let is_bulk = |target: &RestoreTarget| matches!(target.kind.as_str(), "folder" | "file");
+    let is_bulk =
+        |target: &RestoreTarget| kinds.recorded(&target.kind).is_some_and(|kind| kind.is_bulk());
     let wanted = folders.into_iter().filter(|target| !(args.no_bulk && is_bulk(target)));
     let mut jobs: Vec<_> = wanted.map(Job::Folder).collect();
     let parts = match to {
         To::Folder(_) => Vec::new(),
         To::Original | To::Server { .. } => ServerPart::of(view, selection)?,
     };
-    let kinds: Vec<_> = match to {
+    let restored: Vec<_> = match to {
         To::Server { kind, .. } => vec![*kind],
-        To::Original | To::Folder(_) => parts.iter().map(|part| part.kind.as_str()).collect(),
+        _ => parts.iter().filter_map(|part| kinds.recorded(&part.kind)).collect(),
     };
-    if let Some(flag) = servers::flag_for_none(args, &kinds)
+    if let Some(flag) = args.given.unused(Purpose::Restore, &restored)
         && !matches!(to, To::Folder(_))
     {
-        let kinds = if kinds.is_empty() { "of files".to_owned() } else { kinds.join(" and ") };
-        let message = format!("{flag} means nothing to a restore of {kinds}");
-        return Err(OpError::Usage(message));
+        let names: Vec<_> = restored.iter().map(|kind| kind.name()).collect();
+        let names = if names.is_empty() { "of files".to_owned() } else { names.join(" and ") };
+        return Err(OpError::Usage(format!("{flag} means nothing to a restore of {names}")));
     }
     if let To::Server { kind, .. } = to {
-        let alike: Vec<_> = parts.iter().filter(|part| part.kind == *kind).collect();
+        let alike: Vec<_> =
+            parts.iter().filter(|part| kind.recorded().contains(&&*part.kind)).collect();
         if alike.len() > 1 {
             let places: Vec<_> = alike.iter().map(|part| part.prefix.display()).collect();
             return Err(OpError::Usage(format!(
@@ -117,7 +119,7 @@ pub fn jobs(
     }
     for part in parts {
         let url = match to {
-            To::Server { kind, .. } if *kind != part.kind => continue,
+            To::Server { kind, .. } if !kind.recorded().contains(&&*part.kind) => continue,
             To::Server { url, .. } => (*url).to_owned(),
             To::Original | To::Folder(_) => part.url.clone(),
         };
@@ -125,7 +127,8 @@ pub fn jobs(
     }
     match (to, jobs.is_empty()) {
         (To::Server { kind, .. }, true) => Err(OpError::Usage(format!(
-            "nothing in this snapshot came from a server of the kind {kind}: --to FOLDER restores files"
+            "nothing in this snapshot came from a server of the kind {}: --to FOLDER restores files",
+            kind.name()
         ))),
         (_, true) if args.no_bulk => {
             Err(OpError::Usage("--no-bulk leaves nothing of this snapshot".into()))
@@ -161,8 +164,13 @@ impl Restoring<'_> {
                 Ok((Writer::Importer(importer, report), plan))
             }
             Job::Server { part, url } => {
-                let settings = ServerSettings::of(&self.args.servers, &SourceConfig::default())?;
-                let mut loader = servers::loader(&part.kind, url, self.args, &settings, cancel)?;
+                let kind = self.context.kinds.recorded(&part.kind);
+                let kind = kind.ok_or_else(|| {
+                    OpError::Usage(format!("this restow writes into no {} server", part.kind))
+                })?;
+                let (is_named, given) = (self.args.to.is_some(), &self.args.given.values);
+                let surroundings = self.context.surroundings();
+                let mut loader = kind.loader(url, is_named, given, &surroundings)?;
                 let plan = plan_load(self.view, &mut *loader, &options, cancel)?;
                 Ok((Writer::Loader(loader), plan))
             }

@@ -1,11 +1,19 @@
 //! Reading the file: what is wrong with it is said with its line, and never with its contents.
 
+use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use restow::Error as OpError;
+use restow::source::SourceKinds;
+use restow::source::kind::{OptionValues, Purpose};
 use restow::storage::{Place, StorageKinds};
+
+use serde::Deserialize;
+use serde_json::Value;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue, ValueDeserializer};
 
 use super::{Config, Several, beside, nearest};
 
@@ -13,7 +21,7 @@ use super::{Config, Several, beside, nearest};
 const SECRETS: &[&str] =
     &["passphrase", "password", "passwd", "secret", "key", "restow_passphrase"];
 
-pub fn read(file: &Path) -> Result<Config> {
+pub fn read(file: &Path, kinds: &SourceKinds) -> Result<Config> {
     let shown = file.display();
     let text = std::fs::read_to_string(file)
         .with_context(|| format!("cannot read the configuration {shown}"))?;
@@ -23,27 +31,111 @@ pub fn read(file: &Path) -> Result<Config> {
             "{shown} can be written by everybody, and commands in it are run: chmod o-w {shown}"
         )));
     }
-    let mut config: Config = toml::from_str(&text)
-        .map_err(|error| OpError::Usage(explained(&shown.to_string(), &text, &error)))?;
+    let mut config = parse(&text, kinds)
+        .map_err(|wrong| OpError::Usage(explained(&shown.to_string(), &text, &wrong, kinds)))?;
     check(&config).map_err(|message| OpError::Usage(format!("{shown}: {message}")))?;
     let folder =
         std::path::absolute(file).with_context(|| format!("cannot find the folder of {shown}"))?;
-    resolve(&mut config, folder.parent().unwrap_or(Path::new("/")));
+    resolve(&mut config, folder.parent().unwrap_or(Path::new("/")), kinds);
     Ok(config)
+}
+
+/// What is wrong, and where it stands.
+struct Wrong {
+    start: usize,
+    message: String,
+}
+
+impl Wrong {
+    fn at(span: std::ops::Range<usize>, message: impl Into<String>) -> Self {
+        Self { start: span.start, message: message.into() }
+    }
+}
+
+impl From<toml::de::Error> for Wrong {
+    fn from(error: toml::de::Error) -> Self {
+        Self::at(error.span().unwrap_or_default(), error.message())
+    }
+}
+
+/// The options of kinds are taken out first: each kind says which it has.
+fn parse(text: &str, kinds: &SourceKinds) -> Result<Config, Wrong> {
+    let document = DeTable::parse(text)?;
+    let span = document.span();
+    let mut document = document.into_inner();
+    let mut options = BTreeMap::new();
+    let sources = document.iter_mut().find(|(key, _)| key.get_ref() == "sources");
+    if let Some(DeValue::Table(sources)) = sources.map(|(_, value)| value.get_mut()) {
+        for (name, source) in sources.iter_mut() {
+            if let DeValue::Table(table) = source.get_mut() {
+                options.insert(name.get_ref().to_string(), take_options(table, kinds)?);
+            }
+        }
+    }
+    let rest = Spanned::new(span, DeValue::Table(document));
+    let mut config = Config::deserialize(ValueDeserializer::from(rest))?;
+    for (name, (options, of_kinds)) in options {
+        if let Some(source) = config.sources.get_mut(&name) {
+            (source.options, source.of_kinds) = (options, of_kinds);
+        }
+    }
+    Ok(config)
+}
+
+type Taken = (OptionValues, BTreeMap<String, OptionValues>);
+
+/// The options that stand in a source's own table, and those in the tables of kinds in it.
+fn take_options(table: &mut DeTable<'_>, kinds: &SourceKinds) -> Result<Taken, Wrong> {
+    let known = kinds.keys(Purpose::Backup);
+    let (mut options, mut of_kinds) = (OptionValues::new(), BTreeMap::new());
+    for (key, value) in std::mem::take(table) {
+        let name = key.get_ref().to_string();
+        if known.contains(&name) {
+            options.insert(name.clone(), checked(&name, value, kinds)?);
+            continue;
+        }
+        let (Some(kind), DeValue::Table(_)) = (kinds.named(&name), value.get_ref()) else {
+            table.insert(key, value);
+            continue;
+        };
+        let known = kind.options(Purpose::Backup).keys();
+        let own: &mut OptionValues = of_kinds.entry(name).or_default();
+        let DeValue::Table(inner) = value.into_inner() else { continue };
+        for (key, value) in inner {
+            let name = key.get_ref().to_string();
+            if !known.contains(&name) {
+                let message =
+                    format!("unknown field `{name}`, expected one of `{}`", known.join("`, `"));
+                return Err(Wrong::at(key.span(), message));
+            }
+            own.insert(name.clone(), checked(&name, value, kinds)?);
+        }
+    }
+    Ok((options, of_kinds))
+}
+
+fn checked(key: &str, value: Spanned<DeValue<'_>>, kinds: &SourceKinds) -> Result<Value, Wrong> {
+    let span = value.span();
+    let value = Value::deserialize(ValueDeserializer::from(value))?;
+    kinds.check(Purpose::Backup, key, &value).map_err(|message| Wrong::at(span, message))?;
+    Ok(value)
 }
 
 /// The message, the line, and where a name is unknown the nearest one. The text of the line stays unsaid:
 /// it may be a secret.
-fn explained(file: &str, text: &str, error: &toml::de::Error) -> String {
-    let start = error.span().map_or(0, |span| span.start);
-    let line = text.bytes().take(start).filter(|byte| *byte == b'\n').count() + 1;
-    let message = error.message();
+fn explained(file: &str, text: &str, wrong: &Wrong, kinds: &SourceKinds) -> String {
+    let line = text.bytes().take(wrong.start).filter(|byte| *byte == b'\n').count() + 1;
+    let message = wrong.message.as_str();
     let Some(unknown) = message.strip_prefix("unknown field `") else {
         return format!("{file}, line {line}: {}", without_values(message));
     };
     let mut quoted = unknown.split('`');
     let key = quoted.next().unwrap_or_default();
-    let known: Vec<&str> = quoted.skip(1).step_by(2).collect();
+    let mut known: Vec<&str> = quoted.skip(1).step_by(2).collect();
+    let of_kinds = kinds.keys(Purpose::Backup);
+    if known.contains(&"source") {
+        known.extend(of_kinds.iter().map(String::as_str));
+    }
     if SECRETS.contains(&key.to_ascii_lowercase().as_str()) {
         return format!(
             "{file}, line {line}: {key:?}: no secret belongs in this file; name where it comes from: \
@@ -118,7 +210,7 @@ fn check(config: &Config) -> Result<(), String> {
 }
 
 /// Makes every path absolute, so that it means the same wherever restow is run.
-fn resolve(config: &mut Config, folder: &Path) {
+fn resolve(config: &mut Config, folder: &Path, kinds: &SourceKinds) {
     let fix = |path: &mut PathBuf| *path = beside(folder, path);
     for repository in config.repositories.values_mut() {
         // A scheme that is unknown is told when the repository is opened.
@@ -130,33 +222,35 @@ fn resolve(config: &mut Config, folder: &Path) {
         repository.key_file.iter_mut().for_each(fix);
         repository.cache.iter_mut().for_each(fix);
     }
+    let path_keys = kinds.path_keys(Purpose::Backup);
     for source in config.sources.values_mut() {
-        source.exclude_file.iter_mut().for_each(fix);
-        source.temp_dir.iter_mut().for_each(fix);
-        source.env_file.iter_mut().for_each(fix);
+        let tables = source.of_kinds.values_mut().chain([&mut source.options]);
+        for (_, value) in tables.flatten().filter(|(key, _)| path_keys.contains(key)) {
+            resolve_value(value, folder);
+        }
         match &mut source.source {
-            Some(Several::One(one)) => resolve_source(one, folder),
+            Some(Several::One(one)) => resolve_source(one, folder, kinds),
             Some(Several::Many(many)) => {
-                many.iter_mut().for_each(|one| resolve_source(one, folder))
+                many.iter_mut().for_each(|one| resolve_source(one, folder, kinds))
             }
             None => {}
         }
     }
 }
 
-fn resolve_source(source: &mut String, folder: &Path) {
-    // `scheme:path` keeps its scheme, a URL stays as it is; a colon behind a slash belongs to a path.
-    let (scheme, path) = match source.split_once(':') {
-        Some((scheme, path)) if !scheme.is_empty() && !scheme.contains('/') => (Some(scheme), path),
-        _ => (None, source.as_str()),
-    };
-    let resolved = || beside(folder, Path::new(path)).to_string_lossy().into_owned();
-    match scheme {
-        None => *source = resolved(),
-        Some(kind @ ("sqlite" | "file" | "qdrant-file")) => {
-            *source = format!("{kind}:{}", resolved())
+fn resolve_value(value: &mut Value, folder: &Path) {
+    match value {
+        Value::String(path) => {
+            *path = beside(folder, Path::new(path)).to_string_lossy().into_owned()
         }
-        Some(_) => {}
+        Value::Array(paths) => paths.iter_mut().for_each(|path| resolve_value(path, folder)),
+        _ => {}
+    }
+}
+
+fn resolve_source(source: &mut String, folder: &Path, kinds: &SourceKinds) {
+    if let Some((scheme, path)) = kinds.path(source) {
+        *source = format!("{scheme}{}", beside(folder, Path::new(path)).display());
     }
 }
 
@@ -168,7 +262,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("restow.toml");
         std::fs::write(&file, text).unwrap();
-        read(&file).unwrap_err().to_string()
+        read(&file, &SourceKinds::default()).unwrap_err().to_string()
     }
 
     #[test]
@@ -217,7 +311,7 @@ mod tests {
         ];
         for (given, expected) in cases {
             let mut source = given.to_owned();
-            resolve_source(&mut source, Path::new("/etc/x"));
+            resolve_source(&mut source, Path::new("/etc/x"), &SourceKinds::default());
             assert_eq!(source, expected);
         }
     }

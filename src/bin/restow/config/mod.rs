@@ -12,9 +12,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use restow::Error as OpError;
+use restow::source::SourceKinds;
+use restow::source::kind::OptionValues;
 use serde::Deserialize;
 
-use super::args::{Options, QdrantMode};
+use super::args::Options;
 
 pub use self::retention::RetentionConfig;
 
@@ -57,44 +59,11 @@ pub struct SourceConfig {
     pub description: Option<String>,
     pub tags: Vec<String>,
     pub permanent: bool,
-    pub exclude: Vec<String>,
-    pub exclude_file: Vec<PathBuf>,
-    pub exclude_preset: Vec<String>,
-    pub exclude_if_present: Vec<String>,
-    pub exclude_caches: bool,
-    pub one_file_system: bool,
-    pub allow_empty: bool,
-    pub temp_dir: Option<PathBuf>,
-    /// Seconds.
-    pub busy_timeout: Option<u64>,
-    pub collections: Vec<String>,
-    pub include_system: bool,
-    pub include_users: bool,
-    pub env_file: Option<PathBuf>,
-    /// Seconds, like all that follow but the rates.
-    pub wait_ready: Option<u64>,
-    pub retries: Option<u32>,
-    pub connect_timeout: Option<u64>,
-    pub read_timeout: Option<u64>,
-    pub snapshot_timeout: Option<u64>,
-    pub limit_download: Option<Rate>,
-    pub limit_upload: Option<Rate>,
-    pub qdrant_mode: Option<QdrantMode>,
-    pub qdrant_node: Vec<String>,
-    pub qdrant_as: Option<String>,
-}
-
-/// Bytes a second, as on the command line.
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(try_from = "String")]
-pub struct Rate(pub std::num::NonZeroU64);
-
-impl TryFrom<String> for Rate {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        super::args::rate(&text).map(Self)
-    }
+    /// What kinds of sources take, and what of it is in the table of one kind.
+    #[serde(skip)]
+    pub options: OptionValues,
+    #[serde(skip)]
+    pub of_kinds: BTreeMap<String, OptionValues>,
 }
 
 /// One or several of a thing.
@@ -116,13 +85,13 @@ impl Several {
 
 impl Config {
     /// Reads the file that counts, if there is one.
-    pub fn load(options: &Options) -> Result<Self> {
+    pub fn load(options: &Options, kinds: &SourceKinds) -> Result<Self> {
         if let Some(file) = &options.config {
-            return load::read(file);
+            return load::read(file, kinds);
         }
         for file in default_places() {
             if file.exists() {
-                return load::read(&file);
+                return load::read(&file, kinds);
             }
         }
         Ok(Self::default())
