@@ -6,7 +6,7 @@ use restow::format::{
     ActorRecord, ActorRole, BaseRef, BlockRecord, ChunkRecord, Condemnation, CondemnedRecord,
     IndexRecord, ObjectKind, PackContents, name,
 };
-use restow::id::{BaseId, PackId};
+use restow::id::BaseId;
 use restow::repo::{Identity, Repository};
 use restow::storage::{Key, Memory, Storage};
 
