@@ -6,18 +6,21 @@
 
 mod accounts;
 #[cfg(feature = "servers")]
+#[allow(missing_docs, reason = "the kind's options are the face; the rest is for this crate")]
 pub mod arangodb;
 pub mod command;
 mod error;
 mod exporter;
 pub mod files;
 #[cfg(feature = "servers")]
+#[allow(missing_docs, reason = "the kind's options are the face; the rest is for this crate")]
 pub mod http;
 pub mod kind;
 mod loader;
 mod options;
 mod private;
 #[cfg(feature = "servers")]
+#[allow(missing_docs, reason = "the kind's options are the face; the rest is for this crate")]
 pub mod qdrant;
 mod registry;
 mod report;
@@ -99,6 +102,7 @@ pub trait Sink: Send + Sync {
     /// Reads what is there at `offset`: all of `buffer`, or false where there is less.
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<bool, SourceError>;
 
+    /// Writes bytes at an offset, from any thread.
     fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), SourceError>;
 
     /// All bytes are right: sets the length and the final attributes.
