@@ -84,7 +84,8 @@ impl Repository {
             |wanted: &str| RepoError::NoSnapshot { place: self.place(), wanted: wanted.into() };
         let wanted = match selector {
             Selector::Latest => {
-                let mut visible = matching.filter(|snapshot| snapshot.standing != Standing::Void);
+                let mut visible = matching
+                    .filter(|snapshot| snapshot.standing != Standing::Void && !snapshot.is_future);
                 let latest = visible.next_back();
                 self.none_newer(latest.as_ref(), unreadable)?;
                 return self.whole(latest.ok_or_else(|| missing("latest"))?);
@@ -161,6 +162,7 @@ impl Repository {
         let is_alike = |snapshot: &Snapshot| {
             filter.matches(snapshot)
                 && snapshot.standing == Standing::Good
+                && !snapshot.is_future
                 && snapshot.manifest.host == like.host
                 && sources(&snapshot.manifest) == wanted
         };
@@ -178,6 +180,7 @@ impl Repository {
         let has = |snapshot: &&Snapshot| {
             let same = |source: &SourceRecord| source.kind == kind && source.url == url;
             snapshot.standing != Standing::Void
+                && !snapshot.is_future
                 && snapshot.manifest.host == *host
                 && snapshot.manifest.sources.iter().any(same)
         };
