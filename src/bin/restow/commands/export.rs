@@ -1,8 +1,6 @@
 use anyhow::{Context as _, Result};
-use restow::ops::{
-    ExportOptions, ExportReport, OpError, RestoreOptions, Selection, export, export_arangodump,
-};
-use restow::repo::Selector;
+use restow::pending::{export, export_arangodump};
+use restow::{Error as OpError, ExportOptions, ExportReport, RestoreOptions, Selection, Selector};
 use serde_json::json;
 
 use super::Context;

@@ -1,11 +1,11 @@
 use std::io::IsTerminal;
 
 use anyhow::{Context as _, Result, bail};
-use restow::format::Problem;
-use restow::ops::{Losses, LostStretch, OpError, RestorePlan, RestoreReport, Selection};
-use restow::progress::{Event, Observer};
-use restow::repo::Selector;
 use restow::source::SourceError;
+use restow::{
+    Error as OpError, Event, Losses, LostStretch, Observer, Problem, RestorePlan, RestoreReport,
+    Selection, Selector,
+};
 use serde_json::json;
 
 use super::Context;
@@ -73,7 +73,7 @@ impl Observer for WithTotal<'_> {
         if matches!(event, Event::Problem { .. }) {
             return;
         }
-        let starts = event == Event::Started(restow::progress::Phase::Restore);
+        let starts = event == Event::Started(restow::Phase::Restore);
         self.progress.on(event);
         if starts {
             self.progress.on(Event::Total { bytes: Some(self.bytes), items: Some(self.items) });
@@ -104,7 +104,7 @@ fn confirm(
     }
     let refused = |message: String| {
         let path = jobs.iter().map(Job::place).collect::<Vec<_>>();
-        let kind = restow::fault::ErrorKind::Exists;
+        let kind = restow::ErrorKind::Exists;
         OpError::from(SourceError::Refused { kind, path: path.join(", "), message })
     };
     if context.options.json || !std::io::stdin().is_terminal() {
