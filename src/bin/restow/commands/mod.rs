@@ -33,6 +33,7 @@ use super::args::{FilterArgs, Options};
 use super::config::Config;
 use super::progress::Progress;
 use super::signals::Signals;
+use super::which;
 
 /// What every command has at hand.
 pub struct Context {
@@ -62,13 +63,15 @@ impl Context {
 }
 
 impl FilterArgs {
-    pub fn to_filter(&self) -> Filter {
-        Filter::default()
-            .source(self.source.clone())
+    pub fn to_filter(&self, context: &Context) -> Result<Filter> {
+        let source = self.source.as_deref().map(|text| which::source(context, text)).transpose()?;
+        let filter = Filter::default()
+            .source(source)
             .host(self.host.clone())
             .tags(self.tags.clone())
             .name(self.name.clone())
             .since(self.since)
-            .before(self.before)
+            .before(self.before);
+        Ok(filter)
     }
 }

@@ -15,7 +15,7 @@ pub fn run(context: &Context, args: &StatsArgs) -> Result<Outcome> {
     if !args.without.is_empty() {
         return without(context, args, &manager);
     }
-    let options = StatsOptions::default().snapshots(chosen(&manager, args)?);
+    let options = StatsOptions::default().snapshots(chosen(context, &manager, args)?);
     if args.costs {
         let with_entries = !args.ids.is_empty();
         return costs::run(context, &manager, options.snapshots.as_deref(), with_entries);
@@ -34,7 +34,7 @@ pub fn run(context: &Context, args: &StatsArgs) -> Result<Outcome> {
 
 /// What deleting some snapshots together would free, beside what can be freed in any case.
 fn without(context: &Context, args: &StatsArgs, manager: &SnapshotManager) -> Result<Outcome> {
-    let filter = args.filter.to_filter();
+    let filter = args.filter.to_filter(context)?;
     let mut ids = Vec::new();
     for wanted in &args.without {
         ids.push(manager.find(&Selector::new(wanted), &filter)?.id);
@@ -66,8 +66,12 @@ fn without(context: &Context, args: &StatsArgs, manager: &SnapshotManager) -> Re
 }
 
 /// Those that were named, else those that a filter lets through, else everything.
-fn chosen(manager: &SnapshotManager, args: &StatsArgs) -> Result<Option<Vec<SnapshotId>>> {
-    let filter = args.filter.to_filter();
+fn chosen(
+    context: &Context,
+    manager: &SnapshotManager,
+    args: &StatsArgs,
+) -> Result<Option<Vec<SnapshotId>>> {
+    let filter = args.filter.to_filter(context)?;
     if !args.ids.is_empty() {
         let found: Result<Vec<_>, _> = args
             .ids
