@@ -222,3 +222,17 @@ pub fn statistics_json(statistics: &Statistics) -> Value {
         "duration_ms": statistics.duration_ms,
     })
 }
+
+/// Of each kind of trouble this many are named one by one.
+pub const SHOWN: usize = 100;
+
+/// Names what went wrong on standard error.
+pub fn problems(what: &str, problems: &[Problem], count: u64) {
+    for problem in problems.iter().take(SHOWN) {
+        eprintln!("{what}: {}: {}", lossy(&problem.path), problem.message);
+    }
+    let more = count.saturating_sub(problems.len().min(SHOWN) as u64);
+    if more > 0 {
+        eprintln!("{what}: and {more} more");
+    }
+}

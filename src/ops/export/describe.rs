@@ -102,10 +102,11 @@ pub(super) fn manifest(view: &SnapshotView, report: &ExportReport) -> Result<Vec
 /// Whether this is the manifest of an export.
 pub(super) fn is_export(manifest: impl Read) -> bool {
     #[derive(Deserialize)]
-    struct Marker {
+    struct ExportMarker {
         format: String,
     }
-    let read = serde_json::from_reader::<_, Marker>(BufReader::new(manifest.take(MANIFEST_MAX)));
+    let read =
+        serde_json::from_reader::<_, ExportMarker>(BufReader::new(manifest.take(MANIFEST_MAX)));
     read.is_ok_and(|marker| marker.format == FORMAT)
 }
 

@@ -10,11 +10,11 @@ use crate::progress::{Cancel, Observer};
 use crate::repo::{RepoError, Repository, Root, Sight};
 
 use super::super::OpError;
-use super::choose::{Compaction, Fate};
+use super::choose::{Compaction, PackFate};
 use super::keep::Keeper;
 use super::mark::mark;
 use super::merge::{Judged, Scene, judge};
-use super::packs::{Bits, Pack, Packs, Place};
+use super::packs::{Bits, Pack, PackPlace, Packs};
 use super::recode::Recoder;
 
 /// Packs, or blocks, and their bytes.
@@ -147,26 +147,26 @@ pub(super) fn work(
             continue;
         }
         plan.packs.add(pack.len);
-        if pack.place == Place::Going {
+        if pack.place == PackPlace::Going {
             plan.condemned.add(pack.len);
             copied.0 += weight.rescued;
             continue;
         }
         match fate {
-            Fate::Stays => {
+            PackFate::Stays => {
                 match pack.is_young && pack.live.is_empty() {
                     true => plan.young.add(pack.len),
                     false => plan.waste += pack.len - facts.live,
                 }
                 continue;
             }
-            Fate::Goes => {
+            PackFate::Goes => {
                 plan.dead.add(pack.len);
                 if !pack.is_listed {
                     plan.unindexed.add(pack.len);
                 }
             }
-            Fate::Emptied => {
+            PackFate::Emptied => {
                 let totals = if facts.is_wanted { &mut plan.compacted } else { &mut plan.emptied };
                 totals.add(pack.len);
                 let bytes = weight.live + weight.listing;
@@ -175,7 +175,7 @@ pub(super) fn work(
                     PackKind::Metadata => copied.1 += bytes,
                 }
                 let live = pack.live.clone();
-                debug_assert_eq!(pack.place, Place::Here);
+                debug_assert_eq!(pack.place, PackPlace::Here);
                 emptied.push((pack.stored, Emptied::of(pack, live, weight.compacted)));
             }
         }

@@ -41,7 +41,7 @@ const REMEMBERED_MAX: usize = 2 * 1024 * 1024;
 
 /// The start of a chunk's id (ids are hashes: no two chunks a repository could hold share it), its length and
 /// kind.
-type Seen = (u64, u32, PackKind);
+type SeenChunk = (u64, u32, PackKind);
 
 /// Fills in everything that is told by the index objects.
 pub(super) fn count(
@@ -94,7 +94,7 @@ struct Pass {
     passes: u64,
     number: u64,
     remembered_max: usize,
-    seen: Vec<Seen>,
+    seen: Vec<SeenChunk>,
     is_full: bool,
     packs: HashSet<PackId>,
 }

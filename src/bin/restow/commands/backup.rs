@@ -4,20 +4,17 @@ use anyhow::Result;
 use restow::{BackupReport, Error, Exporter, SnapshotManager};
 use serde_json::{Value, json};
 
+use super::Context;
 use super::cleanup::{self, Cleaned};
-use super::{Context, batch};
 use crate::args::BackupArgs;
 use crate::error::Outcome;
-use crate::jobs::{Job, Part};
+use crate::jobs::Job;
 use crate::location::Access;
 use crate::output;
 use crate::progress::Progress;
 use crate::retention;
 
 pub fn run(context: &Context, args: &BackupArgs) -> Result<Outcome> {
-    if args.all {
-        return batch::run(context, args);
-    }
     if args.keep_going {
         // clap waives what a flag requires where that conflicts with something said.
         return Err(Error::Usage("--keep-going needs --all".into()).into());
@@ -25,7 +22,7 @@ pub fn run(context: &Context, args: &BackupArgs) -> Result<Outcome> {
     let job = Job::of_arguments(&context.config, args)?;
     // Sources first: a typing error in a path should not cost a passphrase.
     let access = Access::of(context, job.repository.as_deref())?;
-    let exporters = exporters(context, &job, &access)?;
+    let exporters = job.exporters(context, &access)?;
     let manager = access.open(context)?;
     if !args.dry_run {
         access.sweep();
@@ -51,20 +48,6 @@ pub struct Taken {
     pub failed: Option<anyhow::Error>,
     /// Nothing goes for a snapshot that lacks something.
     not_cleaned: bool,
-}
-
-pub fn exporters(
-    context: &Context,
-    job: &Job,
-    access: &Access,
-) -> Result<Vec<Box<dyn Exporter>>, Error> {
-    let resolve = |part: &Part| {
-        let mut settings = part.settings.clone();
-        settings.folder.leave_out = access.own_folders();
-        settings.pass_stderr = !context.options.json;
-        part.spec.resolve(&settings)
-    };
-    job.parts.iter().map(resolve).collect()
 }
 
 pub fn take(
