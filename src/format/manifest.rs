@@ -60,7 +60,7 @@ pub struct Problem {
     pub message: String,
 }
 
-/// What the snapshot came to.
+/// Counts of a backup. The names for serde are those of the JSON documents; the record has no names.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Statistics {
     pub entries: u64,
@@ -74,11 +74,14 @@ pub struct Statistics {
     pub new_chunks: u64,
     /// Raw bytes of the new chunks, those coded as deltas, and what each is stored in.
     pub new_bytes: u64,
+    #[serde(rename = "plain_stored_bytes")]
     pub plain_stored: u64,
     pub delta_bytes: u64,
+    #[serde(rename = "delta_stored_bytes")]
     pub delta_stored: u64,
     /// Catalog and recipes: raw bytes new, and what they are stored in.
     pub metadata_bytes: u64,
+    #[serde(rename = "metadata_stored_bytes")]
     pub metadata_stored: u64,
     pub duration_ms: u64,
 }

@@ -5,6 +5,8 @@ mod unique;
 
 use std::collections::BTreeMap;
 
+use serde::Serialize;
+
 use crate::format::{Statistics, Time, name};
 use crate::id::{ObjectId, SnapshotId};
 use crate::options::options;
@@ -70,7 +72,7 @@ impl SnapshotStats {
 }
 
 /// Objects of one kind.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct ObjectTotals {
     pub count: u64,
     pub bytes: u64,

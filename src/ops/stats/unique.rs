@@ -2,6 +2,8 @@
 
 use std::collections::HashSet;
 
+use serde::Serialize;
+
 use crate::format::{IndexRecord, IndexedPack, PackKind};
 use crate::id::{ChunkId, ObjectId, PackId};
 use crate::progress::Cancel;
@@ -11,7 +13,7 @@ use super::super::OpError;
 use super::RepositoryStats;
 
 /// Distinct chunks of one kind, and all copies of them.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct ChunkTotals {
     pub unique_chunks: u64,
     pub unique_bytes: u64,
@@ -21,10 +23,14 @@ pub struct ChunkTotals {
     pub stored_bytes: u64,
     /// Likewise, of the copies coded against others.
     pub delta_bytes: u64,
+    #[serde(rename = "delta_stored_bytes")]
     pub delta_stored: u64,
     /// Blocks coded so, the decodes it takes to read each of them before its own, and the most it takes for one.
+    #[serde(skip)]
     pub delta_blocks: u64,
+    #[serde(skip)]
     pub delta_links: u64,
+    #[serde(rename = "deepest_delta")]
     pub deepest: u8,
 }
 
