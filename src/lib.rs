@@ -4,12 +4,10 @@
 //! once each in sealed packs, and recorded in a manifest per snapshot. `docs/ARCHITECTURE.md` walks the way
 //! of a byte and back.
 //!
-//! The layers, from the ground up (a file imports from its own folder and from layers below):
-//! ids, limits, progress · [`chunk`] [`codec`] [`mod@format`] [`timing`] · [`storage`] [`index`] · [`store`] · [`repo`] ·
-//! [`source`] · [`ops`] · [`manager`].
-//!
-//! Most programs need [`SnapshotManager`] (or [`AsyncSnapshotManager`], feature `async`) and what stands
-//! beside it here; the modules are for those who bring sources, targets or storages of their own.
+//! [`SnapshotManager`] does everything that the `restow` program does; [`AsyncSnapshotManager`] (feature `async`) has
+//! the same operations for tokio. The modules are for programs that bring sources, targets or storages of their own:
+//! [`source`] and [`storage`]. The modules of the engine are private. Feature `internals` opens them to this project's
+//! tests, benches and fuzz targets; it promises nothing.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -34,32 +32,82 @@
 //! # }
 //! ```
 
-pub mod cut;
-pub mod fault;
-pub mod id;
-pub mod limits;
 mod options;
-pub mod progress;
-pub mod timing;
-
-pub mod chunk;
-pub mod codec;
-pub mod format;
-
-pub mod index;
+pub mod source;
 pub mod storage;
 
-pub mod store;
-
-pub mod repo;
-
-pub mod source;
-
-pub mod ops;
-
+#[cfg(feature = "internals")]
+pub mod chunk;
+#[cfg(not(feature = "internals"))]
+mod chunk;
+#[cfg(feature = "internals")]
+pub mod codec;
+#[cfg(not(feature = "internals"))]
+mod codec;
+#[cfg(feature = "internals")]
+pub mod cut;
+#[cfg(not(feature = "internals"))]
+mod cut;
+#[cfg(feature = "internals")]
+pub mod fault;
+#[cfg(not(feature = "internals"))]
+mod fault;
+#[cfg(feature = "internals")]
+pub mod format;
+#[cfg(not(feature = "internals"))]
+mod format;
+#[cfg(feature = "internals")]
+pub mod id;
+#[cfg(not(feature = "internals"))]
+mod id;
+#[cfg(feature = "internals")]
+pub mod index;
+#[cfg(not(feature = "internals"))]
+mod index;
+#[cfg(feature = "internals")]
+pub mod limits;
+#[cfg(not(feature = "internals"))]
+mod limits;
+#[cfg(feature = "internals")]
 pub mod manager;
+#[cfg(not(feature = "internals"))]
+mod manager;
+#[cfg(feature = "internals")]
+pub mod ops;
+#[cfg(not(feature = "internals"))]
+mod ops;
+#[cfg(feature = "internals")]
+pub mod progress;
+#[cfg(not(feature = "internals"))]
+mod progress;
+#[cfg(feature = "internals")]
+pub mod repo;
+#[cfg(not(feature = "internals"))]
+mod repo;
+#[cfg(feature = "internals")]
+pub mod store;
+#[cfg(not(feature = "internals"))]
+mod store;
+#[cfg(feature = "internals")]
+pub mod text;
+#[cfg(not(feature = "internals"))]
+mod text;
+#[cfg(feature = "internals")]
+pub mod timing;
+#[cfg(not(feature = "internals"))]
+mod timing;
 
-pub use codec::Secret;
+/// What the binary still calls past [`SnapshotManager`]. It goes when the manager does all of it.
+#[doc(hidden)]
+pub mod pending {
+    pub use crate::ops::{
+        RestoreTarget, ServerPart, export, load, plan_load, plan_restore, restore,
+    };
+    #[cfg(feature = "servers")]
+    pub use crate::ops::{export_arangodump, export_qdrant};
+}
+
+pub use codec::{NoPassphrase, Secret};
 pub use fault::ErrorKind;
 pub use format::{
     BadPath, Entry, EntryKind, EntryPath, Manifest, Problem, SourceRecord, Statistics, Time,
@@ -83,7 +131,7 @@ pub use ops::{ExportedSnapshot, NameTemplate, QdrantExportOptions};
 pub use progress::{Cancel, Event, Observer, Phase, Silent};
 pub use repo::{
     CreateOptions, Filter, Identity, KeyInfo, KeyListing, KeyOptions, NoteChange, OpenOptions,
-    Peer, RepoError, Repository, Selector, Snapshot, SnapshotView, Standing,
+    Peer, RepoError, Selector, Snapshot, SnapshotView, Standing,
 };
 #[cfg(feature = "servers")]
 pub use source::arangodb::{ArangodumpExporter, ArangodumpOptions};
@@ -95,3 +143,4 @@ pub use source::sqlite::{SqliteExporter, SqliteOptions};
 pub use source::{Exporter, Importer, Loader, SourceError};
 pub use storage::{Local, Memory, Storage, StorageError};
 pub use store::{CatalogCursor, CatalogItem, Lost, StoreError};
+pub use timing::{UnknownZone, local_now};

@@ -16,6 +16,7 @@ mod passphrase_command;
 mod prune;
 mod several_sources;
 mod signals;
+mod words;
 
 use std::ffi::OsStr;
 use std::fs;

@@ -4,6 +4,8 @@ mod cutter;
 mod fingerprint;
 mod guess;
 
-pub use cutter::{BadSizes, ChunkSizes, Cut, Cutter, GEAR_BYTES};
+#[cfg(test)]
+pub use cutter::GEAR_BYTES;
+pub use cutter::{ChunkSizes, Cut, Cutter};
 pub use fingerprint::{chunk_id, end_fingerprint};
 pub use guess::Guess;

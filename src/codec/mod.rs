@@ -14,4 +14,4 @@ pub use error::CodecError;
 pub use keys::{Keys, MasterKey};
 pub use random::random;
 pub use seal::{SEAL_OVERHEAD, SealKey};
-pub use wrap::{KdfCost, Secret, Wrapped, commit_matches, derive, unwrap, wrap};
+pub use wrap::{KdfCost, NoPassphrase, Secret, commit_matches, derive, unwrap, wrap};

@@ -5,6 +5,7 @@ use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use super::{CodecError, MasterKey, SealKey};
 use crate::limits::KEY_FILE_MIN;
+use crate::text::lines;
 
 /// What a user holds.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
@@ -12,6 +13,28 @@ pub enum Secret {
     Passphrase(String),
     /// The bytes of a key file, at least [`KEY_FILE_MIN`] of them.
     KeyFile(Vec<u8>),
+}
+
+/// Why a text holds no passphrase.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NoPassphrase {
+    #[error("the passphrase is empty")]
+    Empty,
+    #[error("the passphrase is not UTF-8")]
+    NotUtf8,
+}
+
+impl Secret {
+    /// The passphrase in a text: its first line, without the line's end and without a byte order mark. A file, a
+    /// variable, a command's output and a typed line that show the same words hold the same passphrase.
+    pub fn in_text(text: &[u8]) -> Result<Self, NoPassphrase> {
+        let line = lines(text).next().unwrap_or_default();
+        let passphrase = str::from_utf8(line).map_err(|_| NoPassphrase::NotUtf8)?;
+        match passphrase.is_empty() {
+            true => Err(NoPassphrase::Empty),
+            false => Ok(Self::Passphrase(passphrase.to_owned())),
+        }
+    }
 }
 
 /// Argon2id parameters; callers bound them first.

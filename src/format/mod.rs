@@ -39,8 +39,8 @@ pub use manifest::{
 };
 pub use note::{Note, NoteFact};
 pub use pack::{
-    BaseRef, BlockRecord, ChunkRecord, Codec, FOOTER_LEN, Footer, PackContents, PackKind,
-    TRAILER_ORDINAL, Trailer, padding_len,
+    BaseRef, BlockRecord, ChunkRecord, Codec, FOOTER_LEN, Footer, PackContents, PackKind, Trailer,
+    padding_len,
 };
 pub use path::{BadPath, EntryPath};
 pub use recipe::{ChunkRef, Recipe, RecipeLeaf, RecipeNode};

@@ -26,10 +26,6 @@ pub fn pack(id: &PackId) -> String {
     format!("{PACKS}/{first:02x}/{id}")
 }
 
-pub fn parity(id: &PackId) -> String {
-    format!("{PARITY}/{id}")
-}
-
 pub fn index(id: &ObjectId) -> String {
     format!("{INDEX}/{id}")
 }

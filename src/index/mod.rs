@@ -24,8 +24,10 @@ use std::collections::BTreeSet;
 pub use error::IndexError;
 pub use location::{Base, IngestedObject, Location, PackEntry};
 pub use memory::MemoryIndex;
+#[cfg(all(feature = "rocksdb", feature = "internals"))]
+pub use rocks::CacheRole;
 #[cfg(feature = "rocksdb")]
-pub use rocks::{CacheRole, RocksIndex};
+pub use rocks::RocksIndex;
 
 use crate::format::IndexRecord;
 use crate::id::{BaseId, ChunkId, ObjectId, SnapshotId};

@@ -62,7 +62,7 @@ impl SnapshotManager {
 
     /// What a backup could not read of the selected entries: the snapshot lacks it.
     pub fn gaps(&self, of: &impl Viewable, selection: &Selection) -> Result<Gaps, OpError> {
-        Ok(gaps(&self.view(of)?, selection))
+        gaps(&self.view(of)?, selection)
     }
 
     /// The same of the one entry at `path`.

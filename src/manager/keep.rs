@@ -119,12 +119,12 @@ impl SnapshotManager {
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let (storage, secret) = (Arc::new(Memory::new()), Secret::Passphrase("correct horse".into()));
     /// # SnapshotManager::init(&*storage, &secret, &CreateOptions::default())?;
-    /// # let manager = SnapshotManager::open(storage, &secret)?;
+    /// # let manager = SnapshotManager::open(storage.clone(), &secret)?;
     /// # let exporter = FolderExporter::new("src/chunk", FolderOptions::default())?;
     /// # let id = manager.create(&[&exporter], &BackupOptions::default())?.id.expect("no dry run");
-    /// for object in manager.repository().index_objects()? {
-    ///     manager.repository().delete_index_object(&object)?;
-    /// }
+    /// let mut lost = Vec::new();
+    /// storage.list(&storage::Key::new("index")?, &mut |found| lost.push(found.key))?;
+    /// storage.delete_many(&lost, &mut |_, deleted| deleted.expect("deleted"));
     /// assert!(!manager.check(&CheckOptions::default())?.is_clean());
     ///
     /// let report = manager.rebuild_index(&RebuildOptions::default())?;

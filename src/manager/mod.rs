@@ -93,8 +93,22 @@ pub struct NotesChanged {
     pub is_changed: bool,
 }
 
+/// What this project's tests use.
+#[cfg(feature = "internals")]
 impl SnapshotManager {
+    /// The snapshots of a repository.
     pub fn new(repository: Repository) -> Self {
+        Self::of(repository)
+    }
+
+    /// The repository.
+    pub fn repository(&self) -> &Repository {
+        &self.repository
+    }
+}
+
+impl SnapshotManager {
+    fn of(repository: Repository) -> Self {
         let (repository, observer) = (Arc::new(repository), Arc::new(Silent));
         Self { repository, observer, cancel: Cancel::new() }
     }
@@ -139,11 +153,7 @@ impl SnapshotManager {
         secret: &Secret,
         options: OpenOptions,
     ) -> Result<Self, OpError> {
-        Ok(Self::new(Repository::open(storage, secret, Identity::of_this_process(), options)?))
-    }
-
-    pub fn repository(&self) -> &Repository {
-        &self.repository
+        Ok(Self::of(Repository::open(storage, secret, Identity::of_this_process(), options)?))
     }
 
     /// The host that snapshots from here name.

@@ -36,7 +36,7 @@ impl Filter {
     pub fn matches(&self, snapshot: &Snapshot) -> bool {
         let manifest = &snapshot.manifest;
         let of_source = |wanted: &String| {
-            let named = |source: &SourceRecord| source.url.contains(wanted.as_str());
+            let named = |source: &SourceRecord| holds(&source.url, wanted);
             manifest.sources.iter().any(named)
         };
         self.source.as_ref().is_none_or(of_source)
@@ -44,11 +44,16 @@ impl Filter {
             && self.tags.iter().all(|tag| snapshot.tags.contains(tag))
             && (!self.permanent || snapshot.permanent)
             && self.name.as_ref().is_none_or(|text| {
-                [&manifest.name, &manifest.description].iter().any(|it| it.contains(text.as_str()))
+                [&manifest.name, &manifest.description].iter().any(|it| holds(it, text))
             })
             && self.since.is_none_or(|since| manifest.time >= since)
             && self.before.is_none_or(|before| manifest.time < before)
     }
+}
+
+/// Whether `wanted` is a part of a text. An empty one is part of none: it narrows, it never means everything.
+fn holds(text: &str, wanted: &str) -> bool {
+    !wanted.is_empty() && text.contains(wanted)
 }
 
 /// `latest`, an id, a prefix of one, or a name.

@@ -19,17 +19,19 @@ mod sync;
 mod view;
 
 pub use actor::{Actor, Identity};
-pub use create::{CreateOptions, create, create_with_key};
+#[cfg(feature = "internals")]
+pub use create::create_with_key;
+pub use create::{CreateOptions, create};
 pub use error::RepoError;
 pub use key_change::KeyOptions;
-pub use keys::{KeyInfo, KeyListing, add_key};
+pub use keys::{KeyInfo, KeyListing};
 pub use lookup::{Filter, Selector};
-pub use notes::{NoteChange, Notes};
+pub use notes::NoteChange;
 pub use open::{OpenOptions, Repository, cache_folder};
 pub use peers::Peer;
 pub use prune_session::{Begun, PruneSession, Root, Sight};
 pub use rebuild::Stock;
 pub use session::WriteSession;
-pub use snapshots::{Listing, Snapshot, Standing};
-pub use sync::{IndexState, PackObject};
+pub use snapshots::{Snapshot, Standing};
+pub use sync::IndexState;
 pub use view::SnapshotView;

@@ -79,10 +79,6 @@ impl<'r> WriteSession<'r> {
         self.all_usable && self.index.index.vouches_for(parent)
     }
 
-    pub fn index(&self) -> &IndexState {
-        &self.index
-    }
-
     pub fn store_writer(&self) -> StoreWriter {
         let uploads = match &self.actor {
             Some(actor) => {

@@ -283,7 +283,7 @@ fn several_collections_at_once_and_one_of_them_renamed() {
     let error = restore(&backup, loader(&server, renamed()), Overwrite::Refuse).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Usage);
     let options =
-        RestoreOptions::default().selection(restow::Selection::only(&["users.*".into()]).unwrap());
+        RestoreOptions::default().selection(restow::Selection::only(&["users.*"]).unwrap());
     manager.load(&backup.1, loader(&server, renamed()), &options, Overwrite::Refuse).unwrap();
     assert_eq!(server.lock().collections["x"].bytes.len(), 500_000);
 }

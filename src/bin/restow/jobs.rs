@@ -5,9 +5,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
-use restow::ops::{BackupOptions, OpError, RetentionPolicy};
 use restow::source::files::FolderOptions;
 use restow::source::sqlite::SqliteOptions;
+use restow::{BackupOptions, Error as OpError, RetentionPolicy};
 
 use super::args::BackupArgs;
 use super::config::{Config, SourceConfig};

@@ -1,6 +1,7 @@
 //! Which repository, and how it is opened.
 
 use std::io::{BufRead, BufReader, IsTerminal, Read};
+use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -203,25 +204,17 @@ impl SecretFrom {
     }
 
     pub fn read(&self, context: &Context, new: bool) -> Result<Secret> {
-        let passphrase = match self {
+        let text = match self {
             Self::KeyFile(file) => return key_file(file),
-            Self::PassphraseFile(file) => {
-                let text = std::fs::read_to_string(file).with_context(|| {
-                    format!("cannot read the passphrase file {}", file.display())
-                })?;
-                text.lines().next().unwrap_or_default().to_owned()
-            }
+            Self::PassphraseFile(file) => std::fs::read(file)
+                .with_context(|| format!("cannot read the passphrase file {}", file.display()))?,
             Self::PassphraseCommand(command) => of_command(command)?,
-            Self::Variable(name) => match std::env::var(name) {
-                Ok(passphrase) => passphrase,
-                Err(_) => bail!(Error::Usage(format!("{name} is not UTF-8"))),
-            },
-            Self::Terminal => ask(context, new)?,
+            Self::Variable(name) => std::env::var_os(name).unwrap_or_default().into_vec(),
+            Self::Terminal => ask(context, new)?.into_bytes(),
         };
-        if passphrase.is_empty() {
-            bail!(Error::Usage("the passphrase is empty".into()));
-        }
-        Ok(Secret::Passphrase(passphrase))
+        Secret::in_text(&text).map_err(|error| {
+            Error::Usage(format!("{error}; it comes from {}", self.describe())).into()
+        })
     }
 }
 
@@ -236,7 +229,7 @@ fn key_file(file: &Path) -> Result<Secret> {
     Ok(Secret::KeyFile(bytes))
 }
 
-fn of_command(command: &str) -> Result<String> {
+fn of_command(command: &str) -> Result<Vec<u8>> {
     // Only a terminal may be read from: anything else may be what is backed up (`pg_dump | restow …`).
     let input = match std::io::stdin().is_terminal() {
         true => Stdio::inherit(),
@@ -259,9 +252,7 @@ fn of_command(command: &str) -> Result<String> {
     if line.len() > LINE_MAX {
         bail!(Error::Usage("the passphrase command printed a line that is too long".into()));
     }
-    let line = String::from_utf8(line)
-        .map_err(|_| Error::Usage("the output of the passphrase command is not UTF-8".into()))?;
-    Ok(line.trim_end_matches(['\n', '\r']).to_owned())
+    Ok(line)
 }
 
 /// The first line, or somewhat more than may be of it. The rest is read too: a command nobody listens to fails.

@@ -26,7 +26,6 @@ mod sources;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
-use clap::Parser;
 use restow::Error;
 
 use self::args::{Args, Command};
@@ -36,7 +35,7 @@ use self::error::{Outcome, exit_code};
 use self::signals::Signals;
 
 fn main() -> ExitCode {
-    let args = match Args::try_parse() {
+    let args = match Args::read() {
         Ok(args) => args,
         Err(error) => return unparsed(&error),
     };

@@ -5,7 +5,7 @@ use jiff::Zoned;
 use jiff::fmt::temporal::DateTimeParser;
 use restow::{
     Error, Filter, RetentionGroup, RetentionOptions, RetentionPlan, RetentionPolicy,
-    RetentionReport,
+    RetentionReport, local_now,
 };
 use serde_json::{Value, json};
 
@@ -49,15 +49,17 @@ fn common(config: &Config) -> RetentionPolicy {
 
 /// Now, in the zone that counts.
 fn now(config: &Config, said: Option<&str>) -> Result<Zoned, Error> {
-    let now = Zoned::now();
-    let Some(zone) = said.or(config.timezone.as_deref()) else { return Ok(now) };
+    let Some(zone) = said.or(config.timezone.as_deref()) else {
+        return local_now()
+            .map_err(|error| Error::Usage(format!("{error}: say --timezone, or set TZ")));
+    };
     let unknown = |error: jiff::Error| {
         Error::Usage(format!(
             "unknown time zone {zone:?}: expected one like Europe/Berlin, UTC or +05:30: {error}"
         ))
     };
     let zone = DateTimeParser::new().parse_time_zone(zone).map_err(unknown)?;
-    Ok(now.with_time_zone(zone))
+    Ok(Zoned::now().with_time_zone(zone))
 }
 
 /// The sources of restow.toml that have rules of their own, as their snapshots here name them.

@@ -9,6 +9,7 @@ use crate::format::{
 use crate::id::{ActorId, ChunkId};
 use crate::repo::Identity;
 use crate::source::Exporter;
+use crate::timing::local_now;
 
 use super::BackupOptions;
 
@@ -41,7 +42,11 @@ pub(super) fn manifest(
     sources: &[&dyn Exporter],
     options: &BackupOptions,
 ) -> Manifest {
-    let now = jiff::Zoned::now();
+    // A backup is not given up for what its snapshot is called.
+    let now = local_now().unwrap_or_else(|error| {
+        tracing::warn!("{error}: the snapshot's name has the time of UTC");
+        jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC)
+    });
     let label = match sources {
         [only] => slug(&only.describe().label),
         _ => "several".into(),

@@ -1,10 +1,13 @@
 //! What a snapshot never had of what is restored: it could not be read when the snapshot was taken.
 
+use std::ffi::OsString;
+
 use crate::format::{EntryKind, EntryPath, Problem};
 use crate::limits::PATH_MAX;
 use crate::repo::SnapshotView;
 use crate::store::CatalogItem;
 
+use super::super::OpError;
 use super::Selection;
 
 /// What could not be read as it was, as far as it concerns a selection.
@@ -14,11 +17,21 @@ pub struct Gaps {
     /// How many. Those that the manifest had no room for count: they may concern it.
     pub count: u64,
     pub problems: Vec<Problem>,
+    /// The patterns of the selection that name nothing in the snapshot.
+    pub unmatched: Vec<OsString>,
 }
 
 /// The gaps of a snapshot in what is selected.
-pub fn gaps(view: &SnapshotView, selection: &Selection) -> Gaps {
-    those(view, |problem| concerns(view, selection, problem))
+///
+/// # Errors
+/// A usage error where the selection names nothing at all.
+pub fn gaps(view: &SnapshotView, selection: &Selection) -> Result<Gaps, OpError> {
+    let gaps = those(view, |problem| concerns(view, selection, problem));
+    let unmatched = selection.unmatched(view, &gaps.problems)?;
+    if !unmatched.is_empty() && unmatched.len() == selection.len() && gaps.count == 0 {
+        return Err(OpError::Usage(format!("{unmatched:?} names nothing in this snapshot")));
+    }
+    Ok(Gaps { unmatched, ..gaps })
 }
 
 /// The gaps of a snapshot in one entry.
@@ -35,7 +48,7 @@ fn those(view: &SnapshotView, concerned: impl Fn(&Problem) -> bool) -> Gaps {
     if manifest.incomplete && manifest.problem_count == 0 {
         count += 1;
     }
-    Gaps { count, problems }
+    Gaps { count, problems, unmatched: Vec::new() }
 }
 
 fn concerns(view: &SnapshotView, selection: &Selection, problem: &Problem) -> bool {

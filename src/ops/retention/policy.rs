@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
-use jiff::{Span, SpanFieldwise, Timestamp, Zoned};
+use jiff::{Span, SpanFieldwise, SpanRelativeTo, Timestamp, Zoned};
 
 /// A stretch of time as people say it: `36h`, `30d`, `3 months`. Days, weeks, months and years are the
 /// calendar's: a day in which clocks change is one day.
@@ -18,17 +19,34 @@ impl Age {
     }
 
     /// The moment so long before `now`. Before the beginning of time there is nothing: the beginning.
-    pub(super) fn before(&self, now: &Zoned) -> Timestamp {
+    pub fn before(&self, now: &Zoned) -> Timestamp {
         now.checked_sub(self.0.0).map_or(Timestamp::MIN, |moment| moment.timestamp())
     }
+
+    /// The same by the clock, with days of 24 hours. `None` where it has months or years, whose lengths differ.
+    pub fn by_the_clock(&self) -> Option<Duration> {
+        let length = self.0.0.to_duration(SpanRelativeTo::days_are_24_hours()).ok()?;
+        length.try_into().ok()
+    }
+}
+
+/// Whether a text has a bare `m` as a unit: it stands for minutes, and many who write it mean months. In the ISO form
+/// (`P6M`, `PT6M`) the place of the letter says which.
+fn has_bare_m(text: &str) -> bool {
+    let is_iso = text.trim_start_matches(['+', '-']).starts_with(['P', 'p']);
+    let mut words = text.split(|letter: char| !letter.is_alphabetic());
+    !is_iso && words.any(|word| word.eq_ignore_ascii_case("m"))
 }
 
 impl FromStr for Age {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
+        if has_bare_m(text) {
+            return Err(format!("{text:?} could be minutes or months: say min or mo"));
+        }
         let span = text.trim().parse::<Span>().ok().and_then(Self::new);
-        span.ok_or_else(|| format!("{text:?} is no stretch of time: say 36h, 30d, 8w, 3mo or 1y"))
+        span.ok_or_else(|| format!("{text:?} is no stretch of time: say 36h, 7d, 8w, 3mo or 1y"))
     }
 }
 

@@ -8,6 +8,7 @@ use globset::{Candidate, GlobBuilder, GlobSet, GlobSetBuilder};
 use super::failure::refused;
 use crate::fault::ErrorKind;
 use crate::source::SourceError;
+use crate::text::lines;
 
 /// Patterns for what hardly anybody wants back, by name.
 pub const PRESETS: &[(&str, &[&str])] = &[("dev", &["*.tmp", "__pycache__", ".git"])];
@@ -116,7 +117,7 @@ impl Patterns {
             path: shown.clone(),
             source,
         })?;
-        for (index, line) in text.split(|byte| *byte == b'\n').enumerate() {
+        for (index, line) in lines(&text).enumerate() {
             let place = || format!("{shown} line {}", index + 1);
             let line = str::from_utf8(line).map_err(|_| usage(&place(), "not UTF-8"))?;
             let line = without_trailing_space(line);
@@ -159,7 +160,6 @@ impl Patterns {
 
 /// Space at a line's end is no part of the pattern, unless a backslash says so.
 fn without_trailing_space(line: &str) -> &str {
-    let line = line.strip_suffix('\r').unwrap_or(line);
     let trimmed = line.trim_end_matches([' ', '\t']);
     let escapes = trimmed.bytes().rev().take_while(|byte| *byte == b'\\').count();
     if escapes % 2 == 0 {

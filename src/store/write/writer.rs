@@ -56,10 +56,6 @@ impl StoreWriter {
         }
     }
 
-    pub fn written(&self) -> Written {
-        self.written
-    }
-
     /// Stores the new chunks of a segment.
     pub fn add_segment(&mut self, segment: &CodedSegment) -> Result<(), StoreError> {
         for block in &segment.blocks {

@@ -81,10 +81,12 @@ impl FromStr for Elapsed {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let span = text.trim().parse::<jiff::Span>().ok();
-        let fixed =
-            |span: jiff::Span| span.to_duration(jiff::SpanRelativeTo::days_are_24_hours()).ok();
-        let elapsed = span.and_then(fixed).and_then(|elapsed| Duration::try_from(elapsed).ok());
+        // A pack may be compacted as soon as it is stored: the one stretch of time that may be empty.
+        let elapsed = match text.trim().parse::<jiff::Span>() {
+            Ok(span) if span.is_zero() => Some(Duration::ZERO),
+            Ok(span) if span.is_positive() => text.parse::<Age>()?.by_the_clock(),
+            _ => None,
+        };
         elapsed
             .map(Self)
             .ok_or_else(|| "expected an age in hours, days or weeks, like 36h, 7d or 2w".to_owned())

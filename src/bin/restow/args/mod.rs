@@ -1,6 +1,7 @@
 //! The command line.
 
 mod cleanup;
+mod empty;
 mod keys;
 mod servers;
 mod snapshots;
@@ -8,7 +9,7 @@ mod snapshots;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use restow::source::files::SETTLE;
 use serde::Deserialize;
 
@@ -28,6 +29,16 @@ pub struct Args {
     pub command: Command,
     #[command(flatten)]
     pub options: Options,
+}
+
+impl Args {
+    /// The command line of this process.
+    pub fn read() -> Result<Self, clap::Error> {
+        let mut command = Self::command();
+        let matches = command.try_get_matches_from_mut(std::env::args_os())?;
+        empty::refuse(&mut command, &matches)?;
+        Self::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
+    }
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 done, 1 error, 2 usage, 3 done but incomplete, 4 damage found, \

@@ -72,9 +72,9 @@ pub struct RestoreArgs {
     /// arangodb://HOST:8529, with /NAME to give the one database another name
     #[arg(short, long, value_name = "TARGET")]
     pub to: Option<PathBuf>,
-    /// Only what this glob names, with all it contains (repeatable)
+    /// Only what this name or glob names, with all it contains (repeatable)
     #[arg(long, value_name = "GLOB")]
-    pub only: Vec<String>,
+    pub only: Vec<OsString>,
     /// Replace what is in the way without asking, and make the target folder itself what it was
     #[arg(long, visible_alias = "yes")]
     pub overwrite: bool,
@@ -174,9 +174,9 @@ pub struct ExportArgs {
     /// snapshot [default: {collection}_{date}_{time}.snapshot]
     #[arg(long = "name-template", value_name = "TEMPLATE")]
     pub name_template: Option<String>,
-    /// Only what this glob names, with all it contains (repeatable)
+    /// Only what this name or glob names, with all it contains (repeatable)
     #[arg(long, value_name = "GLOB")]
-    pub only: Vec<String>,
+    pub only: Vec<OsString>,
     /// Put it in the place of an earlier export
     #[arg(long)]
     pub replace: bool,

@@ -1,8 +1,6 @@
 use anyhow::{Context as _, Result};
-use restow::ops::{
-    ExportOptions, ExportReport, OpError, RestoreOptions, Selection, export, export_arangodump,
-};
-use restow::repo::Selector;
+use restow::pending::{export, export_arangodump};
+use restow::{Error as OpError, ExportOptions, ExportReport, RestoreOptions, Selection, Selector};
 use serde_json::json;
 
 use super::Context;
@@ -26,6 +24,7 @@ pub fn run(context: &Context, args: &ExportArgs) -> Result<Outcome> {
     let (selector, filter) = (Selector::new(&args.id), args.filter.to_filter());
     let snapshot = manager.find(&selector, &filter)?;
     let view = manager.view(&snapshot)?;
+    let selection = selection.literal_first(&view)?;
     let of_latest = (selector == Selector::Latest).then_some(&filter);
     let missing = Missing::of(&manager, &view, &selection, of_latest)?;
     if args.format == ExportFormat::Qdrant {

@@ -1,8 +1,8 @@
 //! Collections as the files that their server made.
 
 use anyhow::Result;
-use restow::ops::{ExportedSnapshot, NameTemplate, QdrantExportOptions, Selection, export_qdrant};
-use restow::repo::SnapshotView;
+use restow::pending::export_qdrant;
+use restow::{ExportedSnapshot, NameTemplate, QdrantExportOptions, Selection, SnapshotView};
 use serde_json::{Value, json};
 
 use super::Context;

@@ -47,11 +47,15 @@ impl Missing {
         Ok(Self { gaps, instead })
     }
 
+    /// How many gaps, and patterns that name nothing.
     pub fn count(&self) -> u64 {
-        self.gaps.count
+        self.gaps.count + self.gaps.unmatched.len() as u64
     }
 
     pub fn show(&self) {
+        for pattern in &self.gaps.unmatched {
+            eprintln!("not in the snapshot: nothing is named by {}", pattern.display());
+        }
         show("not in the snapshot", &self.gaps.problems, self.gaps.count);
         if let Some(snapshot) = &self.instead {
             let name = output::lossy(snapshot.manifest.name.as_bytes());
@@ -63,6 +67,8 @@ impl Missing {
     pub fn add_to(&self, document: &mut Value) {
         let problems: Vec<_> = self.gaps.problems.iter().map(output::problem_json).collect();
         document["missing_count"] = json!(self.gaps.count);
+        let unmatched: Vec<_> = self.gaps.unmatched.iter().map(|it| it.to_string_lossy()).collect();
+        document["unmatched"] = json!(unmatched);
         document["missing"] = json!(problems);
         document["complete_snapshot"] = json!(self.instead.as_ref().map(|it| it.id.to_hex()));
     }

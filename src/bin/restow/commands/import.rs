@@ -1,10 +1,10 @@
 use std::path::Path;
 
 use anyhow::Result;
-use restow::ops::{BackupOptions, OpError};
 use restow::source::Exporter;
 use restow::source::arangodb::{ArangodumpExporter, ArangodumpOptions, SortOptions, is_arangodump};
 use restow::source::qdrant::{QdrantFileExporter, QdrantFileOptions, QdrantSource};
+use restow::{BackupOptions, Error as OpError};
 
 use super::{Context, backup};
 use crate::args::ImportArgs;

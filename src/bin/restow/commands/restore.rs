@@ -1,11 +1,11 @@
 use std::io::IsTerminal;
 
 use anyhow::{Context as _, Result, bail};
-use restow::format::Problem;
-use restow::ops::{Losses, LostStretch, OpError, RestorePlan, RestoreReport, Selection};
-use restow::progress::{Event, Observer};
-use restow::repo::Selector;
 use restow::source::SourceError;
+use restow::{
+    Error as OpError, Event, Losses, LostStretch, Observer, Problem, RestorePlan, RestoreReport,
+    Selection, Selector,
+};
 use serde_json::json;
 
 use super::Context;
@@ -23,6 +23,7 @@ pub fn run(context: &Context, args: &RestoreArgs) -> Result<Outcome> {
     let (selector, filter) = (Selector::new(&args.id), args.filter.to_filter());
     let snapshot = manager.find(&selector, &filter)?;
     let view = manager.view(&snapshot)?;
+    let selection = selection.literal_first(&view)?;
     let of_latest = (selector == Selector::Latest).then_some(&filter);
     let missing = Missing::of(&manager, &view, &selection, of_latest)?;
     let jobs = jobs(&view, &selection, &to, args)?;
@@ -32,10 +33,6 @@ pub fn run(context: &Context, args: &RestoreArgs) -> Result<Outcome> {
         .map(|job| restoring.plan(job, args.overwrite))
         .collect::<Result<Vec<_>, OpError>>()?;
     let plans: Vec<_> = planned.iter_mut().map(|(_, plan)| std::mem::take(plan)).collect();
-    let is_nothing = plans.iter().all(is_empty) && missing.count() == 0;
-    if is_nothing && !args.only.is_empty() {
-        bail!(OpError::Usage(format!("--only {:?} names nothing in this snapshot", args.only)));
-    }
     if args.dry_run {
         return show_plan(context, &jobs, &plans, &missing);
     }
@@ -63,10 +60,6 @@ pub fn run(context: &Context, args: &RestoreArgs) -> Result<Outcome> {
     finish(context, &snapshot.id.to_hex(), &jobs, &total, &missing)
 }
 
-fn is_empty(plan: &RestorePlan) -> bool {
-    plan.entries() + plan.losses.entries + plan.problem_count == 0
-}
-
 /// The totals are known from the plan: they follow the start of the phase. What goes wrong is listed at the
 /// end.
 struct WithTotal<'p> {
@@ -80,7 +73,7 @@ impl Observer for WithTotal<'_> {
         if matches!(event, Event::Problem { .. }) {
             return;
         }
-        let starts = event == Event::Started(restow::progress::Phase::Restore);
+        let starts = event == Event::Started(restow::Phase::Restore);
         self.progress.on(event);
         if starts {
             self.progress.on(Event::Total { bytes: Some(self.bytes), items: Some(self.items) });
@@ -111,7 +104,7 @@ fn confirm(
     }
     let refused = |message: String| {
         let path = jobs.iter().map(Job::place).collect::<Vec<_>>();
-        let kind = restow::fault::ErrorKind::Exists;
+        let kind = restow::ErrorKind::Exists;
         OpError::from(SourceError::Refused { kind, path: path.join(", "), message })
     };
     if context.options.json || !std::io::stdin().is_terminal() {

@@ -3,14 +3,12 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use restow::format::EntryPath;
-use restow::ops::{
-    OpError, RestoreOptions, RestorePlan, RestoreReport, RestoreTarget, Selection, ServerPart,
-    load, plan_load, plan_restore, restore,
-};
-use restow::progress::Observer;
-use restow::repo::SnapshotView;
+use restow::pending::{RestoreTarget, ServerPart, load, plan_load, plan_restore, restore};
 use restow::source::{self, ImportReport, Importer, Loader, OwnerPolicy};
+use restow::{
+    EntryPath, Error as OpError, Observer, RestoreOptions, RestorePlan, RestoreReport, Selection,
+    SnapshotView,
+};
 
 use super::Context;
 use crate::args::RestoreArgs;

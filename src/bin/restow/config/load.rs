@@ -4,7 +4,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
-use restow::ops::OpError;
+use restow::Error as OpError;
 use restow::storage::{Place, StorageKinds};
 
 use super::{Config, Several, beside, nearest};

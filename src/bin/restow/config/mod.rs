@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
-use restow::ops::OpError;
+use restow::Error as OpError;
 use serde::Deserialize;
 
 use super::args::{Options, QdrantMode};

@@ -1,12 +1,11 @@
 //! ArangoDB as it is named on a command line and in the environment.
 
-use restow::ops::OpError;
-use restow::progress::Cancel;
 use restow::source::Loader;
 use restow::source::arangodb::{
     ArangoConnection, ArangoExporter, ArangoLoader, ArangoLogin, ArangoOptions, ArangoRestore,
     ArangoSelection, ArangoServer, ArangoSource, SortOptions,
 };
+use restow::{Cancel, Error as OpError};
 
 use super::{ServerSettings, new_name, renames};
 use crate::args::RestoreArgs;

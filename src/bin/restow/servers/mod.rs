@@ -7,10 +7,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use restow::ops::OpError;
-use restow::progress::Cancel;
 use restow::source::http::ClientOptions;
 use restow::source::{Loader, Rename, SourceError};
+use restow::{Cancel, Error as OpError};
 
 use crate::args::{RestoreArgs, ServerArgs};
 use crate::config::SourceConfig;

@@ -2,14 +2,13 @@
 
 use std::path::Path;
 
-use restow::ops::OpError;
-use restow::progress::Cancel;
 use restow::source::Loader;
 use restow::source::http::Credential;
 use restow::source::qdrant::{
     Mode, Priority, QdrantBackup, QdrantExporter, QdrantFileExporter, QdrantFileOptions,
     QdrantLoader, QdrantOptions, QdrantRestore, QdrantServer, QdrantSource,
 };
+use restow::{Cancel, Error as OpError};
 
 use super::{ServerSettings, new_name, renames};
 use crate::args::{QdrantMode, RestoreArgs, SnapshotPriority};
