@@ -16,6 +16,7 @@ options! {
     pub struct Filter {
         /// Part of a source's URL or path.
         pub source: Option<String>,
+        /// Host that took the snapshot.
         pub host: Option<String>,
         /// All of these.
         pub tags: Vec<String>,
@@ -33,6 +34,7 @@ options! {
 }
 
 impl Filter {
+    /// True where the snapshot meets every condition.
     pub fn matches(&self, snapshot: &Snapshot) -> bool {
         let manifest = &snapshot.manifest;
         let of_source = |wanted: &String| {
@@ -59,11 +61,14 @@ fn holds(text: &str, wanted: &str) -> bool {
 /// `latest`, an id, a prefix of one, or a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Selector {
+    /// The newest snapshot that matches.
     Latest,
+    /// An id, the start of one, or a name.
     Named(String),
 }
 
 impl Selector {
+    /// Takes the text of a user: `latest`, or an id, its start or a name.
     pub fn new(text: &str) -> Self {
         match text {
             "latest" => Self::Latest,

@@ -9,16 +9,20 @@ use crate::store::{CatalogCursor, RecipeCursor, StoreError, StoreReader};
 /// Sorted iteration and look-up by path over a snapshot's entries, and their streams.
 #[derive(Clone)]
 pub struct SnapshotView {
+    /// The snapshot's id.
     pub id: SnapshotId,
+    /// Its record.
     pub manifest: Arc<Manifest>,
     reader: Arc<StoreReader>,
 }
 
 impl SnapshotView {
+    #[doc(hidden)]
     pub fn new(id: SnapshotId, manifest: Manifest, reader: Arc<StoreReader>) -> Self {
         Self { id, manifest: Arc::new(manifest), reader }
     }
 
+    #[doc(hidden)]
     pub fn reader(&self) -> &Arc<StoreReader> {
         &self.reader
     }

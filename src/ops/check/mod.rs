@@ -38,17 +38,22 @@ options! {
 /// An entry that does not come back whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EntryDamage {
+    /// Path of the entry in the snapshot.
     pub path: Bytes,
+    /// What is wrong with it.
     pub message: String,
 }
 
 /// A snapshot that does not come back whole.
 #[derive(Debug, Clone)]
 pub struct SnapshotDamage {
+    /// The snapshot.
     pub id: SnapshotId,
+    /// Its name.
     pub name: String,
     /// The first damaged entries, and how many there are.
     pub entries: Vec<EntryDamage>,
+    /// All damaged entries.
     pub count: u64,
 }
 
@@ -56,13 +61,19 @@ pub struct SnapshotDamage {
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct CheckReport {
+    /// Objects whose names were checked.
     pub objects: u64,
+    /// Packs that were checked.
     pub packs: u64,
+    /// Bytes that were read.
     pub bytes_read: u64,
+    /// Chunks that were decoded and verified.
     pub chunks_read: u64,
+    /// Snapshots that were checked.
     pub snapshots: u64,
     /// Objects that are missing, unreadable, of a wrong length or name.
     pub objects_damaged: Vec<Problem>,
+    /// Snapshots that cannot be restored completely.
     pub snapshots_damaged: Vec<SnapshotDamage>,
     /// Packs no index object lists: left by an interrupted backup. No damage.
     pub unindexed_packs: u64,
@@ -75,6 +86,7 @@ fn snapshot_name(id: &SnapshotId) -> Bytes {
 }
 
 impl CheckReport {
+    /// True where nothing is damaged.
     pub fn is_clean(&self) -> bool {
         self.objects_damaged.is_empty() && self.snapshots_damaged.is_empty()
     }

@@ -37,6 +37,7 @@ pub use self::costs::{Costs, EntryCost, costs, entry_costs};
 pub use self::plan::{PackTotals, PrunePlan};
 
 options! {
+    /// What a prune does.
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
     pub struct PruneOptions {
         /// Only say what would be done.
@@ -54,7 +55,9 @@ options! {
     /// Packs stored so long ago are written anew, their plain blocks compressed at this zstd level, unless that was done.
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
     pub struct CompactOptions {
+        /// Age from which packs are compacted.
         pub older_than: Duration,
+        /// zstd level for plain blocks.
         pub level: i32,
     }
 }
@@ -92,6 +95,7 @@ pub struct PruneReport {
     pub plan: Option<PrunePlan>,
     /// What was copied out of packs that went.
     pub copied: Copied,
+    /// Packs that were deleted.
     pub deleted: PackTotals,
     /// Backups that have to end first: what is condemned is deleted by a later prune.
     pub waits_for: Vec<Peer>,

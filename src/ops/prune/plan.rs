@@ -22,7 +22,9 @@ use super::recode::Recoder;
 /// Packs, or blocks, and their bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct PackTotals {
+    /// Number of packs.
     pub count: u64,
+    /// Their bytes.
     pub bytes: u64,
 }
 
@@ -44,6 +46,7 @@ pub struct PrunePlan {
     /// Packs that are deleted, since nobody needs anything of them; and those of them that no index object lists, left
     /// by backups that did not end.
     pub dead: PackTotals,
+    /// Those of the dead packs that no index object lists.
     pub unindexed: PackTotals,
     /// Packs that are mostly waste: what is needed of them is copied, then they are deleted.
     pub emptied: PackTotals,
@@ -71,6 +74,7 @@ impl PrunePlan {
         going.saturating_sub(self.rewritten)
     }
 
+    /// True where a prune would delete nothing.
     pub fn is_nothing(&self) -> bool {
         let going = [self.dead, self.emptied, self.compacted, self.condemned];
         going.iter().all(|packs| packs.count == 0)

@@ -44,12 +44,17 @@ options! {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SnapshotStats {
+    /// The snapshot.
     pub id: SnapshotId,
+    /// Its name.
     pub name: String,
     /// URLs of what it is of, sorted.
     pub sources: Vec<String>,
+    /// Host that took it.
     pub host: String,
+    /// When it was taken.
     pub time: Time,
+    /// Counts of its backup.
     pub counts: Statistics,
 }
 
@@ -74,7 +79,9 @@ impl SnapshotStats {
 /// Objects of one kind.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct ObjectTotals {
+    /// Number of objects.
     pub count: u64,
+    /// Their bytes.
     pub bytes: u64,
 }
 
@@ -86,6 +93,7 @@ pub struct RepositoryStats {
     pub objects: BTreeMap<&'static str, ObjectTotals>,
     /// Chunks of streams, and nodes of catalogs and recipes.
     pub data: ChunkTotals,
+    /// Chunks of catalogs and recipes.
     pub metadata: ChunkTotals,
     /// Bytes of the streams of all snapshots, each counted as often as it stands in one.
     pub logical_bytes: u64,
@@ -94,6 +102,7 @@ pub struct RepositoryStats {
 }
 
 impl RepositoryStats {
+    /// Bytes of all objects.
     pub fn stored_bytes(&self) -> u64 {
         self.objects.values().map(|kind| kind.bytes).sum()
     }
@@ -114,6 +123,7 @@ impl RepositoryStats {
     }
 }
 
+/// What was counted.
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct StatsReport {
@@ -123,6 +133,7 @@ pub struct StatsReport {
     pub growth: Vec<Growth>,
     /// `None` where only certain snapshots were asked for.
     pub repository: Option<RepositoryStats>,
+    /// Snapshots whose manifests cannot be read, and why.
     pub unreadable: Vec<(SnapshotId, RepoError)>,
 }
 

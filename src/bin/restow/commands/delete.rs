@@ -71,7 +71,7 @@ fn show(plan: &DeletePlan, dry_run: bool) {
 }
 
 fn to_json(report: &DeleteReport, dry_run: bool) -> Value {
-    let hex = |ids: &[SnapshotId]| ids.iter().map(SnapshotId::to_hex).collect::<Vec<_>>();
+    let hex = |ids: &[SnapshotId]| ids.iter().map(|id| id.to_hex()).collect::<Vec<_>>();
     json!({
         "dry_run": dry_run,
         "deleted": hex(&report.deleted),

@@ -38,7 +38,7 @@ fn without(context: &Context, args: &StatsArgs, manager: &SnapshotManager) -> Re
     let freed = then.freed().saturating_sub(now.freed());
     let document = || {
         json!({
-            "without": ids.iter().map(SnapshotId::to_hex).collect::<Vec<_>>(),
+            "without": ids.iter().map(|id| id.to_hex()).collect::<Vec<_>>(),
             "freed_bytes": freed,
             "freed_in_any_case_bytes": now.freed(),
             "plan": prune::plan_to_json(&then),
