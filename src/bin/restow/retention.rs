@@ -121,11 +121,6 @@ pub fn to_json(plan: &RetentionPlan, report: Option<&RetentionReport>) -> Value 
                 })
             })
             .collect();
-    let unreadable: Vec<Value> = plan
-        .unreadable
-        .iter()
-        .map(|(id, error)| json!({ "id": id.to_hex(), "error": error.to_string() }))
-        .collect();
     let none = RetentionReport::default();
     let done = report.unwrap_or(&none);
     json!({
@@ -134,7 +129,7 @@ pub fn to_json(plan: &RetentionPlan, report: Option<&RetentionReport>) -> Value 
         "timezone": zone_name(plan),
         "snapshots": snapshots,
         "budgets": budgets,
-        "unreadable": unreadable,
+        "unreadable": output::unreadable_json(&plan.unreadable),
         "deleted": hex(&done.deleted),
         "notes": done.notes,
         "gone": hex(&done.gone),

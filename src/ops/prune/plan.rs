@@ -3,6 +3,8 @@
 use std::collections::HashSet;
 use std::time::SystemTime;
 
+use serde::Serialize;
+
 use crate::format::{PackKind, padding_len};
 use crate::id::{PackId, SnapshotId};
 use crate::limits::PACK_TARGET_MIN;
@@ -18,7 +20,7 @@ use super::packs::{Bits, Pack, PackPlace, Packs};
 use super::recode::Recoder;
 
 /// Packs, or blocks, and their bytes.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct PackTotals {
     /// Number of packs.
     pub count: u64,
@@ -34,7 +36,7 @@ impl PackTotals {
 }
 
 /// What a prune would do.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct PrunePlan {
     /// Snapshots whose needs were found.
@@ -53,8 +55,10 @@ pub struct PrunePlan {
     /// Of a compaction: blocks that are kept only because others are coded against them, and merged into those.
     pub merged: PackTotals,
     /// About how many bytes are copied out of them, before a compaction codes them anew.
+    #[serde(rename = "rewritten_bytes")]
     pub rewritten: u64,
     /// Bytes that nobody needs in packs that stay: too few beside what is needed to be worth the copying.
+    #[serde(rename = "waste_bytes")]
     pub waste: u64,
     /// Packs that stay because they were stored after a backup began that is still at work.
     pub young: PackTotals,

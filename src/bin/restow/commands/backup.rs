@@ -28,16 +28,8 @@ pub fn run(context: &Context, args: &BackupArgs) -> Result<Outcome> {
         access.sweep();
     }
     let taken = take(context, &manager, &job, &exporters)?;
-    if context.options.json {
-        output::json(&taken.to_json())?;
-    } else if !context.options.quiet {
-        taken.print();
-    }
-    let outcome = taken.outcome();
-    match taken.failed {
-        Some(error) => Err(error),
-        None => Ok(outcome),
-    }
+    let outcome = context.report(taken.outcome(), || taken.to_json(), || taken.print())?;
+    taken.failed.map_or(Ok(outcome), Err)
 }
 
 /// What became of one snapshot, and of those before it.
@@ -86,13 +78,9 @@ impl Taken {
     }
 
     pub fn to_json(&self) -> Value {
-        let mut document = to_json(&self.report);
-        if let Some(object) = document.as_object_mut() {
-            let cleaned = self.cleaned.as_ref();
-            let cleaned = cleaned.map(|it| retention::to_json(&it.plan, Some(&it.report)));
-            object.insert("cleanup".into(), cleaned.unwrap_or(Value::Null));
-        }
-        document
+        let cleaned = self.cleaned.as_ref();
+        let cleaned = cleaned.map(|it| retention::to_json(&it.plan, Some(&it.report)));
+        output::with(to_json(&self.report), json!({ "cleanup": cleaned }))
     }
 
     pub fn print(&self) {
@@ -119,7 +107,7 @@ fn to_json(report: &BackupReport) -> Value {
 fn print(report: &BackupReport) {
     let (manifest, counts) = (&report.manifest, &report.manifest.statistics);
     match report.id {
-        Some(id) => println!("snapshot {} {}", id.short(), output::lossy(manifest.name.as_bytes())),
+        Some(id) => println!("snapshot {} {}", id.short(), output::text(&manifest.name)),
         None => println!("dry run: nothing stored"),
     }
     println!(
