@@ -68,7 +68,7 @@ impl Storage for Shared {
         buffer.clear();
         self.with(key, |object| {
             let start = usize::try_from(offset).unwrap_or(usize::MAX);
-            let end = start.checked_add(len).unwrap_or(usize::MAX);
+            let end = start.saturating_add(len);
             let (expected, found) = (len as u64, object.bytes.len() as u64);
             let short = || StorageError::Short { key: key.clone(), offset, expected, found };
             buffer.extend_from_slice(object.bytes.get(start..end).ok_or_else(short)?);

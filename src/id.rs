@@ -33,15 +33,18 @@ macro_rules! id {
             /// How many bytes an id of this kind has.
             pub const LEN: usize = $bytes;
 
+            /// Makes an id of its bytes.
             pub const fn new(bytes: [u8; $bytes]) -> Self {
                 Self(bytes)
             }
 
+            /// The bytes of the id.
             pub const fn as_bytes(&self) -> &[u8; $bytes] {
                 &self.0
             }
 
-            pub fn to_hex(&self) -> String {
+            /// The id as lowercase hex digits.
+            pub fn to_hex(self) -> String {
                 HEXLOWER.encode(&self.0)
             }
 

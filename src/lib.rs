@@ -32,6 +32,8 @@
 //! # }
 //! ```
 
+#![cfg_attr(not(feature = "internals"), deny(missing_docs))]
+
 mod options;
 pub mod source;
 pub mod storage;

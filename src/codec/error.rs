@@ -4,6 +4,7 @@ use crate::fault::ErrorKind;
 use crate::limits::KEY_FILE_MIN;
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "the message of a variant is its documentation")]
 pub enum CodecError {
     #[error("compression failed: {0}")]
     Compress(String),

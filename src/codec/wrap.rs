@@ -10,6 +10,7 @@ use crate::text::lines;
 /// What a user holds.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
 pub enum Secret {
+    /// A passphrase that a person remembers.
     Passphrase(String),
     /// The bytes of a key file, at least [`KEY_FILE_MIN`] of them.
     KeyFile(Vec<u8>),
@@ -18,8 +19,10 @@ pub enum Secret {
 /// Why a text holds no passphrase.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NoPassphrase {
+    /// It has no character.
     #[error("the passphrase is empty")]
     Empty,
+    /// It is not UTF-8.
     #[error("the passphrase is not UTF-8")]
     NotUtf8,
 }

@@ -14,6 +14,7 @@ use crate::limits::{LEAF_ENTRIES_MAX, NODE_LIMIT};
 )]
 #[serde(try_from = "WireTime")]
 pub struct Time {
+    /// Seconds since 1970, negative before.
     pub seconds: i64,
     /// Below 1,000,000,000.
     pub nanos: u32,
@@ -39,25 +40,54 @@ impl TryFrom<WireTime> for Time {
 /// What an entry is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum EntryKind {
+    /// A folder.
     Directory,
+    /// A regular file.
     File,
+    /// A symbolic link.
     Symlink {
+        /// The path that the link names.
         target: Bytes,
     },
+    /// A named pipe.
     Fifo,
+    /// A socket of the file system.
     Socket,
+    /// A character device.
     CharDevice {
+        /// The device's major number.
         major: u32,
+        /// The device's minor number.
         minor: u32,
     },
+    /// A block device.
     BlockDevice {
+        /// The device's major number.
         major: u32,
+        /// The device's minor number.
         minor: u32,
     },
     /// A stream of a source that is no file system: a table, a schema, a collection's snapshot.
     Stream {
+        /// What the stream is, as its source names it: `table`, `collection`, `dump`…
         class: String,
     },
+}
+
+impl EntryKind {
+    /// The name of the kind, as documents and listings show it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Directory => "directory",
+            Self::File => "file",
+            Self::Symlink { .. } => "symlink",
+            Self::Fifo => "fifo",
+            Self::Socket => "socket",
+            Self::CharDevice { .. } => "character device",
+            Self::BlockDevice { .. } => "block device",
+            Self::Stream { .. } => "stream",
+        }
+    }
 }
 
 /// Entries of one file that has several names: same group, same file.
@@ -110,13 +140,19 @@ pub struct Property {
 /// One named thing of a snapshot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
+    /// The entry's place in the snapshot.
     pub path: EntryPath,
+    /// What the entry is.
     pub kind: EntryKind,
+    /// Mode, owner, times; `None` for what never lay in a file system.
     pub unix: Option<UnixAttributes>,
     /// Equal and not empty in two snapshots: the bytes are the same and need not be read again.
     pub token: Bytes,
+    /// Its bytes; `None` for an entry without any.
     pub content: Option<Content>,
+    /// Further facts that its source knows.
     pub properties: Vec<Property>,
+    /// Fields of later versions.
     pub ext: Vec<Extension>,
 }
 
@@ -126,6 +162,7 @@ impl Entry {
         self.content.as_ref().map_or(0, |content| content.len)
     }
 
+    /// True for an entry without bytes.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

@@ -42,6 +42,7 @@ pub struct SourceRecord {
     pub prefix: EntryPath,
     /// The snapshot whose bytes were taken over where nothing had changed.
     pub parent: Option<SnapshotId>,
+    /// The point in its own time at which a database was read.
     pub consistency: Option<Consistency>,
     /// Facts its kind defines: counts, versions, options.
     pub properties: Vec<(String, String)>,
@@ -56,13 +57,16 @@ pub struct GitState {
 /// Something that could not be read as it was.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {
+    /// The entry concerned, as a path in the snapshot.
     pub path: Bytes,
+    /// What happened to it.
     pub message: String,
 }
 
-/// What the snapshot came to.
+/// Counts of a backup. The names for serde are those of the JSON documents; the record has no names.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Statistics {
+    /// Entries in the catalog.
     pub entries: u64,
     /// Entries whose stream was taken over from the parent unread.
     pub unchanged: u64,
@@ -70,43 +74,71 @@ pub struct Statistics {
     pub logical_bytes: u64,
     /// Bytes read from the source.
     pub read_bytes: u64,
+    /// References to chunks in all recipes.
     pub chunks: u64,
+    /// Chunks that the repository did not have.
     pub new_chunks: u64,
     /// Raw bytes of the new chunks, those coded as deltas, and what each is stored in.
     pub new_bytes: u64,
+    /// Bytes of blocks that are coded without a base.
+    #[serde(rename = "plain_stored_bytes")]
     pub plain_stored: u64,
+    /// Bytes of chunks that are coded as deltas.
     pub delta_bytes: u64,
+    /// Bytes of blocks that are coded as deltas.
+    #[serde(rename = "delta_stored_bytes")]
     pub delta_stored: u64,
     /// Catalog and recipes: raw bytes new, and what they are stored in.
     pub metadata_bytes: u64,
+    /// Bytes of blocks with catalog and recipe nodes.
+    #[serde(rename = "metadata_stored_bytes")]
     pub metadata_stored: u64,
+    /// How long the backup took.
     pub duration_ms: u64,
 }
 
+/// The record of a snapshot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
+    /// What the snapshot was taken for.
     pub kind: ManifestKind,
     /// `<source>_<YYYYMMDD>_<HHMMSS>[_<slug of the description>]`, local time.
     pub name: String,
+    /// Text of the user, or empty.
     pub description: String,
+    /// When the backup began.
     pub time: Time,
     /// Seconds east of UTC, and the zone's name where the host knew it.
     pub zone_offset: i32,
+    /// Name of the host's time zone.
     pub zone: String,
+    /// Host on which the backup ran.
     pub host: String,
+    /// User who ran it.
     pub user: String,
+    /// What was backed up.
     pub sources: Vec<SourceRecord>,
+    /// Tags given at the backup; later ones are notes.
     pub tags: Vec<String>,
+    /// The snapshot was made permanent at the backup.
     pub permanent: bool,
     /// Something could not be read; `problems` lists it.
     pub incomplete: bool,
+    /// The first entries that could not be read.
     pub problems: Vec<Problem>,
+    /// All entries that could not be read.
     pub problem_count: u64,
+    /// The git commit of the folder in which the backup ran.
     pub git: Option<GitState>,
+    /// Program and version that took the snapshot.
     pub tool: String,
+    /// The backup as an actor.
     pub writer: ActorId,
+    /// Counts of the backup.
     pub statistics: Statistics,
+    /// Root of the catalog.
     pub catalog: TreeRoot,
+    /// Fields of later versions.
     pub ext: Vec<Extension>,
 }
 

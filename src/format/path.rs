@@ -12,6 +12,7 @@ use crate::limits::PATH_MAX;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("not a relative path without '.', '..', empty components or NUL: {path:?}")]
 pub struct BadPath {
+    /// The path as it was given.
     pub path: Bytes,
 }
 
@@ -22,19 +23,23 @@ pub struct BadPath {
 pub struct EntryPath(Bytes);
 
 impl EntryPath {
+    /// Checks and takes a path.
     pub fn new(path: impl Into<Vec<u8>>) -> Result<Self, BadPath> {
         let path = Self(Bytes(path.into()));
         if path.is_safe() { Ok(path) } else { Err(BadPath { path: path.0 }) }
     }
 
+    /// The path of the source itself: it has no component.
     pub const fn root() -> Self {
         Self(Bytes(Vec::new()))
     }
 
+    /// True for the path without a component.
     pub fn is_root(&self) -> bool {
         self.0.is_empty()
     }
 
+    /// The bytes of the path, without a slash at either end.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
@@ -44,6 +49,7 @@ impl EntryPath {
         self.0.split(|byte| *byte == b'/').filter(|name| !name.is_empty())
     }
 
+    /// The path of the folder that holds this entry.
     pub fn parent(&self) -> Option<Self> {
         if self.is_root() {
             return None;
@@ -80,6 +86,7 @@ impl EntryPath {
         }
     }
 
+    /// The path as text; what is not UTF-8 is replaced.
     pub fn display(&self) -> String {
         String::from_utf8_lossy(&self.0).into_owned()
     }

@@ -6,6 +6,7 @@ use crate::fault::ErrorKind;
 use crate::id::{BaseId, ChunkId};
 
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the message of a variant is its documentation")]
 pub enum IndexError {
     #[error("index cache {path}: {message}")]
     Cache { path: PathBuf, message: String },

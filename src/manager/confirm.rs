@@ -18,6 +18,7 @@ pub struct Confirmed {
 }
 
 impl Confirmed {
+    /// Takes what a plan would replace as confirmed.
     pub fn of(plan: &RestorePlan) -> Self {
         Self { replaced: plan.replaced }
     }

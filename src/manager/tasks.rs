@@ -74,10 +74,12 @@ impl Drop for StopOnDrop {
 }
 
 impl AsyncSnapshotManager {
+    /// Wraps a manager.
     pub fn new(inner: SnapshotManager) -> Self {
         Self { inner }
     }
 
+    /// The manager for code that may block.
     pub fn blocking(&self) -> &SnapshotManager {
         &self.inner
     }

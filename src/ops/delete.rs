@@ -23,6 +23,7 @@ options! {
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct DeletePlan {
+    /// Snapshots whose manifests can be read.
     pub snapshots: Vec<Snapshot>,
     /// Snapshots whose manifests are damaged: whether they are permanent cannot be told.
     pub damaged: Vec<(SnapshotId, RepoError)>,
@@ -47,6 +48,7 @@ impl DeletePlan {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DeleteReport {
+    /// Snapshots that were deleted, or would be.
     pub deleted: Vec<SnapshotId>,
     /// Notes that went with them.
     pub notes: u64,

@@ -10,6 +10,7 @@ use crate::store::StoreError;
 
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
+#[allow(missing_docs, reason = "the message of a variant is its documentation")]
 pub enum OpError {
     #[error(transparent)]
     Repo(#[from] RepoError),
@@ -102,6 +103,7 @@ impl OpError {
         }
     }
 
+    /// The kind of the failure, from which an exit code follows.
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Repo(error) => error.kind(),

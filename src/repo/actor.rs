@@ -1,4 +1,4 @@
-//! A writer at work: announced, alive by its beats, gone when done (design section 8).
+//! A writer at work: announced, alive by its beats, gone when done.
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -19,11 +19,17 @@ use super::RepoError;
 /// Who and where this process is. Callers fill it in: this layer asks no clock and no system.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
+    /// Name of the host.
     pub host: String,
+    /// Name of the user.
     pub user: String,
+    /// Number of the process.
     pub process: u32,
+    /// Id of the host's boot: process numbers begin anew with each.
     pub boot: String,
+    /// When the process started, by the kernel's count, so that a reused number is told apart.
     pub process_start: u64,
+    /// Program and version.
     pub tool: String,
     /// How often a sign of life is put. Expiry is 24 h without one.
     pub beat_every: Duration,

@@ -18,14 +18,21 @@ options! {
     /// What `init` decides for good.
     #[derive(Debug, Clone, PartialEq, Eq)]
     pub struct CreateOptions {
+        /// Shortest chunk in bytes, but for the end of a stream.
         pub chunk_min: u32,
+        /// Average chunk in bytes: a power of two.
         pub chunk_avg: u32,
+        /// Longest chunk in bytes.
         pub chunk_max: u32,
+        /// zstd level of new blocks.
         pub compression: i32,
+        /// Bytes at which a pack is closed.
         pub pack_target: u32,
         /// How many decodes a new block may take before its own; 0 for no deltas.
         pub delta_depth: u8,
+        /// What guessing a passphrase shall cost.
         pub kdf: KdfCost,
+        /// Label of the first key.
         pub key_label: String,
     }
 }

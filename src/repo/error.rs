@@ -9,6 +9,7 @@ use crate::storage::{BadKey, StorageError};
 use crate::store::StoreError;
 
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the message of a variant is its documentation")]
 pub enum RepoError {
     #[error("no restow repository at {place}")]
     NoRepository { place: String },
@@ -106,6 +107,7 @@ pub enum RepoError {
 }
 
 impl RepoError {
+    /// The kind of the failure, from which an exit code follows.
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::NoRepository { .. }

@@ -13,7 +13,9 @@ options! {
     /// Which snapshots count.
     #[derive(Debug, Clone, Default, PartialEq, Eq)]
     pub struct Filter {
+        /// Of this source.
         pub source: Option<SourceMatch>,
+        /// Host that took the snapshot.
         pub host: Option<String>,
         /// All of these.
         pub tags: Vec<String>,

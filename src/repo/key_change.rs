@@ -20,6 +20,7 @@ options! {
     /// What else is to be said of a new key.
     #[derive(Debug, Clone, PartialEq, Eq)]
     pub struct KeyOptions {
+        /// Label of the key, or empty.
         pub label: String,
         /// What guessing a passphrase shall cost.
         pub cost: KdfCost,

@@ -13,11 +13,17 @@ use super::{Identity, RepoError};
 /// What can be told of a key without opening it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyInfo {
+    /// Name of the key object.
     pub id: ObjectId,
+    /// Label of the user, or empty.
     pub label: String,
+    /// When the key was added.
     pub created: Time,
+    /// Host on which it was added.
     pub host: String,
+    /// User who added it.
     pub user: String,
+    /// A key file opens it, not a passphrase.
     pub is_key_file: bool,
 }
 

@@ -12,11 +12,14 @@ use super::{Filter, RepoError, Repository, Snapshot, Standing};
 /// `latest`, an id, a prefix of one, or a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Selector {
+    /// The newest snapshot that matches.
     Latest,
+    /// An id, the start of one, or a name.
     Named(String),
 }
 
 impl Selector {
+    /// Takes the text of a user: `latest`, or an id, its start or a name.
     pub fn new(text: &str) -> Self {
         match text {
             "latest" => Self::Latest,

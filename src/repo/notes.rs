@@ -18,7 +18,9 @@ options! {
     /// What is to become of a snapshot's tags and permanence.
     #[derive(Debug, Clone, Default, PartialEq, Eq)]
     pub struct NoteChange {
+        /// Tags to add.
         pub add_tags: Vec<String>,
+        /// Tags to remove.
         pub remove_tags: Vec<String>,
         /// `None` leaves it as it is.
         pub permanent: Option<bool>,

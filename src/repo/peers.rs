@@ -1,4 +1,4 @@
-//! Who else is at work in a repository, and who is taken for dead (design section 8).
+//! Who else is at work in a repository, and who is taken for dead (docs/PRUNE.md).
 
 use std::collections::HashMap;
 use std::time::{Duration, SystemTime};
@@ -16,15 +16,18 @@ use super::{Identity, RepoError};
 /// An announced writer or prune.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Peer {
+    /// The actor.
     pub id: ActorId,
     /// What it says of itself. `None` where that cannot be read: it is treated as a writer.
     pub record: Option<ActorRecord>,
     /// When it announced itself and when it last gave a sign of life, both by the storage's time.
     pub announced: SystemTime,
+    /// When it last gave a sign of life.
     pub last_sign: SystemTime,
 }
 
 impl Peer {
+    /// True for a prune.
     pub fn is_prune(&self) -> bool {
         self.record.as_ref().is_some_and(|record| record.role == ActorRole::Prune)
     }

@@ -17,6 +17,7 @@ use super::{RepoError, Repository};
 /// How far a snapshot can be relied on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
+    /// Complete.
     Good,
     /// Something could not be read when it was taken.
     Incomplete,
@@ -27,10 +28,15 @@ pub enum Standing {
 /// A manifest, what notes say of it, and its standing.
 #[derive(Debug, Clone)]
 pub struct Snapshot {
+    /// The snapshot's id.
     pub id: SnapshotId,
+    /// Its record, as it was put.
     pub manifest: Manifest,
+    /// Tags of the backup and of notes.
     pub tags: Vec<String>,
+    /// A rule may not delete it.
     pub permanent: bool,
+    /// Whether it is complete.
     pub standing: Standing,
     /// Notes on it that cannot be read: what they said is unknown.
     pub unreadable_notes: usize,

@@ -6,19 +6,25 @@ use crate::format::{ChunkRef, Content, Entry, EntryPath, Manifest};
 use crate::id::SnapshotId;
 use crate::store::{CatalogCursor, RecipeCursor, StoreError, StoreReader};
 
+use super::{RepoError, Repository, Snapshot};
+
 /// Sorted iteration and look-up by path over a snapshot's entries, and their streams.
 #[derive(Clone)]
 pub struct SnapshotView {
+    /// The snapshot's id.
     pub id: SnapshotId,
+    /// Its record.
     pub manifest: Arc<Manifest>,
     reader: Arc<StoreReader>,
 }
 
 impl SnapshotView {
+    #[doc(hidden)]
     pub fn new(id: SnapshotId, manifest: Manifest, reader: Arc<StoreReader>) -> Self {
         Self { id, manifest: Arc::new(manifest), reader }
     }
 
+    #[doc(hidden)]
     pub fn reader(&self) -> &Arc<StoreReader> {
         &self.reader
     }
@@ -51,5 +57,13 @@ impl SnapshotView {
             each(chunk)?;
         }
         Ok(())
+    }
+}
+
+impl Repository {
+    /// A snapshot opened for reading, with the index as it is now.
+    pub fn view(&self, snapshot: &Snapshot) -> Result<SnapshotView, RepoError> {
+        let reader = self.reader(&self.load_index()?);
+        Ok(SnapshotView::new(snapshot.id, snapshot.manifest.clone(), reader))
     }
 }

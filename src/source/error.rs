@@ -7,6 +7,7 @@ use rustix::io::Errno;
 use crate::fault::ErrorKind;
 
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the message of a variant is its documentation")]
 pub enum SourceError {
     #[error("cannot {action} {path}: {source}")]
     Io {
@@ -52,6 +53,7 @@ impl SourceError {
         }
     }
 
+    /// The kind of the failure, from which an exit code follows.
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => {

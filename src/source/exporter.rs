@@ -9,12 +9,15 @@ use crate::progress::Cancel;
 /// About how much a source holds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Estimate {
+    /// Entries to come, or a guess.
     pub entries: u64,
+    /// Bytes to come, or a guess.
     pub bytes: u64,
 }
 
 /// Reads a source.
 pub trait Exporter: Send + Sync {
+    /// Names the source, without opening it.
     fn describe(&self) -> Description;
 
     /// Expected entries and bytes, where they are cheap to find out. Used for progress only.
@@ -48,11 +51,15 @@ pub trait Session: Send {
 /// What a session knows after its last entry, for the manifest.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Outcome {
+    /// The point in its own time at which a database was read.
     pub consistency: Option<Consistency>,
+    /// What else the source says of itself.
     pub properties: Vec<(String, String)>,
 }
 
+/// What a session gives next.
 pub enum Item {
+    /// An entry.
     Entry(Box<SourceEntry>),
     /// Something could not be read. The snapshot will be incomplete.
     Problem(Problem),
@@ -60,6 +67,7 @@ pub enum Item {
 
 /// An entry as its source gives it: the path is relative to the source, `entry.content` is `None`.
 pub struct SourceEntry {
+    /// Path, kind and attributes.
     pub entry: Entry,
     /// Opens the bytes. The engine does not open them where the parent has the same token.
     pub body: Option<Box<dyn OpenBody>>,
@@ -99,6 +107,7 @@ impl From<SourceEntry> for Item {
 
 /// A stream not yet opened. It may be opened and read on another thread than the session's.
 pub trait OpenBody: Send {
+    /// Opens the bytes, once.
     fn open(self: Box<Self>) -> Result<Box<dyn Body>, SourceError>;
 }
 
@@ -112,6 +121,7 @@ pub trait Body: Read + Send {
 /// What a body knows after its last byte.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BodyEnd {
+    /// Whether the bytes are one state of the entry.
     pub status: BodyStatus,
     /// Added to the properties of the entry in the catalog: row counts and the like.
     pub properties: Vec<Property>,
@@ -132,6 +142,7 @@ impl From<BodyStatus> for BodyEnd {
     }
 }
 
+/// How good the bytes of a body are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BodyStatus {
     /// The bytes read are one state of the entry.

@@ -42,6 +42,7 @@ pub trait Loader: Send {
 /// What a loader would do.
 #[derive(Debug, Default)]
 pub struct LoadPlan {
+    /// One for each thing that the target would get.
     pub steps: Vec<LoadStep>,
     /// What cannot be done, and why.
     pub problems: Vec<Problem>,
@@ -54,6 +55,7 @@ pub struct LoadPlan {
 pub struct LoadStep {
     /// What it is called there.
     pub name: EntryPath,
+    /// Whether it is new, kept or replaced.
     pub fate: Fate,
     /// Rows that it has there now. `None`: it is not there, or nobody knows.
     pub rows: Option<u64>,
@@ -66,6 +68,7 @@ pub struct LoadStep {
 pub struct LoadReport {
     /// Things made or replaced.
     pub loaded: u64,
+    /// Bytes that were loaded.
     pub bytes: u64,
     /// What was not made since the repository has lost bytes of it.
     pub damaged: Vec<Problem>,

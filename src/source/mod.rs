@@ -6,17 +6,20 @@
 
 mod accounts;
 #[cfg(feature = "servers")]
+#[allow(missing_docs, reason = "the kind's options are the face; the rest is for this crate")]
 pub mod arangodb;
 pub mod command;
 mod error;
 mod exporter;
 pub mod files;
 #[cfg(feature = "servers")]
+#[allow(missing_docs, reason = "the kind's options are the face; the rest is for this crate")]
 pub mod http;
 mod loader;
 mod options;
 mod private;
 #[cfg(feature = "servers")]
+#[allow(missing_docs, reason = "the kind's options are the face; the rest is for this crate")]
 pub mod qdrant;
 mod report;
 mod sealed;
@@ -95,6 +98,7 @@ pub trait Sink: Send + Sync {
     /// Reads what is there at `offset`: all of `buffer`, or false where there is less.
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<bool, SourceError>;
 
+    /// Writes bytes at an offset, from any thread.
     fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), SourceError>;
 
     /// All bytes are right: sets the length and the final attributes.

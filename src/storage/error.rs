@@ -9,11 +9,17 @@ use crate::fault::ErrorKind;
 /// What was asked of the storage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Operation {
+    /// Opening or creating a place.
     Open,
+    /// Storing an object.
     Put,
+    /// Reading an object or a part of it.
     Get,
+    /// Looking at an object.
     Stat,
+    /// Listing objects.
     List,
+    /// Deleting objects.
     Delete,
 }
 
@@ -37,8 +43,11 @@ pub enum Cause {
     Refused,
     /// No connection, or the connection broke before an answer came.
     Unreachable,
-    /// The storage asks for fewer requests. `after` is how long it wants to be left alone, if it says so.
-    Throttled { after: Option<Duration> },
+    /// The storage asks for fewer requests.
+    Throttled {
+        /// How long it wants to be left alone, if it says so.
+        after: Option<Duration>,
+    },
     /// The storage rejects requests because this host's clock is too far from its own.
     ClockSkew,
     /// The storage failed in a way that may be gone at the next try.
@@ -61,6 +70,7 @@ impl std::fmt::Display for Cause {
 }
 
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the message of a variant is its documentation")]
 pub enum StorageError {
     #[error("object {key} is not in the repository at {place}")]
     Missing { place: String, key: Key },
@@ -88,6 +98,7 @@ pub enum StorageError {
 }
 
 impl StorageError {
+    /// The kind of the failure, from which an exit code follows.
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Missing { .. } => ErrorKind::NotFound,

@@ -14,6 +14,7 @@ pub struct BadKey(pub String);
 pub struct Key(String);
 
 impl Key {
+    /// Checks and takes a key.
     pub fn new(text: impl Into<String>) -> Result<Self, BadKey> {
         let text = text.into();
         let good_byte = |b: u8| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.');
@@ -26,6 +27,7 @@ impl Key {
         }
     }
 
+    /// The key as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }

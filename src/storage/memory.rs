@@ -27,6 +27,7 @@ struct Object {
 }
 
 impl Memory {
+    /// Makes an empty storage.
     pub fn new() -> Self {
         Self::default()
     }

@@ -41,7 +41,9 @@ pub use registry::{
 /// An object as `list` and `stat` show it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listed {
+    /// The object.
     pub key: Key,
+    /// Its length in bytes.
     pub len: u64,
     /// When the storage itself says it was put. Never compare it with a host's clock.
     pub stored: SystemTime,
@@ -50,8 +52,11 @@ pub struct Listed {
 /// A part of an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ByteRange {
+    /// The object.
     pub key: Key,
+    /// Where the range begins.
     pub offset: u64,
+    /// Bytes of the range.
     pub len: usize,
 }
 

@@ -25,6 +25,7 @@ pub struct StorageOptions {
     pub retry: Option<RetryPolicy>,
     /// Bytes a second. `None`: no limit.
     pub limit_upload: Option<NonZeroU64>,
+    /// Most bytes a second to download.
     pub limit_download: Option<NonZeroU64>,
     /// Counts every request, repeated ones too.
     pub counts: Option<Counts>,

@@ -10,6 +10,7 @@ use crate::index::IndexError;
 use crate::storage::{BadKey, StorageError};
 
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the message of a variant is its documentation")]
 pub enum StoreError {
     #[error(transparent)]
     Storage(#[from] StorageError),
@@ -60,6 +61,7 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// The kind of the failure, from which an exit code follows.
     pub fn kind(&self) -> ErrorKind {
         match self {
             // Inside a repository what is not there, but should be, is damage.

@@ -6,7 +6,7 @@ use restow::format::{
     ActorRecord, ActorRole, BaseRef, BlockRecord, ChunkRecord, Condemnation, CondemnedRecord,
     IndexRecord, ObjectKind, PackContents, name,
 };
-use restow::id::{BaseId, PackId};
+use restow::id::BaseId;
 use restow::repo::{Identity, Repository};
 use restow::storage::{Key, Memory, Storage};
 
@@ -194,7 +194,7 @@ fn tell_condemned(event: &mut ObjectEvent, name: &str, bytes: &[u8], repository:
         repository.vault().open(ObjectKind::Condemned, name, bytes).unwrap();
     match record.what {
         Condemnation::Packs(packs) => {
-            let packs: Vec<String> = packs.iter().map(PackId::to_hex).collect();
+            let packs: Vec<String> = packs.iter().map(|id| id.to_hex()).collect();
             event.packs.extend(packs.iter().cloned());
             event.lists.push((name.to_owned(), packs));
         }

@@ -35,8 +35,11 @@ options! {
     pub struct BackupOptions {
         /// Instead of `<source>_<date>_<time>_<description>`.
         pub name: Option<String>,
+        /// What the snapshot is taken for.
         pub description: String,
+        /// Tags of the snapshot.
         pub tags: Vec<String>,
+        /// Exempts the snapshot from every retention rule.
         pub permanent: bool,
         /// Read and count everything, store nothing.
         pub dry_run: bool,
@@ -53,7 +56,9 @@ options! {
 pub struct BackupReport {
     /// `None` in a dry run.
     pub id: Option<SnapshotId>,
+    /// The manifest that was put, or would be.
     pub manifest: Manifest,
+    /// Bytes that were stored.
     pub written: Written,
 }
 

@@ -17,7 +17,7 @@ use crate::repo::{Filter, RepoError, Repository, Selector, Snapshot, Standing};
 
 use self::chunks::ChunkStates;
 use super::OpError;
-use super::steady::{Next, Steady};
+use super::steady::{NextTry, Steady};
 
 pub use self::names::check_names;
 
@@ -38,17 +38,22 @@ options! {
 /// An entry that does not come back whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EntryDamage {
+    /// Path of the entry in the snapshot.
     pub path: Bytes,
+    /// What is wrong with it.
     pub message: String,
 }
 
 /// A snapshot that does not come back whole.
 #[derive(Debug, Clone)]
 pub struct SnapshotDamage {
+    /// The snapshot.
     pub id: SnapshotId,
+    /// Its name.
     pub name: String,
     /// The first damaged entries, and how many there are.
     pub entries: Vec<EntryDamage>,
+    /// All damaged entries.
     pub count: u64,
 }
 
@@ -56,13 +61,19 @@ pub struct SnapshotDamage {
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct CheckReport {
+    /// Objects whose names were checked.
     pub objects: u64,
+    /// Packs that were checked.
     pub packs: u64,
+    /// Bytes that were read.
     pub bytes_read: u64,
+    /// Chunks that were decoded and verified.
     pub chunks_read: u64,
+    /// Snapshots that were checked.
     pub snapshots: u64,
     /// Objects that are missing, unreadable, of a wrong length or name.
     pub objects_damaged: Vec<Problem>,
+    /// Snapshots that cannot be restored completely.
     pub snapshots_damaged: Vec<SnapshotDamage>,
     /// Packs no index object lists: left by an interrupted backup. No damage.
     pub unindexed_packs: u64,
@@ -75,6 +86,7 @@ fn snapshot_name(id: &SnapshotId) -> Bytes {
 }
 
 impl CheckReport {
+    /// True where nothing is damaged.
     pub fn is_clean(&self) -> bool {
         self.objects_damaged.is_empty() && self.snapshots_damaged.is_empty()
     }
@@ -121,8 +133,8 @@ pub fn check(
         // What is damaged stays so. What was only moved is found in its new place, while something else is moved.
         let now = found.as_ref().ok().map(CheckReport::damaged);
         match (next, &mut found, &before) {
-            (Next::Again, ..) if now.is_none() || now != before => before = now,
-            (Next::Enough, Ok(report), Some(last)) => {
+            (NextTry::Again, ..) if now.is_none() || now != before => before = now,
+            (NextTry::Enough, Ok(report), Some(last)) => {
                 // Something new in each of so many looks may as well be damage that came meanwhile.
                 let is_all_new = report.damaged().is_disjoint(last);
                 match is_all_new && more_looks > 0 {

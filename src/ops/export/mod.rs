@@ -38,6 +38,7 @@ options! {
     /// What is exported, and over what.
     #[derive(Default)]
     pub struct ExportOptions {
+        /// The part of the snapshot to export.
         pub part: RestoreOptions,
         /// Put the export in the place of an earlier one. Nothing else is ever replaced.
         pub replace: bool,
@@ -48,12 +49,15 @@ options! {
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct ExportReport {
+    /// Entries that were written.
     pub entries: u64,
+    /// Bytes of their contents.
     pub bytes: u64,
     /// Fifos, sockets and devices: listed, not made.
     pub skipped: u64,
     /// Entries with bytes that are lost: the repository is damaged. They are listed with what was saved.
     pub damaged: Vec<Problem>,
+    /// All entries with lost bytes.
     pub damaged_count: u64,
     /// What the file system did not take: owners, extended attributes.
     pub problems: Vec<Problem>,

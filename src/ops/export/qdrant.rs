@@ -84,9 +84,12 @@ impl NameTemplate {
 }
 
 options! {
+    /// Which collections are exported, and under which names.
     #[derive(Default)]
     pub struct QdrantExportOptions {
+        /// Entries to export.
         pub selection: Selection,
+        /// How the files are named.
         pub template: NameTemplate,
     }
 }
@@ -94,9 +97,13 @@ options! {
 /// A file that was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExportedSnapshot {
+    /// Name of the collection.
     pub collection: String,
+    /// File that was written.
     pub path: PathBuf,
+    /// Length of the file.
     pub bytes: u64,
+    /// Hash of the file, as hex digits.
     pub sha256: String,
     /// The link that now leads to it. None: it leads to a newer one.
     pub latest: Option<PathBuf>,

@@ -33,6 +33,7 @@ pub struct Costs {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct EntryCost {
+    /// Path of the entry in the snapshot.
     pub path: EntryPath,
     /// Bytes of blocks that nothing else needs, in this snapshot or another.
     pub bytes: u64,

@@ -31,12 +31,13 @@ use self::mark::is_lost;
 use self::plan::{Emptied, Work, refuse_unreadable, work};
 use self::recode::Recoder;
 use super::OpError;
-use super::steady::{Next, Steady, steadily};
+use super::steady::{NextTry, Steady, steadily};
 
 pub use self::costs::{Costs, EntryCost, costs, entry_costs};
 pub use self::plan::{PackTotals, PrunePlan};
 
 options! {
+    /// What a prune does.
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
     pub struct PruneOptions {
         /// Only say what would be done.
@@ -54,7 +55,9 @@ options! {
     /// Packs stored so long ago are written anew, their plain blocks compressed at this zstd level, unless that was done.
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
     pub struct CompactOptions {
+        /// Age from which packs are compacted.
         pub older_than: Duration,
+        /// zstd level for plain blocks.
         pub level: i32,
     }
 }
@@ -92,6 +95,7 @@ pub struct PruneReport {
     pub plan: Option<PrunePlan>,
     /// What was copied out of packs that went.
     pub copied: Copied,
+    /// Packs that were deleted.
     pub deleted: PackTotals,
     /// Backups that have to end first: what is condemned is deleted by a later prune.
     pub waits_for: Vec<Peer>,
@@ -214,7 +218,7 @@ fn settled_round(
             }
             Err(error) if may_be_moved(&error) => {
                 let done = Err(error);
-                if cancel.is_cancelled() || steady.next(&done)? != Next::Again {
+                if cancel.is_cancelled() || steady.next(&done)? != NextTry::Again {
                     return done;
                 }
             }

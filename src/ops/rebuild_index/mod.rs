@@ -24,6 +24,7 @@ use self::look::{Damaged, Look, Readable, look};
 use super::{OpError, PackTotals};
 
 options! {
+    /// How an index is rebuilt.
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
     pub struct RebuildOptions {
         /// Only say what would be done.
@@ -48,15 +49,19 @@ impl Default for RebuildOptions {
 pub struct RebuildReport {
     /// All packs and index objects there were.
     pub packs: u64,
+    /// Index objects before the rebuild.
     pub index_objects: u64,
     /// Packs whose trailers were read, and in how many bytes.
     pub packs_read: u64,
+    /// Bytes that were read.
     pub bytes_read: u64,
     /// Packs that no readable index object listed as they are, and now one does.
     pub listed: PackTotals,
     /// Packs that index objects listed otherwise than their trailers do, and now as these do.
     pub corrected: u64,
+    /// Index objects that were put.
     pub objects_put: u64,
+    /// Index objects that were deleted.
     pub objects_removed: u64,
     /// Index objects that could not be read and are not there any more.
     pub mended: Vec<Problem>,

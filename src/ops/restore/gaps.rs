@@ -16,6 +16,7 @@ use super::Selection;
 pub struct Gaps {
     /// How many. Those that the manifest had no room for count: they may concern it.
     pub count: u64,
+    /// The first of them.
     pub problems: Vec<Problem>,
     /// The patterns of the selection that name nothing in the snapshot.
     pub unmatched: Vec<OsString>,

@@ -22,7 +22,7 @@ pub use self::load::{load, plan_load};
 pub(super) use self::select::Selected;
 pub use self::select::Selection;
 pub use self::target::{RestoreTarget, ServerPart};
-use self::window::Window;
+use self::window::RestoreWindow;
 use self::writing::Writing;
 use super::OpError;
 
@@ -32,6 +32,7 @@ options! {
     pub struct RestoreOptions {
         /// Only entries below this path, which becomes the target itself.
         pub prefix: EntryPath,
+        /// Entries to restore.
         pub selection: Selection,
     }
 }
@@ -40,15 +41,21 @@ options! {
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct RestorePlan {
+    /// Entries that are not at the target.
     pub new: u64,
+    /// Entries that stay as they are.
     pub kept: u64,
+    /// Entries that would be replaced.
     pub replaced: u64,
+    /// Bytes of the selected entries.
     pub bytes: u64,
     /// The first things that would be replaced, and what is there now.
     pub replacements: Vec<(EntryPath, String)>,
+    /// Entries that are lost with a part of the catalog.
     pub losses: Losses,
     /// The first entries that could not be looked for at the target, and how many there are.
     pub problems: Vec<Problem>,
+    /// All problems.
     pub problem_count: u64,
     /// What is left out on purpose, and why.
     pub notes: Vec<String>,
@@ -66,13 +73,16 @@ pub struct Losses {
 /// Entries lost together.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LostStretch {
+    /// Number of entries.
     pub entries: u64,
     /// The last of them, as a path in the snapshot. The first is unknown.
     pub last: EntryPath,
+    /// Why they are lost.
     pub message: String,
 }
 
 impl RestorePlan {
+    /// All entries that the plan covers.
     pub fn entries(&self) -> u64 {
         self.new + self.kept + self.replaced
     }
@@ -85,22 +95,28 @@ const NAMED_MAX: usize = 1000;
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct RestoreReport {
+    /// Entries that were restored.
     pub entries: u64,
+    /// Bytes of their contents.
     pub bytes: u64,
     /// Bytes that were already right where they belong.
     pub kept_bytes: u64,
     /// Entries with bytes that are lost: the repository is damaged.
     pub damaged: Vec<Problem>,
+    /// All entries with lost bytes.
     pub damaged_count: u64,
+    /// Entries that are lost with a part of the catalog.
     pub losses: Losses,
     /// The first entries that could not be made at the target, and how many there are.
     pub problems: Vec<Problem>,
+    /// All problems.
     pub problem_count: u64,
     /// What is worth saying, but was to be expected.
     pub notes: Vec<String>,
 }
 
 impl RestoreReport {
+    /// True where bytes or entries are lost.
     pub fn is_damaged(&self) -> bool {
         self.damaged_count > 0 || self.losses.entries > 0
     }
@@ -155,7 +171,7 @@ pub fn restore(
         let writer = scope.spawn(move || writing.run(&received).inspect_err(|_| stop.cancel()));
         let (report, unmade) = (RestoreReport::default(), HashSet::new());
         let mut placing = Placing { view, observer, cancel: stop, report, unmade };
-        let placed = placing.run(&mut *importer, options, Window::new(lots));
+        let placed = placing.run(&mut *importer, options, RestoreWindow::new(lots));
         // Where both failed, the writer's failure came first: the other merely lost its channel.
         let written = writer.join().map_err(|_| OpError::Lost)??;
         placed.map(|()| (placing, written))
@@ -195,7 +211,7 @@ impl Placing<'_> {
         &mut self,
         importer: &mut dyn Importer,
         options: &RestoreOptions,
-        mut window: Window,
+        mut window: RestoreWindow,
     ) -> Result<(), OpError> {
         let mut selected = Selected::new(self.view, options)?;
         while let Some(entry) = selected.next_entry()? {
@@ -222,7 +238,7 @@ impl Placing<'_> {
     /// Asks for an entry's chunks.
     fn fill(
         &mut self,
-        window: &mut Window,
+        window: &mut RestoreWindow,
         entry: &Entry,
         sink: Box<dyn crate::source::Sink>,
     ) -> Result<(), OpError> {

@@ -24,6 +24,7 @@ pub struct RestoreTarget {
     pub kind: String,
     /// Where its entries stand in the snapshot.
     pub prefix: EntryPath,
+    /// Folder that the source is restored into.
     pub folder: PathBuf,
     /// The folder that was said, where `folder` is one of several in it.
     within: Option<PathBuf>,
@@ -97,6 +98,7 @@ impl RestoreTarget {
 /// One source of a snapshot that came from a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerPart {
+    /// Kind of the source, as the manifest names it.
     pub kind: String,
     /// Where its entries stand in the snapshot.
     pub prefix: EntryPath,

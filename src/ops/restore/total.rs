@@ -6,6 +6,7 @@ use crate::limits::PROBLEMS_MAX;
 use super::{Losses, NAMED_MAX, RestorePlan, RestoreReport};
 
 impl RestorePlan {
+    /// Adds what another part of the restore would do.
     pub fn add(&mut self, other: Self) {
         let Self {
             new,
@@ -32,6 +33,7 @@ impl RestorePlan {
 }
 
 impl RestoreReport {
+    /// Adds what another part of the restore did.
     pub fn add(&mut self, other: Self) {
         let Self {
             entries,

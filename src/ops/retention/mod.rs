@@ -31,6 +31,7 @@ options! {
     /// What to plan with.
     #[derive(Debug, Clone)]
     pub struct RetentionOptions {
+        /// The rules for every group without own ones.
         pub policy: RetentionPolicy,
         /// Groups with a policy of their own.
         pub own: Vec<(RetentionGroup, RetentionPolicy)>,
@@ -58,7 +59,9 @@ impl Default for RetentionOptions {
 pub struct RetentionPlan {
     /// The oldest first of each group.
     pub verdicts: Vec<Verdict>,
+    /// The groups that `max_size` limits.
     pub budgets: Vec<Budget>,
+    /// The time from which ages count.
     pub now: Zoned,
     /// Snapshots whose manifests cannot be read: they are left alone.
     pub unreadable: Vec<(SnapshotId, RepoError)>,
@@ -75,6 +78,7 @@ impl RetentionPlan {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RetentionReport {
+    /// Snapshots that were deleted.
     pub deleted: Vec<SnapshotId>,
     /// Notes that went with them.
     pub notes: u64,

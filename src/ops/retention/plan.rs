@@ -39,9 +39,11 @@ pub struct Sizes {
 pub struct Budget {
     /// `None`: of all groups without a policy of their own.
     pub group: Option<RetentionGroup>,
+    /// The limit, in bytes.
     pub max: u64,
     /// What the snapshots that are looked at take, as far as it can be told, and what those that stay take.
     pub before: u64,
+    /// Bytes that the snapshots need that stay.
     pub after: u64,
 }
 

@@ -59,14 +59,20 @@ impl fmt::Display for Age {
 /// What of which the newest snapshot is kept: hours, days, ISO weeks (from Monday), months, years.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Period {
+    /// From minute 0 on.
     Hour,
+    /// From midnight on.
     Day,
+    /// From Monday on.
     Week,
+    /// From the first day of a month on.
     Month,
+    /// From the first of January on.
     Year,
 }
 
 impl Period {
+    /// Every period, the shortest first.
     pub const ALL: [Self; 5] = [Self::Hour, Self::Day, Self::Week, Self::Month, Self::Year];
 
     /// The rule's name, as on the command line.
@@ -142,6 +148,7 @@ pub struct RetentionPolicy {
     pub periods: BTreeMap<Period, Reach>,
     /// Those with one of these tags.
     pub tags: Vec<String>,
+    /// Drop only snapshots older than this.
     pub older_than: Option<Age>,
     /// Bytes.
     pub max_size: Option<u64>,
@@ -168,6 +175,7 @@ impl RetentionPolicy {
         }
     }
 
+    /// True for a policy without a rule.
     pub fn is_nothing(&self) -> bool {
         *self == Self::nothing()
     }

@@ -13,12 +13,14 @@ use super::policy::{Age, Period, Reach};
 /// The snapshots that retention looks at together: of the same sources, taken on the same host.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RetentionGroup {
+    /// Host that took the snapshots.
     pub host: String,
     /// Kind and URL of each, sorted.
     pub sources: Vec<(String, String)>,
 }
 
 impl RetentionGroup {
+    /// Makes a group of a host and pairs of kind and URL.
     pub fn new(host: &str, sources: impl IntoIterator<Item = (String, String)>) -> Self {
         let mut sources: Vec<_> = sources.into_iter().collect();
         sources.sort();
@@ -30,14 +32,21 @@ impl RetentionGroup {
 /// What retention has to know of a snapshot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Candidate {
+    /// The snapshot.
     pub id: SnapshotId,
+    /// Its name.
     pub name: String,
+    /// When it was taken.
     pub time: Time,
     /// Seconds east of UTC where it was taken.
     pub zone_offset: i32,
+    /// The series that it belongs to.
     pub group: RetentionGroup,
+    /// All tags it has.
     pub tags: Vec<String>,
+    /// A rule may not drop it.
     pub permanent: bool,
+    /// Whether it is complete.
     pub standing: Standing,
     /// As [`Snapshot::is_future`]: it stays, and fills no rule.
     pub is_future: bool,
@@ -46,6 +55,7 @@ pub struct Candidate {
 }
 
 impl Candidate {
+    /// Makes a candidate of a snapshot.
     pub fn new(snapshot: &Snapshot, in_scope: bool) -> Self {
         let manifest = &snapshot.manifest;
         let source = |source: &SourceRecord| (source.kind.clone(), source.url.clone());
@@ -79,15 +89,20 @@ impl Candidate {
 /// Why a snapshot is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeepReason {
+    /// It is exempt from rules.
     Permanent,
     /// Of its sources and host; where none is complete, the newest there is.
     Newest {
+        /// It lacks no entry.
         complete: bool,
     },
+    /// One of the last so many.
     Last(u32),
+    /// Taken within this time before the newest.
     Within(Age),
     /// The newest of a period; the period's name.
     NewestOf(Period, String, Reach),
+    /// It has this tag.
     Tag(String),
     /// Not older than that.
     Young(Age),
@@ -148,6 +163,7 @@ impl fmt::Display for KeepReason {
 /// Why a snapshot goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DropReason {
+    /// No rule keeps it.
     Unkept,
     /// No rule keeps it, and it is older than that.
     Older(Age),
@@ -156,6 +172,7 @@ pub enum DropReason {
 }
 
 impl DropReason {
+    /// The rule's name, as on the command line.
     pub fn rule(&self) -> &'static str {
         match self {
             Self::Unkept => "no-rule",
@@ -193,21 +210,26 @@ impl fmt::Display for Amount {
     }
 }
 
+/// What becomes of a snapshot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fate {
     /// By all of these.
     Kept(Vec<KeepReason>),
+    /// It is deleted, for this reason.
     Dropped(DropReason),
 }
 
 /// A snapshot and what becomes of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verdict {
+    /// The snapshot.
     pub snapshot: Candidate,
+    /// What becomes of it.
     pub fate: Fate,
 }
 
 impl Verdict {
+    /// True where the snapshot is to be deleted.
     pub fn is_dropped(&self) -> bool {
         matches!(self.fate, Fate::Dropped(_))
     }

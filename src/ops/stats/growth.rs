@@ -11,12 +11,17 @@ use super::SnapshotStats;
 pub struct Growth {
     /// URLs, as the snapshots name them.
     pub sources: Vec<String>,
+    /// Host that took them.
     pub host: String,
+    /// Number of snapshots.
     pub snapshots: u64,
+    /// When the oldest was taken.
     pub first: Time,
+    /// When the newest was taken.
     pub last: Time,
     /// Bytes that all of them added to the repository, and those that are not the first.
     pub added: u64,
+    /// Bytes added by all but the first.
     pub added_later: u64,
 }
 

@@ -5,6 +5,8 @@ mod unique;
 
 use std::collections::BTreeMap;
 
+use serde::Serialize;
+
 use crate::format::{Statistics, Time, name};
 use crate::id::{ObjectId, SnapshotId};
 use crate::options::options;
@@ -42,12 +44,17 @@ options! {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SnapshotStats {
+    /// The snapshot.
     pub id: SnapshotId,
+    /// Its name.
     pub name: String,
     /// URLs of what it is of, sorted.
     pub sources: Vec<String>,
+    /// Host that took it.
     pub host: String,
+    /// When it was taken.
     pub time: Time,
+    /// Counts of its backup.
     pub counts: Statistics,
 }
 
@@ -70,9 +77,11 @@ impl SnapshotStats {
 }
 
 /// Objects of one kind.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct ObjectTotals {
+    /// Number of objects.
     pub count: u64,
+    /// Their bytes.
     pub bytes: u64,
 }
 
@@ -84,6 +93,7 @@ pub struct RepositoryStats {
     pub objects: BTreeMap<&'static str, ObjectTotals>,
     /// Chunks of streams, and nodes of catalogs and recipes.
     pub data: ChunkTotals,
+    /// Chunks of catalogs and recipes.
     pub metadata: ChunkTotals,
     /// Bytes of the streams of all snapshots, each counted as often as it stands in one.
     pub logical_bytes: u64,
@@ -92,6 +102,7 @@ pub struct RepositoryStats {
 }
 
 impl RepositoryStats {
+    /// Bytes of all objects.
     pub fn stored_bytes(&self) -> u64 {
         self.objects.values().map(|kind| kind.bytes).sum()
     }
@@ -112,6 +123,7 @@ impl RepositoryStats {
     }
 }
 
+/// What was counted.
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct StatsReport {
@@ -121,6 +133,7 @@ pub struct StatsReport {
     pub growth: Vec<Growth>,
     /// `None` where only certain snapshots were asked for.
     pub repository: Option<RepositoryStats>,
+    /// Snapshots whose manifests cannot be read, and why.
     pub unreadable: Vec<(SnapshotId, RepoError)>,
 }
 

@@ -10,11 +10,14 @@ use crate::source::SourceError;
 /// A table of a snapshot and its name at the target. As text: `NAME`, or `NAME:NEW`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Rename {
+    /// Name in the snapshot.
     pub from: String,
+    /// Name at the target.
     pub to: String,
 }
 
 impl Rename {
+    /// Makes a rename.
     pub fn new(from: impl Into<String>, to: impl Into<String>) -> Self {
         Self { from: from.into(), to: to.into() }
     }

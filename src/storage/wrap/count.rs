@@ -11,9 +11,11 @@ use crate::storage::{Operation, StorageError};
 pub struct Requests {
     /// With those that failed.
     pub count: u64,
+    /// Requests that failed.
     pub failed: u64,
     /// Bytes of objects, without what the protocol adds.
     pub sent: u64,
+    /// Bytes of objects that were read.
     pub received: u64,
 }
 

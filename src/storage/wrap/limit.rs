@@ -24,6 +24,7 @@ impl Limit {
         Self::with_clock(upload, download, cancel, Arc::new(SystemClock))
     }
 
+    /// Makes limits with a clock of one's own.
     pub fn with_clock(
         upload: Option<NonZeroU64>,
         download: Option<NonZeroU64>,

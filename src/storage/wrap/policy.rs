@@ -7,7 +7,9 @@ use crate::storage::{Key, Operation, StorageError};
 /// A request to a storage.
 #[derive(Debug, Clone, Copy)]
 pub struct Request<'r> {
+    /// What the request does.
     pub operation: Operation,
+    /// The object, or the folder of a list.
     pub key: &'r Key,
     /// Bytes of an object that is put.
     pub sent: usize,
@@ -16,6 +18,7 @@ pub struct Request<'r> {
 /// How often one operation was tried so far.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Tries {
+    /// Tries after the first.
     pub repeated: u32,
     /// When it failed first, by the policy's own clock.
     pub first_failure: Option<Instant>,

@@ -11,6 +11,7 @@ use crate::timing::{self, Backoff, Clock, SystemClock};
 /// How patient one is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RetryPolicy {
+    /// Pauses between tries.
     pub backoff: Backoff,
     /// An operation is given up when its next try would begin later than this after its first failure.
     pub budget: Duration,
@@ -33,10 +34,12 @@ pub struct Retry {
 }
 
 impl Retry {
+    /// Makes the policy; `cancel` ends a pause.
     pub fn new(policy: RetryPolicy, cancel: Cancel) -> Self {
         Self::with_clock(policy, cancel, Arc::new(SystemClock))
     }
 
+    /// Makes the policy with a clock of one's own.
     pub fn with_clock(policy: RetryPolicy, cancel: Cancel, clock: Arc<dyn Clock>) -> Self {
         Self { policy, cancel, clock }
     }

@@ -15,6 +15,7 @@ pub struct Wrapped<P> {
 }
 
 impl<P: Policy> Wrapped<P> {
+    /// Wraps a storage.
     pub fn new(inner: Arc<dyn Storage>, policy: P) -> Self {
         Self { inner, policy }
     }

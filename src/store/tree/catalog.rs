@@ -114,16 +114,20 @@ fn size_of(entry: &Entry) -> usize {
 /// What comes next in a catalog.
 #[derive(Debug)]
 pub enum CatalogItem {
+    /// An entry.
     Entry(Entry),
+    /// Entries that cannot be read.
     Lost(Lost),
 }
 
 /// A stretch of a catalog that cannot be read, as the node above it tells.
 #[derive(Debug)]
 pub struct Lost {
+    /// Number of entries.
     pub entries: u64,
     /// The path of the last of them.
     pub last: EntryPath,
+    /// Why they cannot be read.
     pub error: StoreError,
 }
 
@@ -144,6 +148,7 @@ pub struct CatalogCursor<'a> {
 }
 
 impl<'a> CatalogCursor<'a> {
+    #[doc(hidden)]
     pub fn new(reader: &'a StoreReader, root: TreeRoot) -> Self {
         Self {
             reader,

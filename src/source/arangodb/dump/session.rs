@@ -23,6 +23,7 @@ pub(super) struct DumpSession {
 }
 
 /// An entry to come, or a collection: its entries are known once it was sorted.
+#[allow(clippy::large_enum_variant, reason = "a handful of them wait at a time")]
 enum Step {
     Entry(SourceEntry),
     Collection { database: String, name: String },

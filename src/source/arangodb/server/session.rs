@@ -89,6 +89,7 @@ struct Current {
 }
 
 /// An entry to come, or a collection: its entries are known once it was read.
+#[allow(clippy::large_enum_variant, reason = "a handful of them wait at a time")]
 enum Part {
     Entry(SourceEntry),
     Collection(Box<Described>),
