@@ -5,9 +5,9 @@ use std::ffi::OsStr;
 use std::path::Path;
 
 use anyhow::Result;
-use restow::SourceMatch;
+use restow::{Error, Filter, SourceMatch};
 
-use super::args::BackupArgs;
+use super::args::{BackupArgs, FilterArgs};
 use super::commands::Context;
 use super::jobs::Job;
 use super::sources::{SourceSettings, SourceSpec};
@@ -15,10 +15,25 @@ use super::sources::{SourceSettings, SourceSpec};
 /// A pattern follows it.
 const GLOB: &str = "glob:";
 
+impl FilterArgs {
+    /// The snapshots that these flags let through.
+    pub fn to_filter(&self, context: &Context) -> Result<Filter> {
+        let source = self.source.as_deref().map(|text| source(context, text)).transpose()?;
+        let filter = Filter::default()
+            .source(source)
+            .host(self.host.clone())
+            .tags(self.tags.clone())
+            .name(self.name.clone())
+            .since(self.since)
+            .before(self.before);
+        Ok(filter)
+    }
+}
+
 /// What `--source` says.
 pub fn source(context: &Context, text: &str) -> Result<SourceMatch> {
     if let Some(pattern) = text.strip_prefix(GLOB) {
-        return Ok(SourceMatch::glob(pattern)?);
+        return Ok(SourceMatch::glob(pattern).map_err(Error::from)?);
     }
     if context.config.sources.contains_key(text) {
         let job = Job::of_source(&context.config, text, &BackupArgs::default())?;

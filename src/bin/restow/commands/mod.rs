@@ -30,13 +30,12 @@ use anyhow::Result;
 use restow::{Cancel, Error, Filter, Selector, SnapshotId, SnapshotManager};
 use serde_json::Value;
 
-use super::args::{FilterArgs, Options};
+use super::args::Options;
 use super::config::Config;
 use super::error::Outcome;
 use super::output;
 use super::progress::Progress;
 use super::signals::Signals;
-use super::which;
 
 /// What every command has at hand.
 pub struct Context {
@@ -102,18 +101,4 @@ fn find_all(
 ) -> Result<Vec<SnapshotId>> {
     let find = |one: &String| Ok(manager.find(&Selector::new(one), filter)?.id);
     named.iter().map(find).collect()
-}
-
-impl FilterArgs {
-    pub fn to_filter(&self, context: &Context) -> Result<Filter> {
-        let source = self.source.as_deref().map(|text| which::source(context, text)).transpose()?;
-        let filter = Filter::default()
-            .source(source)
-            .host(self.host.clone())
-            .tags(self.tags.clone())
-            .name(self.name.clone())
-            .since(self.since)
-            .before(self.before);
-        Ok(filter)
-    }
 }
