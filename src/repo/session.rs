@@ -1,4 +1,4 @@
-//! A writer's steps, from its announcement to the commit (design section 8).
+//! A writer's steps, from its announcement to the commit (docs/PRUNE.md).
 
 use std::collections::HashSet;
 use std::sync::Arc;

@@ -5,13 +5,15 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
+use restow::source::Exporter;
 use restow::source::files::FolderOptions;
 use restow::source::sqlite::SqliteOptions;
 use restow::{BackupOptions, Error as OpError, RetentionPolicy};
 
 use super::args::BackupArgs;
+use super::commands::Context;
 use super::config::{Config, SourceConfig};
-use super::retention;
+use super::location::Access;
 use super::servers::ServerSettings;
 use super::servers::qdrant::QdrantSettings;
 use super::sources::{self, SourceSettings, SourceSpec};
@@ -71,9 +73,32 @@ impl Job {
         Ok(job)
     }
 
-    /// The rules of its sources, if they have some of their own.
+    /// The rules of its sources, if they have some of their own. Nothing is deleted by mistake where several disagree.
     pub fn retention(&self) -> Result<Option<&RetentionPolicy>> {
-        retention::one_of(&self.retentions)
+        if let [first, rest @ ..] = self.retentions.as_slice()
+            && rest.iter().any(|other| other != first)
+        {
+            bail!(OpError::Usage(
+                "the sources of this snapshot have different rules in restow.toml: run `restow cleanup` instead"
+                    .into()
+            ));
+        }
+        Ok(self.retentions.first())
+    }
+
+    /// What reads its sources, but for what restow itself keeps among them.
+    pub fn exporters(
+        &self,
+        context: &Context,
+        access: &Access,
+    ) -> Result<Vec<Box<dyn Exporter>>, OpError> {
+        let resolve = |part: &Part| {
+            let mut settings = part.settings.clone();
+            settings.folder.leave_out = access.own_folders();
+            settings.pass_stderr = !context.options.json;
+            part.spec.resolve(&settings)
+        };
+        self.parts.iter().map(resolve).collect()
     }
 
     fn without_bulk(&mut self, args: &BackupArgs) -> Result<()> {

@@ -94,6 +94,7 @@ fn run(args: Args) -> Result<Outcome> {
     let context = Context { options, config, signals };
     match args.command {
         Command::Init(args) => commands::init::run(&context, &args),
+        Command::Backup(args) if args.all => commands::batch::run(&context, &args),
         Command::Backup(args) => commands::backup::run(&context, &args),
         Command::Import(args) => commands::import::run(&context, &args),
         Command::List(args) => commands::list::run(&context, &args),

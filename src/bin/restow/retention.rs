@@ -1,6 +1,6 @@
 //! Which rules count: those that were said, else those of restow.toml, else the default.
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use jiff::Zoned;
 use jiff::fmt::temporal::DateTimeParser;
 use restow::{
@@ -10,7 +10,7 @@ use restow::{
 use serde_json::{Value, json};
 
 use super::args::{BackupArgs, CleanupArgs};
-use super::commands::{Context, backup};
+use super::commands::Context;
 use super::config::Config;
 use super::jobs::Job;
 use super::location::Access;
@@ -72,7 +72,7 @@ fn own(
     for (name, source) in &context.config.sources {
         let Some(retention) = &source.retention else { continue };
         let job = Job::of_source(&context.config, name, &BackupArgs::default())?;
-        let exporters = backup::exporters(context, &job, access).with_context(|| {
+        let exporters = job.exporters(context, access).with_context(|| {
             format!(
                 "cannot tell which snapshots belong to source {name:?}, which has its own rules: give rules \
                  on the command line, or --source for other sources"
@@ -85,19 +85,6 @@ fn own(
         all.push((RetentionGroup::new(host, sources), retention.policy()));
     }
     Ok(all)
-}
-
-/// Nothing is deleted by mistake where several sources of one snapshot disagree.
-pub fn one_of(policies: &[RetentionPolicy]) -> Result<Option<&RetentionPolicy>> {
-    if let [first, rest @ ..] = policies
-        && rest.iter().any(|other| other != first)
-    {
-        bail!(Error::Usage(
-            "the sources of this snapshot have different rules in restow.toml: run `restow cleanup` instead"
-                .into()
-        ));
-    }
-    Ok(policies.first())
 }
 
 pub fn to_json(plan: &RetentionPlan, report: Option<&RetentionReport>) -> Value {
@@ -134,11 +121,6 @@ pub fn to_json(plan: &RetentionPlan, report: Option<&RetentionReport>) -> Value 
                 })
             })
             .collect();
-    let unreadable: Vec<Value> = plan
-        .unreadable
-        .iter()
-        .map(|(id, error)| json!({ "id": id.to_hex(), "error": error.to_string() }))
-        .collect();
     let none = RetentionReport::default();
     let done = report.unwrap_or(&none);
     json!({
@@ -147,7 +129,7 @@ pub fn to_json(plan: &RetentionPlan, report: Option<&RetentionReport>) -> Value 
         "timezone": zone_name(plan),
         "snapshots": snapshots,
         "budgets": budgets,
-        "unreadable": unreadable,
+        "unreadable": output::unreadable_json(&plan.unreadable),
         "deleted": hex(&done.deleted),
         "notes": done.notes,
         "gone": hex(&done.gone),

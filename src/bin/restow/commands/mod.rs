@@ -27,10 +27,13 @@ pub mod tag;
 use std::sync::Arc;
 
 use anyhow::Result;
-use restow::{Cancel, Error, Filter, SnapshotManager};
+use restow::{Cancel, Error, Filter, Selector, SnapshotId, SnapshotManager};
+use serde_json::Value;
 
 use super::args::{FilterArgs, Options};
 use super::config::Config;
+use super::error::Outcome;
+use super::output;
 use super::progress::Progress;
 use super::signals::Signals;
 
@@ -59,6 +62,45 @@ impl Context {
         progress.clear();
         Ok(result?)
     }
+
+    /// Prints what a command did: its document with --json, else its text, but for --quiet.
+    pub fn report(
+        &self,
+        outcome: Outcome,
+        document: impl FnOnce() -> Value,
+        text: impl FnOnce(),
+    ) -> Result<Outcome> {
+        if self.options.json {
+            output::json(&document())?;
+        } else if !self.options.quiet {
+            text();
+        }
+        Ok(outcome)
+    }
+
+    /// Prints what a command was asked for, also with --quiet.
+    pub fn answer(
+        &self,
+        outcome: Outcome,
+        document: impl FnOnce() -> Value,
+        text: impl FnOnce(),
+    ) -> Result<Outcome> {
+        match self.options.json {
+            true => output::json(&document())?,
+            false => text(),
+        }
+        Ok(outcome)
+    }
+}
+
+/// The snapshots that these name.
+fn find_all(
+    manager: &SnapshotManager,
+    named: &[String],
+    filter: &Filter,
+) -> Result<Vec<SnapshotId>> {
+    let find = |one: &String| Ok(manager.find(&Selector::new(one), filter)?.id);
+    named.iter().map(find).collect()
 }
 
 impl FilterArgs {
