@@ -180,7 +180,7 @@ fn rules_that_make_no_sense() {
         (&["cleanup", "--keep-tag", "x", "--yes"][..], "keep-tag alone"),
         (&["cleanup", "--keep-last", "0", "--yes"], "is not in 1"),
         (&["cleanup", "--keep-daily", "0", "--yes"], "1 or more"),
-        (&["cleanup", "--keep-within", "7", "--yes"], "say 36h"),
+        (&["cleanup", "--keep-within", "7", "--yes"], "like 36h"),
         (&["cleanup", "--older-than", "-7d", "--yes"], ""),
         (&["cleanup", "--max-size", "2.5G", "--yes"], "like 500M"),
         (&["cleanup", "--timezone", "Middle/Earth", "--yes"], "Middle/Earth"),
