@@ -6,7 +6,7 @@ pub const MIB: usize = 1024 * KIB;
 /// Newest repository format this build reads and writes.
 pub const FORMAT_VERSION: u8 = 1;
 
-/// Chunk sizes a new repository gets (design section 5 has the measurements).
+/// Chunk sizes a new repository gets.
 pub const CHUNK_MIN: u32 = 64 * 1024;
 pub const CHUNK_AVG: u32 = 128 * 1024;
 pub const CHUNK_MAX: u32 = 512 * 1024;

@@ -74,6 +74,22 @@ pub enum EntryKind {
     },
 }
 
+impl EntryKind {
+    /// The name of the kind, as documents and listings show it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Directory => "directory",
+            Self::File => "file",
+            Self::Symlink { .. } => "symlink",
+            Self::Fifo => "fifo",
+            Self::Socket => "socket",
+            Self::CharDevice { .. } => "character device",
+            Self::BlockDevice { .. } => "block device",
+            Self::Stream { .. } => "stream",
+        }
+    }
+}
+
 /// Entries of one file that has several names: same group, same file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct LinkGroup {

@@ -63,7 +63,7 @@ pub struct Problem {
     pub message: String,
 }
 
-/// What the snapshot came to.
+/// Counts of a backup. The names for serde are those of the JSON documents; the record has no names.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Statistics {
     /// Entries in the catalog.
@@ -81,14 +81,17 @@ pub struct Statistics {
     /// Raw bytes of the new chunks, those coded as deltas, and what each is stored in.
     pub new_bytes: u64,
     /// Bytes of blocks that are coded without a base.
+    #[serde(rename = "plain_stored_bytes")]
     pub plain_stored: u64,
     /// Bytes of chunks that are coded as deltas.
     pub delta_bytes: u64,
     /// Bytes of blocks that are coded as deltas.
+    #[serde(rename = "delta_stored_bytes")]
     pub delta_stored: u64,
     /// Catalog and recipes: raw bytes new, and what they are stored in.
     pub metadata_bytes: u64,
     /// Bytes of blocks with catalog and recipe nodes.
+    #[serde(rename = "metadata_stored_bytes")]
     pub metadata_stored: u64,
     /// How long the backup took.
     pub duration_ms: u64,

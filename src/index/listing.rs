@@ -95,7 +95,7 @@ fn blocks(
     })
 }
 
-struct Object {
+struct ListedObject {
     writer: ActorId,
     packs: Vec<u32>,
 }
@@ -109,7 +109,7 @@ struct Pack {
 /// Ingested objects, and the numbers that stand for packs in the rows of an index.
 #[derive(Default)]
 pub(super) struct Listing {
-    objects: BTreeMap<ObjectId, Object>,
+    objects: BTreeMap<ObjectId, ListedObject>,
     packs: BTreeMap<u32, Pack>,
     numbers: BTreeMap<PackEntry, u32>,
     /// The next pack's number. None is given twice, so rows of a forgotten pack never come to mean another.
@@ -158,7 +158,7 @@ impl Listing {
                 pack.objects = pack.objects.saturating_add(1);
             }
         }
-        self.objects.insert(object, Object { writer, packs });
+        self.objects.insert(object, ListedObject { writer, packs });
     }
 
     /// Drops objects, and gives the numbers of the packs that no object lists any more.

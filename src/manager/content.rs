@@ -19,26 +19,26 @@ use super::{Overwrite, SnapshotManager};
 
 /// A snapshot whose content is wanted: by its id, as it was listed, or opened by [`SnapshotManager::view`]. Several
 /// operations on one snapshot are cheaper with the opened one: the index is loaded once.
-pub trait Viewable: sealed::Viewable {}
+pub trait Viewable: sealed::View {}
 
-impl<T: sealed::Viewable> Viewable for T {}
+impl<T: sealed::View> Viewable for T {}
 
 mod sealed {
     use crate::ops::OpError;
     use crate::repo::{Repository, SnapshotView};
 
-    pub trait Viewable {
+    pub trait View {
         fn view(&self, repository: &Repository) -> Result<SnapshotView, OpError>;
     }
 }
 
-impl sealed::Viewable for SnapshotId {
+impl sealed::View for SnapshotId {
     fn view(&self, repository: &Repository) -> Result<SnapshotView, OpError> {
         Ok(repository.view(&repository.snapshot(self)?)?)
     }
 }
 
-impl sealed::Viewable for Snapshot {
+impl sealed::View for Snapshot {
     fn view(&self, repository: &Repository) -> Result<SnapshotView, OpError> {
         // A listing leaves the problems out.
         match self.manifest.problem_count > 0 && self.manifest.problems.is_empty() {
@@ -48,7 +48,7 @@ impl sealed::Viewable for Snapshot {
     }
 }
 
-impl sealed::Viewable for SnapshotView {
+impl sealed::View for SnapshotView {
     fn view(&self, _: &Repository) -> Result<SnapshotView, OpError> {
         Ok(self.clone())
     }

@@ -14,7 +14,7 @@ const RACES: usize = 200;
 
 /// What to do about something that is not good.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Next {
+pub(super) enum NextTry {
     /// Look again: it may only have been moved.
     Again,
     /// Nobody moved anything: that is how it is.
@@ -37,7 +37,7 @@ impl<'r> Steady<'r> {
     }
 
     /// Whether somebody committed, deleted, pruned or was taken for dead meanwhile: what was only moved is no damage.
-    pub fn next<T>(&mut self, found: &Result<T, OpError>) -> Result<Next, OpError> {
+    pub fn next<T>(&mut self, found: &Result<T, OpError>) -> Result<NextTry, OpError> {
         let [_, snapshots, _] = &self.before;
         let is_race = match found {
             Err(OpError::NotWhole { snapshot, .. }) => !snapshots.contains(&snapshot.to_hex()),
@@ -48,13 +48,13 @@ impl<'r> Steady<'r> {
         self.before = now;
         if is_race && self.races < RACES {
             self.races += 1;
-            return Ok(Next::Again);
+            return Ok(NextTry::Again);
         }
         self.tries += 1;
         Ok(match has_changed {
-            true if self.tries < TRIES => Next::Again,
-            true => Next::Enough,
-            false => Next::Unmoved,
+            true if self.tries < TRIES => NextTry::Again,
+            true => NextTry::Enough,
+            false => NextTry::Unmoved,
         })
     }
 }
@@ -72,7 +72,7 @@ pub(super) fn steadily<T>(
             return Err(OpError::Interrupted);
         }
         let found = look();
-        if cancel.is_cancelled() || is_good(&found) || steady.next(&found)? != Next::Again {
+        if cancel.is_cancelled() || is_good(&found) || steady.next(&found)? != NextTry::Again {
             return found;
         }
     }

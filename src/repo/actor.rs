@@ -1,4 +1,4 @@
-//! A writer at work: announced, alive by its beats, gone when done (design section 8).
+//! A writer at work: announced, alive by its beats, gone when done.
 
 use std::sync::Arc;
 use std::thread::JoinHandle;

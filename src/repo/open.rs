@@ -1,13 +1,13 @@
 //! Opening a repository.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::chunk::{ChunkSizes, Cutter};
 use crate::codec::{Keys, Secret};
-use crate::format::{ConfigRecord, MARKER_NAME, Marker, ObjectKind, name};
-use crate::id::{ObjectId, RepositoryId};
+use crate::format::{ConfigRecord, IndexRecord, MARKER_NAME, Marker, ObjectKind, name};
+use crate::id::{ActorId, ObjectId, RepositoryId};
 use crate::index::{ChunkIndex, MemoryIndex};
 use crate::limits::PLAIN_RECORD_MAX;
 use crate::options::options;
@@ -15,9 +15,9 @@ use crate::storage::{Key, Storage, StorageError};
 use crate::store::{Refresh, StoreError, StoreReader, Vault};
 
 use super::keys::{KeyListing, list_keys, unlock};
-use super::objects::read_fixed;
-use super::sync::{IndexState, Reading, take_in_news};
-use super::{Identity, RepoError, Snapshot, SnapshotView};
+use super::objects::{read_fixed, read_named};
+use super::sync::{IndexState, Reading, listed_objects, take_in_news, void_actors};
+use super::{Identity, RepoError};
 
 options! {
     /// What else opening needs.
@@ -164,6 +164,21 @@ impl Repository {
         }
     }
 
+    /// The index objects there are.
+    pub fn index_objects(&self) -> Result<Vec<ObjectId>, RepoError> {
+        Ok(listed_objects(&**self.storage())?.into_iter().collect())
+    }
+
+    /// Writers and prunes that were taken for dead.
+    pub fn void_actors(&self) -> Result<HashSet<ActorId>, RepoError> {
+        void_actors(&**self.storage())
+    }
+
+    /// An index object, verified and opened.
+    pub fn index_object(&self, id: &ObjectId) -> Result<IndexRecord, RepoError> {
+        read_named(&**self.storage(), self.vault(), ObjectKind::Index, &name::index(id))
+    }
+
     pub fn reader(&self, index: &IndexState) -> Arc<StoreReader> {
         let (storage, vault) = (Arc::clone(&self.storage), Arc::clone(&self.vault));
         let reader = StoreReader::new(storage, vault, Arc::clone(&index.index));
@@ -181,12 +196,6 @@ impl Repository {
             })
         };
         Arc::new(reader.refreshed_by(Refresh::new(Box::new(refresh))))
-    }
-
-    /// A snapshot opened for reading, with the index as it is now.
-    pub fn view(&self, snapshot: &Snapshot) -> Result<SnapshotView, RepoError> {
-        let reader = self.reader(&self.load_index()?);
-        Ok(SnapshotView::new(snapshot.id, snapshot.manifest.clone(), reader))
     }
 
     #[cfg(feature = "rocksdb")]

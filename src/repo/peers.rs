@@ -1,4 +1,4 @@
-//! Who else is at work in a repository, and who is taken for dead (design section 8).
+//! Who else is at work in a repository, and who is taken for dead (docs/PRUNE.md).
 
 use std::collections::HashMap;
 use std::time::{Duration, SystemTime};

@@ -13,8 +13,8 @@ use crate::index::{ChunkIndex, PackEntry};
 use crate::storage::{Listed, Storage};
 use crate::store::Vault;
 
+use super::RepoError;
 use super::objects::{list_ids, read_named};
-use super::{RepoError, Repository};
 
 /// The index of a repository at one moment.
 pub struct IndexState {
@@ -142,23 +142,6 @@ impl IndexState {
             }
         }
         (usable, all)
-    }
-}
-
-impl Repository {
-    /// The index objects there are.
-    pub fn index_objects(&self) -> Result<Vec<ObjectId>, RepoError> {
-        Ok(listed_objects(&**self.storage())?.into_iter().collect())
-    }
-
-    /// Writers and prunes that were taken for dead.
-    pub fn void_actors(&self) -> Result<HashSet<ActorId>, RepoError> {
-        void_actors(&**self.storage())
-    }
-
-    /// An index object, verified and opened.
-    pub fn index_object(&self, id: &ObjectId) -> Result<IndexRecord, RepoError> {
-        read_named(&**self.storage(), self.vault(), ObjectKind::Index, &name::index(id))
     }
 }
 

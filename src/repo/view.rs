@@ -6,6 +6,8 @@ use crate::format::{ChunkRef, Content, Entry, EntryPath, Manifest};
 use crate::id::SnapshotId;
 use crate::store::{CatalogCursor, RecipeCursor, StoreError, StoreReader};
 
+use super::{RepoError, Repository, Snapshot};
+
 /// Sorted iteration and look-up by path over a snapshot's entries, and their streams.
 #[derive(Clone)]
 pub struct SnapshotView {
@@ -55,5 +57,13 @@ impl SnapshotView {
             each(chunk)?;
         }
         Ok(())
+    }
+}
+
+impl Repository {
+    /// A snapshot opened for reading, with the index as it is now.
+    pub fn view(&self, snapshot: &Snapshot) -> Result<SnapshotView, RepoError> {
+        let reader = self.reader(&self.load_index()?);
+        Ok(SnapshotView::new(snapshot.id, snapshot.manifest.clone(), reader))
     }
 }

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use super::{Exporter, Loader, SourceError};
+use super::{Description, Exporter, Loader, SourceError};
 use crate::fault::ErrorKind;
 use crate::progress::Cancel;
 pub use crate::storage::Environment;
@@ -100,6 +100,17 @@ pub trait SourceKind: Send + Sync {
         options: &OptionValues,
         context: &SourceContext,
     ) -> Result<Box<dyn Exporter>, SourceError>;
+
+    /// What manifests call the source that `text` names: kind, URL and label. Nothing is read of the source, and it
+    /// need not be there.
+    fn identity(
+        &self,
+        text: &OsStr,
+        options: &OptionValues,
+        context: &SourceContext,
+    ) -> Result<Description, SourceError> {
+        Ok(self.exporter(text, options, context)?.describe())
+    }
 
     /// Whether its sources are restored by a [`Loader`].
     fn has_loader(&self) -> bool {

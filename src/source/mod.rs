@@ -46,6 +46,10 @@ pub use report::ImportReport;
 #[cfg(feature = "servers")]
 pub use tables::Rename;
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+
 use crate::format::Entry;
 
 /// Whether sources of this kind are servers: they are restored by a [`Loader`].
@@ -62,6 +66,18 @@ pub struct Description {
     pub url: String,
     /// One path component that says what it is: the start of a snapshot's name.
     pub label: String,
+}
+
+impl Description {
+    /// Of a path where nothing is now: the last that was there had this place. None where there is no such place.
+    pub(crate) fn of_path(kind: &str, path: &OsStr) -> Option<Self> {
+        let path = std::path::absolute(path).ok()?;
+        // Without what is written after the last name: `/` and `/.`.
+        let path: PathBuf = path.components().collect();
+        let bytes = path.as_os_str().as_bytes();
+        let label = path.file_name().map_or("root".into(), |name| url::label(name.as_bytes()));
+        Some(Self { kind: kind.to_owned(), url: url::of_path(bytes), label })
+    }
 }
 
 /// What would become of what is at an entry's place now.

@@ -14,5 +14,14 @@ pub(super) fn of_path(path: &[u8]) -> String {
 
 /// The path as a `file:` URL.
 pub(super) fn of_file(path: &[u8]) -> String {
-    format!("file://{}", percent_encode(path, FILE_PATH))
+    format!("file://{}", escaped_path(path))
+}
+
+pub(super) fn escaped_path(path: &[u8]) -> impl std::fmt::Display {
+    percent_encode(path, FILE_PATH)
+}
+
+/// A file's name as a label: two names that are not UTF-8 never become the same text.
+pub(super) fn label(name: &[u8]) -> String {
+    str::from_utf8(name).map_or_else(|_| name.escape_ascii().to_string(), str::to_owned)
 }

@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use anyhow::{Result, bail};
 use restow::source::kind::{OptionValues, Purpose};
-use restow::source::{NamedSource, SourceKind, SourceKinds, merge};
+use restow::source::{Description, Exporter, NamedSource, SourceKind, SourceKinds, merge};
 use restow::{BackupOptions, Error, RetentionPolicy};
 
 use super::args::BackupArgs;
 use super::commands::Context;
 use super::config::{Config, SourceConfig};
-use super::retention;
+use super::location::Access;
 
 /// One snapshot to take.
 #[derive(Debug)]
@@ -34,6 +34,15 @@ pub struct Part {
     pub options: OptionValues,
     /// Whose output it is, for kinds that run one.
     pub program: Vec<OsString>,
+}
+
+impl Part {
+    /// What manifests call its source. The source is not opened, and need not be there.
+    pub fn identity(&self, context: &Context) -> Result<Description, Error> {
+        let mut surroundings = context.surroundings();
+        surroundings.program.clone_from(&self.program);
+        Ok(self.source.kind.identity(&self.source.text, &self.options, &surroundings)?)
+    }
 }
 
 impl Job {
@@ -74,9 +83,38 @@ impl Job {
         self.parts.iter().map(|part| &part.source.kind).collect()
     }
 
-    /// The rules of its sources, if they have some of their own.
+    /// The rules of its sources, if they have some of their own. Nothing is deleted by mistake where several disagree.
     pub fn retention(&self) -> Result<Option<&RetentionPolicy>> {
-        retention::one_of(&self.retentions)
+        if let [first, rest @ ..] = self.retentions.as_slice()
+            && rest.iter().any(|other| other != first)
+        {
+            bail!(Error::Usage(
+                "the sources of this snapshot have different rules in restow.toml: run `restow cleanup` instead"
+                    .into()
+            ));
+        }
+        Ok(self.retentions.first())
+    }
+
+    /// What manifests call its sources.
+    pub fn identities(&self, context: &Context) -> Result<Vec<Description>, Error> {
+        self.parts.iter().map(|part| part.identity(context)).collect()
+    }
+
+    /// What reads its sources, but for what restow itself keeps among them.
+    pub fn exporters(
+        &self,
+        context: &Context,
+        access: &Access,
+    ) -> Result<Vec<Box<dyn Exporter>>, Error> {
+        let open = |part: &Part| {
+            let mut surroundings = context.surroundings();
+            surroundings.leave_out = access.own_folders();
+            surroundings.pass_stderr = !context.options.json;
+            surroundings.program.clone_from(&part.program);
+            Ok(part.source.kind.exporter(&part.source.text, &part.options, &surroundings)?)
+        };
+        self.parts.iter().map(open).collect()
     }
 
     fn without_bulk(&mut self, args: &BackupArgs) -> Result<()> {

@@ -13,7 +13,7 @@ use restow::{
 };
 
 use super::commands::Context;
-use super::config::RepositoryConfig;
+use super::config::{RepositoryConfig, user_folder};
 use super::prompt::{self, LINE_MAX};
 
 /// A repository's place and how it is opened. What was said on the command line counts before the
@@ -132,19 +132,6 @@ impl Access {
 /// Opens the repository that was said or is the default.
 pub fn open(context: &Context) -> Result<SnapshotManager> {
     Access::of(context, None)?.open(context)
-}
-
-/// restow's folder in one of the user's.
-pub fn user_folder(variable: &str, below_home: &str) -> Result<PathBuf> {
-    let base = std::env::var_os(variable).map(PathBuf::from).filter(|path| path.is_absolute());
-    let base = match base {
-        Some(base) => base,
-        None => {
-            let home = std::env::var_os("HOME").context("HOME is not set: give --repository")?;
-            PathBuf::from(home).join(below_home)
-        }
-    };
-    Ok(base.join("restow"))
 }
 
 /// An environment variable; an empty one is none.

@@ -20,6 +20,7 @@ mod progress;
 mod prompt;
 mod retention;
 mod signals;
+mod which;
 
 use std::process::ExitCode;
 
@@ -94,6 +95,7 @@ fn run(args: Args, kinds: SourceKinds) -> Result<Outcome> {
     let context = Context { options, config, signals, kinds };
     match args.command {
         Command::Init(args) => commands::init::run(&context, &args),
+        Command::Backup(args) if args.all => commands::batch::run(&context, &args),
         Command::Backup(args) => commands::backup::run(&context, &args),
         Command::Import(args) => commands::import::run(&context, &args),
         Command::List(args) => commands::list::run(&context, &args),

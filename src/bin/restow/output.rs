@@ -88,16 +88,39 @@ pub fn duration(time: Duration) -> String {
 
 /// Bytes as text; what is no UTF-8, and control characters, escaped.
 pub fn lossy(bytes: &[u8]) -> String {
-    let text = String::from_utf8_lossy(bytes);
-    text.chars()
-        .flat_map(|letter| {
-            let escaped: Box<dyn Iterator<Item = char>> = match letter.is_control() {
-                true => Box::new(letter.escape_default()),
-                false => Box::new(std::iter::once(letter)),
-            };
-            escaped
-        })
-        .collect()
+    let mut shown = String::new();
+    for letter in String::from_utf8_lossy(bytes).chars() {
+        match letter.is_control() {
+            true => shown.extend(letter.escape_default()),
+            false => shown.push(letter),
+        }
+    }
+    shown
+}
+
+/// Text of a snapshot; control characters escaped.
+pub fn text(text: &str) -> String {
+    lossy(text.as_bytes())
+}
+
+/// Adds the fields of `more` to a document.
+pub fn with(mut document: Value, more: Value) -> Value {
+    if let (Value::Object(fields), Value::Object(more)) = (&mut document, more) {
+        fields.extend(more);
+    }
+    document
+}
+
+/// Tells of objects of one kind that cannot be read.
+pub fn complain<E: fmt::Display>(kind: &str, unreadable: &[(impl fmt::Display, E)]) {
+    for (id, error) in unreadable {
+        eprintln!("restow: {kind} {id} cannot be read: {error}");
+    }
+}
+
+pub fn unreadable_json<E: fmt::Display>(unreadable: &[(impl fmt::Display, E)]) -> Value {
+    let all = unreadable.iter();
+    all.map(|(id, error)| json!({ "id": id.to_string(), "error": error.to_string() })).collect()
 }
 
 /// The time a snapshot was taken, in the zone it was taken in.
@@ -107,10 +130,8 @@ pub fn local_time(manifest: &Manifest) -> String {
 
 /// A time in the zone that is so many seconds east of UTC.
 pub fn at_offset(time: Time, offset: i32) -> String {
-    let nanos = i32::try_from(time.nanos).unwrap_or(0);
-    let zoned = jiff::Timestamp::new(time.seconds, nanos).ok().and_then(|timestamp| {
-        let zone = jiff::tz::TimeZone::fixed(jiff::tz::Offset::from_seconds(offset).ok()?);
-        Some(timestamp.to_zoned(zone))
+    let zoned = timestamp(time).and_then(|timestamp| {
+        Some(timestamp.to_zoned(jiff::tz::Offset::from_seconds(offset).ok()?.to_time_zone()))
     });
     match zoned {
         Some(zoned) => zoned.strftime("%Y-%m-%d %H:%M:%S %:z").to_string(),
@@ -119,8 +140,18 @@ pub fn at_offset(time: Time, offset: i32) -> String {
 }
 
 pub fn rfc3339(time: Time) -> String {
-    let nanos = i32::try_from(time.nanos).unwrap_or(0);
-    jiff::Timestamp::new(time.seconds, nanos).map_or_else(|_| String::new(), |t| t.to_string())
+    timestamp(time).map_or_else(String::new, |timestamp| timestamp.to_string())
+}
+
+fn timestamp(time: Time) -> Option<jiff::Timestamp> {
+    jiff::Timestamp::new(time.seconds, i32::try_from(time.nanos).unwrap_or(0)).ok()
+}
+
+/// The markers and tags of a snapshot.
+pub fn marks(snapshot: &Snapshot) -> String {
+    let tags = snapshot.tags.iter().map(|tag| format!("#{}", text(tag)));
+    let markers = markers(snapshot).into_iter().map(str::to_owned);
+    markers.chain(tags).collect::<Vec<_>>().join(" ")
 }
 
 /// Words one can grep for.
@@ -133,6 +164,9 @@ pub fn markers(snapshot: &Snapshot) -> Vec<&'static str> {
         Standing::Good => {}
         Standing::Incomplete => markers.push("[INCOMPLETE]"),
         Standing::Void => markers.push("[VOID]"),
+    }
+    if snapshot.is_future {
+        markers.push("[FUTURE]");
     }
     markers
 }
@@ -149,6 +183,7 @@ pub fn snapshot_json(snapshot: &Snapshot) -> Value {
             Standing::Incomplete => "incomplete",
             Standing::Void => "void",
         },
+        "future": snapshot.is_future,
         "manifest": manifest_json(manifest),
     })
 }
@@ -163,7 +198,7 @@ pub fn manifest_json(manifest: &Manifest) -> Value {
                 "url": source.url,
                 "prefix": source.prefix.display(),
                 "parent": source.parent.map(|id| id.to_hex()),
-                "consistency": source.consistency.as_ref().map(|c| json!({ "kind": c.kind, "value": c.value })),
+                "consistency": source.consistency,
                 "properties": source.properties.iter().cloned().collect::<std::collections::BTreeMap<_, _>>(),
             })
         })
@@ -180,9 +215,9 @@ pub fn manifest_json(manifest: &Manifest) -> Value {
         "incomplete": manifest.incomplete,
         "problem_count": manifest.problem_count,
         "problems": manifest.problems.iter().map(problem_json).collect::<Vec<_>>(),
-        "git": manifest.git.as_ref().map(|git| json!({ "commit": git.commit, "branch": git.branch })),
+        "git": manifest.git,
         "tool": manifest.tool,
-        "statistics": statistics_json(&manifest.statistics),
+        "statistics": manifest.statistics,
     })
 }
 
@@ -205,20 +240,16 @@ pub fn cost(counts: &Statistics) -> String {
     )
 }
 
-pub fn statistics_json(statistics: &Statistics) -> Value {
-    json!({
-        "entries": statistics.entries,
-        "unchanged": statistics.unchanged,
-        "logical_bytes": statistics.logical_bytes,
-        "read_bytes": statistics.read_bytes,
-        "chunks": statistics.chunks,
-        "new_chunks": statistics.new_chunks,
-        "new_bytes": statistics.new_bytes,
-        "plain_stored_bytes": statistics.plain_stored,
-        "delta_bytes": statistics.delta_bytes,
-        "delta_stored_bytes": statistics.delta_stored,
-        "metadata_bytes": statistics.metadata_bytes,
-        "metadata_stored_bytes": statistics.metadata_stored,
-        "duration_ms": statistics.duration_ms,
-    })
+/// Of each kind of trouble this many are named one by one.
+pub const SHOWN: usize = 100;
+
+/// Names what went wrong on standard error.
+pub fn problems(what: &str, problems: &[Problem], count: u64) {
+    for problem in problems.iter().take(SHOWN) {
+        eprintln!("{what}: {}: {}", lossy(&problem.path), problem.message);
+    }
+    let more = count.saturating_sub(problems.len().min(SHOWN) as u64);
+    if more > 0 {
+        eprintln!("{what}: and {more} more");
+    }
 }

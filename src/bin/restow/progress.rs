@@ -16,24 +16,21 @@ use super::output::{bytes, duration, lossy};
 pub struct Progress {
     shown: Shown,
     show_problems: bool,
+    started: Instant,
+    bytes: AtomicU64,
+    total_bytes: AtomicU64,
     items: AtomicU64,
     total_items: AtomicU64,
+    /// When the last line was printed, and the phase.
+    last: Mutex<(Instant, &'static str)>,
 }
 
 enum Shown {
     Nothing,
     Bar(ProgressBar),
     /// Plain lines instead of a bar.
-    Plain(Counted),
-    Json(Counted),
-}
-
-/// Counts for what is shown in lines.
-struct Counted {
-    started: Instant,
-    bytes: AtomicU64,
-    total: AtomicU64,
-    state: Mutex<(Instant, &'static str)>,
+    Plain,
+    Json,
 }
 
 /// Between two plain lines.
@@ -56,20 +53,26 @@ impl Progress {
                 let target = ProgressDrawTarget::stderr_with_hz(8);
                 Shown::Bar(ProgressBar::with_draw_target(None, target))
             }
-            ProgressStyle::Lines => Shown::Plain(Counted::new()),
-            ProgressStyle::Json => Shown::Json(Counted::new()),
+            ProgressStyle::Lines => Shown::Plain,
+            ProgressStyle::Json => Shown::Json,
         };
+        let now = Instant::now();
+        let zero = || AtomicU64::new(0);
         Self {
             shown,
             show_problems: !options.json,
-            items: AtomicU64::new(0),
-            total_items: AtomicU64::new(0),
+            started: now,
+            bytes: zero(),
+            total_bytes: zero(),
+            items: zero(),
+            total_items: zero(),
+            last: Mutex::new((now, "")),
         }
     }
 
     /// Whether somebody watches, so that a look ahead for totals is worth its cost.
     pub fn wants_totals(&self) -> bool {
-        matches!(self.shown, Shown::Bar(_) | Shown::Json(_))
+        matches!(self.shown, Shown::Bar(_) | Shown::Json)
     }
 
     pub fn clear(&self) {
@@ -89,55 +92,75 @@ impl Progress {
                 bar.set_prefix(name);
                 bar.set_style(style(false));
             }
-            Shown::Json(counted) => {
-                counted.restart(name);
+            Shown::Json => {
+                self.bytes.store(0, Ordering::Relaxed);
+                self.total_bytes.store(0, Ordering::Relaxed);
+                *self.last.lock().unwrap_or_else(PoisonError::into_inner) = (Instant::now(), name);
                 eprintln!("{}", json!({ "event": "started", "phase": name }));
             }
-            Shown::Plain(_) | Shown::Nothing => {}
+            Shown::Plain | Shown::Nothing => {}
         }
     }
 
     fn finished(&self, phase: Phase) {
-        if let Shown::Json(counted) = &self.shown {
-            eprintln!("{}", self.numbers(counted, "finished", name(phase)));
+        if let Shown::Json = &self.shown {
+            eprintln!("{}", self.numbers("finished", name(phase)));
         }
     }
 
     fn total(&self, total_bytes: Option<u64>, items: Option<u64>) {
         self.total_items.store(items.unwrap_or(0), Ordering::Relaxed);
-        match (&self.shown, total_bytes) {
-            (Shown::Bar(bar), Some(total)) => {
-                bar.set_style(style(true));
-                bar.set_length(total);
-            }
-            (Shown::Plain(counted) | Shown::Json(counted), Some(total)) => {
-                counted.total.store(total, Ordering::Relaxed);
-            }
-            _ => {}
+        let Some(total) = total_bytes else { return };
+        self.total_bytes.store(total, Ordering::Relaxed);
+        if let Shown::Bar(bar) = &self.shown {
+            bar.set_style(style(true));
+            bar.set_length(total);
         }
     }
 
     fn advanced(&self, count: u64) {
+        let done = self.bytes.fetch_add(count, Ordering::Relaxed) + count;
         match &self.shown {
             Shown::Bar(bar) => bar.inc(count),
-            Shown::Plain(counted) => counted.advance(count),
-            Shown::Json(counted) => {
-                counted.bytes.fetch_add(count, Ordering::Relaxed);
-                if let Some(phase) = counted.is_due(EVERY_JSON) {
-                    eprintln!("{}", self.numbers(counted, "progress", phase));
+            Shown::Plain if self.is_due(EVERY).is_some() => self.line(done),
+            Shown::Json => {
+                if let Some(phase) = self.is_due(EVERY_JSON) {
+                    eprintln!("{}", self.numbers("progress", phase));
                 }
             }
-            Shown::Nothing => {}
+            Shown::Plain | Shown::Nothing => {}
         }
     }
 
-    fn numbers(&self, counted: &Counted, event: &str, phase: &str) -> serde_json::Value {
+    /// The phase, when it is time for a line.
+    fn is_due(&self, every: Duration) -> Option<&'static str> {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.0.elapsed() < every {
+            return None;
+        }
+        last.0 = Instant::now();
+        Some(last.1)
+    }
+
+    fn line(&self, done: u64) {
+        let rate = done as f64 / self.started.elapsed().as_secs_f64().max(0.001);
+        let total = self.total_bytes.load(Ordering::Relaxed);
+        let end = if total > done {
+            let left = Duration::from_secs_f64((total - done) as f64 / rate.max(1.0));
+            format!(" of {}, about {} left", bytes(total), duration(left))
+        } else {
+            String::new()
+        };
+        eprintln!("{}{end}, {}/s", bytes(done), bytes(rate as u64));
+    }
+
+    fn numbers(&self, event: &str, phase: &str) -> serde_json::Value {
         let known = |total: &AtomicU64| Some(total.load(Ordering::Relaxed)).filter(|n| *n > 0);
         json!({
             "event": event,
             "phase": phase,
-            "bytes": counted.bytes.load(Ordering::Relaxed),
-            "total_bytes": known(&counted.total),
+            "bytes": self.bytes.load(Ordering::Relaxed),
+            "total_bytes": known(&self.total_bytes),
             "items": self.items.load(Ordering::Relaxed),
             "total_items": known(&self.total_items),
         })
@@ -155,7 +178,7 @@ impl Progress {
     }
 
     fn problem(&self, path: &[u8], message: &str) {
-        if let Shown::Json(_) = &self.shown {
+        if let Shown::Json = &self.shown {
             let line = json!({ "event": "problem", "path": lossy(path), "message": message });
             eprintln!("{line}");
             return;
@@ -196,52 +219,6 @@ fn style(with_end: bool) -> BarStyle {
         false => "{prefix:>10} {spinner} {binary_bytes} {binary_bytes_per_sec} {elapsed} · {msg}",
     };
     BarStyle::with_template(template).unwrap_or_else(|_| BarStyle::default_bar())
-}
-
-impl Counted {
-    fn new() -> Self {
-        let now = Instant::now();
-        Self {
-            started: now,
-            bytes: AtomicU64::new(0),
-            total: AtomicU64::new(0),
-            state: Mutex::new((now, "")),
-        }
-    }
-
-    fn restart(&self, phase: &'static str) {
-        self.bytes.store(0, Ordering::Relaxed);
-        self.total.store(0, Ordering::Relaxed);
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        *state = (Instant::now(), phase);
-    }
-
-    /// The phase, when it is time for a line.
-    fn is_due(&self, every: Duration) -> Option<&'static str> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if state.0.elapsed() < every {
-            return None;
-        }
-        state.0 = Instant::now();
-        Some(state.1)
-    }
-
-    fn advance(&self, count: u64) {
-        let done = self.bytes.fetch_add(count, Ordering::Relaxed) + count;
-        if self.is_due(EVERY).is_none() {
-            return;
-        }
-        let elapsed = self.started.elapsed();
-        let rate = done as f64 / elapsed.as_secs_f64().max(0.001);
-        let total = self.total.load(Ordering::Relaxed);
-        let end = if total > done {
-            let left = Duration::from_secs_f64((total - done) as f64 / rate.max(1.0));
-            format!(" of {}, about {} left", bytes(total), duration(left))
-        } else {
-            String::new()
-        };
-        eprintln!("{}{end}, {}/s", bytes(done), bytes(rate as u64));
-    }
 }
 
 impl Observer for Progress {

@@ -1,6 +1,6 @@
 //! Which rules count: those that were said, else those of restow.toml, else the default.
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use jiff::Zoned;
 use jiff::fmt::temporal::DateTimeParser;
 use restow::{
@@ -10,25 +10,19 @@ use restow::{
 use serde_json::{Value, json};
 
 use super::args::{BackupArgs, CleanupArgs};
-use super::commands::{Context, backup};
+use super::commands::Context;
 use super::config::Config;
 use super::jobs::Job;
-use super::location::Access;
-use super::output;
+use super::{output, which};
 
 /// What `restow cleanup` plans with.
-pub fn of_arguments(
-    context: &Context,
-    args: &CleanupArgs,
-    access: &Access,
-    host: &str,
-) -> Result<RetentionOptions> {
+pub fn of_arguments(context: &Context, args: &CleanupArgs, host: &str) -> Result<RetentionOptions> {
     let (policy, own) = match args.rules.policy() {
         Some(policy) => (policy, Vec::new()),
-        None => (common(&context.config), own(context, access, host)?),
+        None => (common(&context.config), own(context, host)?),
     };
-    let (source, host) = (args.source.clone(), args.host.clone());
-    let filter = Filter::default().source(source).host(host).tags(args.tags.clone());
+    let source = args.source.as_deref().map(|text| which::source(context, text)).transpose()?;
+    let filter = Filter::default().source(source).host(args.host.clone()).tags(args.tags.clone());
     let now = now(&context.config, args.timezone.as_deref())?;
     Ok(RetentionOptions::default().policy(policy).own(own).filter(filter).now(now))
 }
@@ -63,41 +57,21 @@ fn now(config: &Config, said: Option<&str>) -> Result<Zoned, Error> {
 }
 
 /// The sources of restow.toml that have rules of their own, as their snapshots here name them.
-fn own(
-    context: &Context,
-    access: &Access,
-    host: &str,
-) -> Result<Vec<(RetentionGroup, RetentionPolicy)>> {
+fn own(context: &Context, host: &str) -> Result<Vec<(RetentionGroup, RetentionPolicy)>> {
     let mut all = Vec::new();
     for (name, source) in &context.config.sources {
         let Some(retention) = &source.retention else { continue };
         let job = Job::of_source(context, name, &BackupArgs::default())?;
-        let exporters = backup::exporters(context, &job, access).with_context(|| {
+        let identities = job.identities(context).with_context(|| {
             format!(
                 "cannot tell which snapshots belong to source {name:?}, which has its own rules: give rules \
                  on the command line, or --source for other sources"
             )
         })?;
-        let sources = exporters.iter().map(|exporter| {
-            let described = exporter.describe();
-            (described.kind, described.url)
-        });
+        let sources = identities.into_iter().map(|described| (described.kind, described.url));
         all.push((RetentionGroup::new(host, sources), retention.policy()));
     }
     Ok(all)
-}
-
-/// Nothing is deleted by mistake where several sources of one snapshot disagree.
-pub fn one_of(policies: &[RetentionPolicy]) -> Result<Option<&RetentionPolicy>> {
-    if let [first, rest @ ..] = policies
-        && rest.iter().any(|other| other != first)
-    {
-        bail!(Error::Usage(
-            "the sources of this snapshot have different rules in restow.toml: run `restow cleanup` instead"
-                .into()
-        ));
-    }
-    Ok(policies.first())
 }
 
 pub fn to_json(plan: &RetentionPlan, report: Option<&RetentionReport>) -> Value {
@@ -134,11 +108,6 @@ pub fn to_json(plan: &RetentionPlan, report: Option<&RetentionReport>) -> Value 
                 })
             })
             .collect();
-    let unreadable: Vec<Value> = plan
-        .unreadable
-        .iter()
-        .map(|(id, error)| json!({ "id": id.to_hex(), "error": error.to_string() }))
-        .collect();
     let none = RetentionReport::default();
     let done = report.unwrap_or(&none);
     json!({
@@ -147,7 +116,7 @@ pub fn to_json(plan: &RetentionPlan, report: Option<&RetentionReport>) -> Value 
         "timezone": zone_name(plan),
         "snapshots": snapshots,
         "budgets": budgets,
-        "unreadable": unreadable,
+        "unreadable": output::unreadable_json(&plan.unreadable),
         "deleted": hex(&done.deleted),
         "notes": done.notes,
         "gone": hex(&done.gone),

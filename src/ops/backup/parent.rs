@@ -11,7 +11,7 @@ use crate::store::{CatalogItem, Encoder, RecipePart, StoreError};
 pub(super) struct ParentCursor {
     view: SnapshotView,
     encoder: Arc<Encoder>,
-    /// Whether everything the parent refers to is known to be there (design section 7).
+    /// Whether everything the parent refers to is known to be there.
     whole: bool,
     /// Whether an equal token says that the bytes are equal.
     by_token: bool,

@@ -17,7 +17,7 @@ use crate::repo::{Filter, RepoError, Repository, Selector, Snapshot, Standing};
 
 use self::chunks::ChunkStates;
 use super::OpError;
-use super::steady::{Next, Steady};
+use super::steady::{NextTry, Steady};
 
 pub use self::names::check_names;
 
@@ -133,8 +133,8 @@ pub fn check(
         // What is damaged stays so. What was only moved is found in its new place, while something else is moved.
         let now = found.as_ref().ok().map(CheckReport::damaged);
         match (next, &mut found, &before) {
-            (Next::Again, ..) if now.is_none() || now != before => before = now,
-            (Next::Enough, Ok(report), Some(last)) => {
+            (NextTry::Again, ..) if now.is_none() || now != before => before = now,
+            (NextTry::Enough, Ok(report), Some(last)) => {
                 // Something new in each of so many looks may as well be damage that came meanwhile.
                 let is_all_new = report.damaged().is_disjoint(last);
                 match is_all_new && more_looks > 0 {

@@ -35,7 +35,7 @@ enum Asked {
 }
 
 /// What is known of a chunk. One verdict serves every depth it may be asked for.
-struct Verdict {
+struct ChunkVerdict {
     chunk: ChunkId,
     /// Of the shallowest copy that can be decoded.
     readable: Option<u8>,
@@ -45,7 +45,7 @@ struct Verdict {
 }
 
 /// The verdicts so far.
-pub(super) struct Verdicts(LruCache<Asked, Verdict>);
+pub(super) struct Verdicts(LruCache<Asked, ChunkVerdict>);
 
 /// A chunk in question.
 struct Frame {
@@ -155,7 +155,7 @@ impl Verdicts {
         if depth > 0 || frame.why.is_some() {
             let Frame { asked, chunk, why, .. } = frame;
             let (readable, broken_below) = (Some(depth), depth);
-            self.0.put(asked, Verdict { chunk, readable, broken_below, why });
+            self.0.put(asked, ChunkVerdict { chunk, readable, broken_below, why });
         }
         Ok(())
     }
@@ -164,7 +164,7 @@ impl Verdicts {
         let Frame { asked, chunk, below, why, .. } = frame;
         let why = why.unwrap_or_else(|| none_below(&chunk, below));
         let kept = Some(Arc::clone(&why));
-        self.0.put(asked, Verdict { chunk, readable: None, broken_below: below, why: kept });
+        self.0.put(asked, ChunkVerdict { chunk, readable: None, broken_below: below, why: kept });
         Err(why)
     }
 }

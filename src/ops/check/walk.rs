@@ -29,7 +29,7 @@ pub(super) fn snapshots(
 ) -> Result<(), OpError> {
     observer.on(Event::Started(Phase::CheckSnapshots));
     observer.on(Event::Total { bytes: None, items: Some(snapshots.len() as u64) });
-    let mut walk = Walk {
+    let mut walk = CheckWalk {
         states,
         cancel,
         whole: HashMap::new(),
@@ -63,7 +63,7 @@ struct Covered {
     entries: u64,
 }
 
-struct Walk<'w> {
+struct CheckWalk<'w> {
     states: &'w ChunkStates,
     cancel: &'w Cancel,
     /// Catalog nodes below which nothing is wrong, at the level they stand at.
@@ -74,7 +74,7 @@ struct Walk<'w> {
     count: u64,
 }
 
-impl Walk<'_> {
+impl CheckWalk<'_> {
     /// What the catalog below `node` covers; `None` where it is empty or damaged. Depth is bounded by
     /// `level`, which each node must confirm.
     fn catalog(

@@ -102,10 +102,11 @@ pub(super) fn manifest(view: &SnapshotView, report: &ExportReport) -> Result<Vec
 /// Whether this is the manifest of an export.
 pub(super) fn is_export(manifest: impl Read) -> bool {
     #[derive(Deserialize)]
-    struct Marker {
+    struct ExportMarker {
         format: String,
     }
-    let read = serde_json::from_reader::<_, Marker>(BufReader::new(manifest.take(MANIFEST_MAX)));
+    let read =
+        serde_json::from_reader::<_, ExportMarker>(BufReader::new(manifest.take(MANIFEST_MAX)));
     read.is_ok_and(|marker| marker.format == FORMAT)
 }
 
@@ -154,21 +155,16 @@ impl Line {
             group: unix.group.clone(),
             modified: rfc3339(unix.mtime),
         });
-        let (kind, class, target) = match &entry.kind {
-            EntryKind::Directory => ("directory", None, None),
-            EntryKind::File => ("file", None, None),
-            EntryKind::Symlink { target } => ("symlink", None, Some(lossy(target))),
-            EntryKind::Fifo => ("fifo", None, None),
-            EntryKind::Socket => ("socket", None, None),
-            EntryKind::CharDevice { .. } => ("character device", None, None),
-            EntryKind::BlockDevice { .. } => ("block device", None, None),
-            EntryKind::Stream { class } => ("stream", Some(class.clone()), None),
+        let (class, target) = match &entry.kind {
+            EntryKind::Symlink { target } => (None, Some(lossy(target))),
+            EntryKind::Stream { class } => (Some(class.clone()), None),
+            _ => (None, None),
         };
         let properties = entry.properties.iter();
         Self {
             path: entry.path.display(),
             path_hex: hex_unless_text(entry.path.as_bytes()),
-            kind,
+            kind: entry.kind.name(),
             class,
             target,
             file: None,

@@ -1,14 +1,14 @@
 //! The copies that blocks are coded against, once it is settled what is kept.
 
 use crate::id::{BaseId, ChunkId};
-use crate::index::{IndexError, Location};
+use crate::index::Location;
 use crate::store::StoreError;
 
 use super::keep::Keeper;
 use super::packs::Block;
 
 /// The copy of a base that counts.
-pub(super) struct Found {
+pub(super) struct Ancestor {
     pub chunk: ChunkId,
     pub at: Location,
     pub block: Block,
@@ -21,13 +21,8 @@ pub(super) fn ancestor(
     keeper: &Keeper,
     base: &BaseId,
     below: u8,
-) -> Result<Option<Found>, StoreError> {
-    let (chunk, copies) = match keeper.reader.locate_base(base) {
-        Ok(found) => found,
-        Err(StoreError::MissingBase { .. }) => return Ok(None),
-        Err(StoreError::Index(IndexError::AmbiguousBase { .. })) => return Ok(None),
-        Err(error) => return Err(error),
-    };
+) -> Result<Option<Ancestor>, StoreError> {
+    let Some((chunk, copies)) = keeper.reader.find_base(base)? else { return Ok(None) };
     let mut merged = None;
     for at in copies.into_iter().filter(|copy| copy.depth < below) {
         let Some((block, pack)) = keeper.packs.block(&at) else { continue };
@@ -35,10 +30,10 @@ pub(super) fn ancestor(
             continue;
         }
         if pack.live.has(at.ordinal) {
-            return Ok(Some(Found { chunk, at, block, is_kept: true }));
+            return Ok(Some(Ancestor { chunk, at, block, is_kept: true }));
         }
         if merged.is_none() && pack.merged.has(at.ordinal) {
-            merged = Some(Found { chunk, at, block, is_kept: false });
+            merged = Some(Ancestor { chunk, at, block, is_kept: false });
         }
     }
     Ok(merged)

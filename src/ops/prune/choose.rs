@@ -5,12 +5,12 @@ use std::time::SystemTime;
 
 use crate::id::PackId;
 
-use super::packs::{Packs, Place};
+use super::packs::{PackPlace, Packs};
 use super::weigh::Weight;
 
 /// What becomes of a pack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fate {
+pub(super) enum PackFate {
     Stays,
     /// Nobody needs anything of it.
     Goes,
@@ -62,7 +62,7 @@ pub(super) fn facts(
             len: pack.len,
             live: share(pack.len, weight),
             is_needed: !pack.live.is_empty(),
-            is_fixed: pack.place != Place::Here || fixed.contains(&pack.id),
+            is_fixed: pack.place != PackPlace::Here || fixed.contains(&pack.id),
             // What two index objects tell in two ways is not touched.
             is_young: pack.is_young || pack.is_disputed,
             leans_on: weight.leans_on.iter().copied().collect(),
@@ -77,7 +77,7 @@ fn share(len: u64, weight: &Weight) -> u64 {
 }
 
 /// Decides for all packs at once.
-pub(super) fn choose(facts: &[Facts]) -> Vec<Fate> {
+pub(super) fn choose(facts: &[Facts]) -> Vec<PackFate> {
     // Emptying a pack so that others may go is worth it only as long as it frees enough.
     let eager = Choice::new(facts).settle(true);
     match eager.is_worth_it() {
@@ -88,7 +88,7 @@ pub(super) fn choose(facts: &[Facts]) -> Vec<Fate> {
 
 struct Choice<'f> {
     facts: &'f [Facts],
-    fates: Vec<Fate>,
+    fates: Vec<PackFate>,
     /// These were to go, but others lean on them.
     held: Vec<bool>,
 }
@@ -98,22 +98,22 @@ impl<'f> Choice<'f> {
         let fates = facts
             .iter()
             .map(|pack| match pack {
-                pack if pack.is_young => Fate::Stays,
-                pack if !pack.is_needed => Fate::Goes,
-                pack if pack.is_fixed => Fate::Stays,
-                pack if pack.is_wanted => Fate::Emptied,
-                pack if pack.live <= REWRITE_MAX * (pack.len - pack.live) => Fate::Emptied,
-                _ => Fate::Stays,
+                pack if pack.is_young => PackFate::Stays,
+                pack if !pack.is_needed => PackFate::Goes,
+                pack if pack.is_fixed => PackFate::Stays,
+                pack if pack.is_wanted => PackFate::Emptied,
+                pack if pack.live <= REWRITE_MAX * (pack.len - pack.live) => PackFate::Emptied,
+                _ => PackFate::Stays,
             })
             .collect();
         Self { facts, fates, held: vec![false; facts.len()] }
     }
 
-    fn fate(&self, pack: u32) -> Fate {
-        self.fates.get(pack as usize).copied().unwrap_or(Fate::Stays)
+    fn fate(&self, pack: u32) -> PackFate {
+        self.fates.get(pack as usize).copied().unwrap_or(PackFate::Stays)
     }
 
-    fn set(&mut self, pack: usize, fate: Fate) {
+    fn set(&mut self, pack: usize, fate: PackFate) {
         if let Some(there) = self.fates.get_mut(pack) {
             *there = fate;
         }
@@ -133,22 +133,26 @@ impl<'f> Choice<'f> {
         }
         while let Some(number) = todo.pop() {
             let Some(facts) = self.facts.get(number) else { continue };
-            if self.fate(number as u32) != Fate::Stays {
+            if self.fate(number as u32) != PackFate::Stays {
                 continue;
             }
-            let going: Vec<u32> =
-                facts.leans_on.iter().copied().filter(|on| self.fate(*on) != Fate::Stays).collect();
+            let going: Vec<u32> = facts
+                .leans_on
+                .iter()
+                .copied()
+                .filter(|on| self.fate(*on) != PackFate::Stays)
+                .collect();
             if going.is_empty() {
                 continue;
             }
             let is_held = self.held.get(number).copied().unwrap_or(true);
             if eager && facts.is_needed && !facts.is_fixed && !is_held {
-                self.set(number, Fate::Emptied);
+                self.set(number, PackFate::Emptied);
                 todo.extend(leaning.get(number).into_iter().flatten());
                 continue;
             }
             for on in going {
-                self.set(on as usize, Fate::Stays);
+                self.set(on as usize, PackFate::Stays);
                 if let Some(held) = self.held.get_mut(on as usize) {
                     *held = true;
                 }
@@ -162,11 +166,11 @@ impl<'f> Choice<'f> {
         let (mut freed, mut rewritten) = (0u64, 0u64);
         for (facts, fate) in self.facts.iter().zip(&self.fates) {
             match fate {
-                Fate::Stays => {}
-                Fate::Goes => freed += facts.len,
+                PackFate::Stays => {}
+                PackFate::Goes => freed += facts.len,
                 // It is rewritten for another reason.
-                Fate::Emptied if facts.is_wanted => {}
-                Fate::Emptied => {
+                PackFate::Emptied if facts.is_wanted => {}
+                PackFate::Emptied => {
                     freed += facts.len - facts.live;
                     rewritten += facts.live;
                 }
@@ -199,23 +203,36 @@ mod tests {
             young,
             disputed,
         ];
-        let fates = [Fate::Goes, Fate::Emptied, Fate::Stays, Fate::Stays, Fate::Stays, Fate::Stays];
+        let fates = [
+            PackFate::Goes,
+            PackFate::Emptied,
+            PackFate::Stays,
+            PackFate::Stays,
+            PackFate::Stays,
+            PackFate::Stays,
+        ];
         assert_eq!(choose(&packs), fates);
     }
 
     #[test]
     fn one_that_stays_and_leans_on_one_that_goes_is_emptied_if_that_is_worth_it() {
         // 90 are rewritten, 110 freed.
-        assert_eq!(choose(&[pack(100, 0, &[]), pack(100, 90, &[0])]), [Fate::Goes, Fate::Emptied]);
+        assert_eq!(
+            choose(&[pack(100, 0, &[]), pack(100, 90, &[0])]),
+            [PackFate::Goes, PackFate::Emptied]
+        );
         // 900 would be rewritten, 200 freed.
-        assert_eq!(choose(&[pack(100, 0, &[]), pack(1000, 900, &[0])]), [Fate::Stays, Fate::Stays]);
+        assert_eq!(
+            choose(&[pack(100, 0, &[]), pack(1000, 900, &[0])]),
+            [PackFate::Stays, PackFate::Stays]
+        );
     }
 
     #[test]
     fn what_is_held_holds_what_it_leans_on() {
         let young = Facts { is_young: true, is_fixed: true, ..pack(10, 0, &[0]) };
         let packs = [pack(100, 0, &[2]), young, pack(100, 0, &[3]), pack(100, 50, &[])];
-        assert_eq!(choose(&packs), [Fate::Stays; 4]);
+        assert_eq!(choose(&packs), [PackFate::Stays; 4]);
     }
 
     prop_compose! {
@@ -237,15 +254,15 @@ mod tests {
             let (mut freed, mut rewritten) = (0, 0);
             for (facts, fate) in packs.iter().zip(&fates) {
                 match fate {
-                    Fate::Stays => {
-                        let stays = |on: &u32| fates[*on as usize] == Fate::Stays;
+                    PackFate::Stays => {
+                        let stays = |on: &u32| fates[*on as usize] == PackFate::Stays;
                         prop_assert!(facts.leans_on.iter().all(stays));
                     }
-                    Fate::Goes => {
+                    PackFate::Goes => {
                         prop_assert!(!facts.is_needed && !facts.is_young);
                         freed += facts.len;
                     }
-                    Fate::Emptied => {
+                    PackFate::Emptied => {
                         prop_assert!(facts.is_needed && !facts.is_fixed);
                         freed += facts.len - facts.live;
                         rewritten += facts.live;
@@ -259,7 +276,7 @@ mod tests {
         fn without_ties_every_pack_is_judged_by_itself(packs in prop::collection::vec(facts(1), 12)) {
             let alone: Vec<Facts> =
                 packs.into_iter().map(|pack| Facts { leans_on: Vec::new(), ..pack }).collect();
-            let one_by_one: Vec<Fate> =
+            let one_by_one: Vec<PackFate> =
                 alone.iter().map(|pack| choose(std::slice::from_ref(pack))[0]).collect();
             prop_assert_eq!(choose(&alone), one_by_one);
         }

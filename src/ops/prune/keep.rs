@@ -9,11 +9,11 @@ use rayon::prelude::*;
 
 use crate::fault::ErrorKind;
 use crate::id::{BaseId, ChunkId, PackId};
-use crate::index::{Base, IndexError, Location};
+use crate::index::{Base, Location};
 use crate::store::{StoreError, StoreReader};
 
 use super::names::Names;
-use super::packs::{Block, Packs, Place};
+use super::packs::{Block, PackPlace, Packs};
 use super::recent::Recent;
 
 /// Marks the blocks that are needed, and those that have to be copied out of packs that go.
@@ -46,7 +46,7 @@ struct Ahead {
 }
 
 /// What was looked up for one chunk.
-struct Found {
+struct LookedUp {
     copies: Vec<Location>,
     bases: Option<(Block, Vec<Base>)>,
     located: Vec<(BaseId, (ChunkId, Vec<Location>))>,
@@ -70,7 +70,7 @@ enum From {
 
 impl Keeper {
     pub fn new(reader: Arc<StoreReader>, packs: Packs) -> Self {
-        let goes = |place| matches!(place, Place::Going | Place::Theirs);
+        let goes = |place| matches!(place, PackPlace::Going | PackPlace::Theirs);
         let some_go = packs.iter().any(|(_, pack)| goes(pack.place));
         Self {
             reader,
@@ -91,7 +91,7 @@ impl Keeper {
         let is_new = |id: &&ChunkId| !self.recent.is_direct(&BaseId::of(id));
         // What was kept a moment ago is asked for again by the next night's recipe.
         let new: Vec<ChunkId> = ids.iter().filter(is_new).copied().collect();
-        let found: Result<Vec<Found>, StoreError> =
+        let found: Result<Vec<LookedUp>, StoreError> =
             new.par_iter().map(|id| self.look_ahead(id)).collect();
         let mut missing = None;
         let mut all = Vec::with_capacity(new.len());
@@ -112,10 +112,10 @@ impl Keeper {
 
     /// A chunk's copies, and what the one that will be kept, most likely, is coded against. Look-ups are what takes the
     /// time: here they are on all cores.
-    fn look_ahead(&self, id: &ChunkId) -> Result<Found, StoreError> {
+    fn look_ahead(&self, id: &ChunkId) -> Result<LookedUp, StoreError> {
         let copies = copies_of(&self.reader, id)?;
         let whole = self.first_of_several(id, &copies);
-        let mut found = Found { copies, bases: None, located: Vec::new(), whole };
+        let mut found = LookedUp { copies, bases: None, located: Vec::new(), whole };
         let Some(first) = found.copies.first().filter(|copy| copy.depth > 0) else {
             return Ok(found);
         };
@@ -136,11 +136,11 @@ impl Keeper {
 
     /// Reads the copy that will be kept, most likely, where there are several.
     fn first_of_several(&self, id: &ChunkId, copies: &[Location]) -> Option<(Block, bool)> {
-        let there = copies.iter().filter(|copy| self.place(copy) != Place::Nowhere);
+        let there = copies.iter().filter(|copy| self.place(copy) != PackPlace::Nowhere);
         if there.take(2).count() < 2 {
             return None;
         }
-        let here = copies.iter().filter(|copy| self.place(copy) == Place::Here);
+        let here = copies.iter().filter(|copy| self.place(copy) == PackPlace::Here);
         let first = here.min_by_key(|copy| self.rank(copy, From::Here))?;
         let (block, _) = self.packs.block(first)?;
         // What cannot be read at the moment is met again where it matters.
@@ -223,15 +223,10 @@ impl Keeper {
             return Ok(true);
         }
         let located = match self.ahead.located.remove(base) {
-            Some(located) => Ok(located),
-            None => self.reader.locate_base(base),
+            Some(located) => Some(located),
+            None => self.reader.find_base(base)?,
         };
-        let (chunk, copies) = match located {
-            Ok(found) => found,
-            Err(StoreError::MissingBase { .. }) => return Ok(false),
-            Err(StoreError::Index(IndexError::AmbiguousBase { .. })) => return Ok(false),
-            Err(error) => return Err(error),
-        };
+        let Some((chunk, copies)) = located else { return Ok(false) };
         let kept = match from {
             Some(From::Here) => self.first(&chunk, &copies, below, From::Here),
             Some(From::Anywhere) | None => self.need(&chunk, &copies, below),
@@ -248,7 +243,7 @@ impl Keeper {
         from: From,
     ) -> Result<Option<Location>, StoreError> {
         // Of several, those that are not kept go: the one that is must be what it says. Of one there is no choice.
-        let there = copies.iter().filter(|copy| self.place(copy) != Place::Nowhere);
+        let there = copies.iter().filter(|copy| self.place(copy) != PackPlace::Nowhere);
         let is_one_of_several = there.take(2).count() > 1;
         let mut copies: Vec<&Location> = copies.iter().filter(|copy| copy.depth < below).collect();
         copies.sort_by_key(|copy| self.rank(copy, from));
@@ -272,7 +267,7 @@ impl Keeper {
     /// other the one stored last stays: an earlier prune made it, out of a pack that is mostly waste.
     fn rank(&self, copy: &Location, from: From) -> (bool, u8, Reverse<Option<SystemTime>>) {
         let pack = self.packs.block(copy).map(|(_, pack)| (pack.place, pack.stored));
-        let is_theirs = pack.is_some_and(|(place, _)| place == Place::Theirs);
+        let is_theirs = pack.is_some_and(|(place, _)| place == PackPlace::Theirs);
         let stored = pack.map(|(_, stored)| stored);
         (from == From::Anywhere && is_theirs, copy.depth, Reverse(stored))
     }
@@ -294,8 +289,8 @@ impl Keeper {
         }
     }
 
-    fn place(&self, copy: &Location) -> Place {
-        self.packs.block(copy).map_or(Place::Nowhere, |(_, pack)| pack.place)
+    fn place(&self, copy: &Location) -> PackPlace {
+        self.packs.block(copy).map_or(PackPlace::Nowhere, |(_, pack)| pack.place)
     }
 
     /// Marks this copy and, first, all that it is coded against; nothing at all if any of it cannot be had.
@@ -304,10 +299,14 @@ impl Keeper {
     fn take(&mut self, copy: &Location, from: From) -> Result<bool, StoreError> {
         let Some((block, pack)) = self.packs.block(copy) else { return Ok(false) };
         let mark = match (pack.place, from) {
-            (Place::Here, _) => Mark::Live,
-            (Place::Going | Place::Theirs, _) if pack.rescued.has(block.1) => return Ok(true),
-            (Place::Going | Place::Theirs, From::Anywhere) => Mark::Rescued,
-            (Place::Going | Place::Theirs, From::Here) | (Place::Nowhere, _) => return Ok(false),
+            (PackPlace::Here, _) => Mark::Live,
+            (PackPlace::Going | PackPlace::Theirs, _) if pack.rescued.has(block.1) => {
+                return Ok(true);
+            }
+            (PackPlace::Going | PackPlace::Theirs, From::Anywhere) => Mark::Rescued,
+            (PackPlace::Going | PackPlace::Theirs, From::Here) | (PackPlace::Nowhere, _) => {
+                return Ok(false);
+            }
         };
         if mark == Mark::Live && pack.live.has(block.1) {
             return Ok(true);

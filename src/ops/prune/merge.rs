@@ -13,16 +13,16 @@ use crate::store::StoreError;
 
 use super::super::OpError;
 use super::ancestors::ancestor;
-use super::choose::{Compaction, Facts, Fate, REWRITE_MAX, choose, facts};
+use super::choose::{Compaction, Facts, PackFate, REWRITE_MAX, choose, facts};
 use super::keep::Keeper;
-use super::packs::{Bits, Block, Pack, Place};
+use super::packs::{Bits, Block, Pack, PackPlace};
 use super::weigh::{Weight, each_pack, named, weigh};
 
 /// What is decided of all packs, and why.
 pub(super) struct Judged {
     pub weights: Vec<Weight>,
     pub facts: Vec<Facts>,
-    pub fates: Vec<Fate>,
+    pub fates: Vec<PackFate>,
 }
 
 /// Where to look.
@@ -56,7 +56,7 @@ pub(super) fn judge(
         return judged(scene, keeper, &[]);
     };
     let is_old = |pack: &Pack| {
-        let is_still = pack.place == Place::Here && !pack.is_young && !pack.is_disputed;
+        let is_still = pack.place == PackPlace::Here && !pack.is_young && !pack.is_disputed;
         is_still && pack.stored < compaction.before && !scene.fixed.contains(&pack.id)
     };
     let old: Vec<bool> = keeper.packs.iter().map(|(_, pack)| is_old(pack)).collect();
@@ -72,7 +72,7 @@ pub(super) fn judge(
         tally.merge(keeper, &may);
         let judged = judged(scene, keeper, &wanted)?;
         let held = |number: usize| {
-            let stays = judged.fates.get(number) == Some(&Fate::Stays);
+            let stays = judged.fates.get(number) == Some(&PackFate::Stays);
             stays && tally.packs.get(number).is_some_and(|pack| pack.has_deltas)
         };
         let less: Vec<bool> =

@@ -31,7 +31,7 @@ use self::mark::is_lost;
 use self::plan::{Emptied, Work, refuse_unreadable, work};
 use self::recode::Recoder;
 use super::OpError;
-use super::steady::{Next, Steady, steadily};
+use super::steady::{NextTry, Steady, steadily};
 
 pub use self::costs::{Costs, EntryCost, costs, entry_costs};
 pub use self::plan::{PackTotals, PrunePlan};
@@ -218,7 +218,7 @@ fn settled_round(
             }
             Err(error) if may_be_moved(&error) => {
                 let done = Err(error);
-                if cancel.is_cancelled() || steady.next(&done)? != Next::Again {
+                if cancel.is_cancelled() || steady.next(&done)? != NextTry::Again {
                     return done;
                 }
             }

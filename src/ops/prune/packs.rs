@@ -10,7 +10,7 @@ use crate::repo::Sight;
 
 /// What becomes of a pack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum PackPlace {
     /// It is there, and listed by some index object at the length it has.
     Here,
     /// It is there still, but will be deleted by this prune.
@@ -27,7 +27,7 @@ pub(super) struct Pack {
     pub kind: PackKind,
     /// As it is stored.
     pub len: u64,
-    pub place: Place,
+    pub place: PackPlace,
     /// What index objects say is in it: [`crate::format::PackContents::fingerprint`].
     pub contents: [u8; 16],
     /// They do not agree on that: it stays as it is.
@@ -72,17 +72,17 @@ impl Packs {
             let there = sight.packs.get(&entry.id);
             let is_there = there.is_some_and(|object| object.len == entry.len);
             let place = match is_there {
-                false => Place::Nowhere,
-                true if going.contains(&entry.id) => Place::Going,
-                true if theirs.contains(&entry.id) => Place::Theirs,
-                true => Place::Here,
+                false => PackPlace::Nowhere,
+                true if going.contains(&entry.id) => PackPlace::Going,
+                true if theirs.contains(&entry.id) => PackPlace::Theirs,
+                true => PackPlace::Here,
             };
             let number = packs.number(entry.id, entry.kind);
             if let Some(pack) = packs.all.get_mut(number as usize) {
                 pack.is_disputed |= pack.is_listed && pack.contents != entry.contents;
                 pack.is_listed = true;
                 // Listed twice, at two lengths: one of them is the one it has.
-                if pack.place == Place::Nowhere {
+                if pack.place == PackPlace::Nowhere {
                     (pack.place, pack.kind, pack.contents) = (place, entry.kind, entry.contents);
                 }
             }
@@ -104,7 +104,7 @@ impl Packs {
                 id,
                 kind,
                 len: 0,
-                place: Place::Nowhere,
+                place: PackPlace::Nowhere,
                 contents: [0; 16],
                 is_disputed: false,
                 is_listed: false,

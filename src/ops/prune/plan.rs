@@ -3,6 +3,8 @@
 use std::collections::HashSet;
 use std::time::SystemTime;
 
+use serde::Serialize;
+
 use crate::format::{PackKind, padding_len};
 use crate::id::{PackId, SnapshotId};
 use crate::limits::PACK_TARGET_MIN;
@@ -10,15 +12,15 @@ use crate::progress::{Cancel, Observer};
 use crate::repo::{RepoError, Repository, Root, Sight};
 
 use super::super::OpError;
-use super::choose::{Compaction, Fate};
+use super::choose::{Compaction, PackFate};
 use super::keep::Keeper;
 use super::mark::mark;
 use super::merge::{Judged, Scene, judge};
-use super::packs::{Bits, Pack, Packs, Place};
+use super::packs::{Bits, Pack, PackPlace, Packs};
 use super::recode::Recoder;
 
 /// Packs, or blocks, and their bytes.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct PackTotals {
     /// Number of packs.
     pub count: u64,
@@ -34,7 +36,7 @@ impl PackTotals {
 }
 
 /// What a prune would do.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct PrunePlan {
     /// Snapshots whose needs were found.
@@ -53,8 +55,10 @@ pub struct PrunePlan {
     /// Of a compaction: blocks that are kept only because others are coded against them, and merged into those.
     pub merged: PackTotals,
     /// About how many bytes are copied out of them, before a compaction codes them anew.
+    #[serde(rename = "rewritten_bytes")]
     pub rewritten: u64,
     /// Bytes that nobody needs in packs that stay: too few beside what is needed to be worth the copying.
+    #[serde(rename = "waste_bytes")]
     pub waste: u64,
     /// Packs that stay because they were stored after a backup began that is still at work.
     pub young: PackTotals,
@@ -151,26 +155,26 @@ pub(super) fn work(
             continue;
         }
         plan.packs.add(pack.len);
-        if pack.place == Place::Going {
+        if pack.place == PackPlace::Going {
             plan.condemned.add(pack.len);
             copied.0 += weight.rescued;
             continue;
         }
         match fate {
-            Fate::Stays => {
+            PackFate::Stays => {
                 match pack.is_young && pack.live.is_empty() {
                     true => plan.young.add(pack.len),
                     false => plan.waste += pack.len - facts.live,
                 }
                 continue;
             }
-            Fate::Goes => {
+            PackFate::Goes => {
                 plan.dead.add(pack.len);
                 if !pack.is_listed {
                     plan.unindexed.add(pack.len);
                 }
             }
-            Fate::Emptied => {
+            PackFate::Emptied => {
                 let totals = if facts.is_wanted { &mut plan.compacted } else { &mut plan.emptied };
                 totals.add(pack.len);
                 let bytes = weight.live + weight.listing;
@@ -179,7 +183,7 @@ pub(super) fn work(
                     PackKind::Metadata => copied.1 += bytes,
                 }
                 let live = pack.live.clone();
-                debug_assert_eq!(pack.place, Place::Here);
+                debug_assert_eq!(pack.place, PackPlace::Here);
                 emptied.push((pack.stored, Emptied::of(pack, live, weight.compacted)));
             }
         }

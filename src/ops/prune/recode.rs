@@ -17,7 +17,7 @@ pub(super) struct Recoder {
     keeper: Keeper,
     /// The zstd level of a compaction. `None`: deltas stay as they are.
     level: Option<i32>,
-    written: Mutex<Written>,
+    written: Mutex<WrittenBlocks>,
     has_met_damage: AtomicBool,
 }
 
@@ -25,7 +25,7 @@ pub(super) struct Recoder {
 ///
 /// Index objects are put in the order in which blocks are written: none is durable before what it counts on.
 #[derive(Default)]
-struct Written(HashMap<u32, Vec<u8>>);
+struct WrittenBlocks(HashMap<u32, Vec<u8>>);
 
 impl Recoder {
     pub fn new(keeper: Keeper, level: Option<i32>) -> Self {
@@ -71,7 +71,7 @@ impl Recoder {
     }
 }
 
-impl Written {
+impl WrittenBlocks {
     fn set(&mut self, (pack, ordinal): Block, depth: u8) {
         let blocks = self.0.entry(pack).or_default();
         let at = ordinal as usize;

@@ -10,7 +10,7 @@ use super::super::OpError;
 use super::keep::Keeper;
 use super::mark::mark;
 use super::names::Names;
-use super::packs::{Packs, Place};
+use super::packs::{PackPlace, Packs};
 use super::plan::Emptied;
 use super::weigh::{each_pack, named};
 
@@ -32,7 +32,7 @@ pub(super) fn rescue(
     let copied = keeper
         .packs
         .iter()
-        .filter(|(_, pack)| pack.place == Place::Going && !pack.rescued.is_empty())
+        .filter(|(_, pack)| pack.place == PackPlace::Going && !pack.rescued.is_empty())
         .map(|(_, pack)| Emptied::of(pack, pack.rescued.clone(), None));
     Ok(copied.collect())
 }
@@ -47,7 +47,7 @@ fn keep_bases(
     let mut going = Names::new();
     each_pack(repository, &sight.objects, cancel, |listed, _| {
         let place = keeper.packs.find(&listed.id).and_then(|number| keeper.packs.get(number));
-        if place.is_some_and(|pack| matches!(pack.place, Place::Going | Place::Theirs)) {
+        if place.is_some_and(|pack| matches!(pack.place, PackPlace::Going | PackPlace::Theirs)) {
             let chunks = listed.contents.blocks.iter().flat_map(|block| &block.chunks);
             chunks.for_each(|chunk| going.add(&BaseId::of(&chunk.id)));
         }
@@ -55,7 +55,7 @@ fn keep_bases(
     })?;
     each_pack(repository, &sight.objects, cancel, |listed, _| {
         let place = keeper.packs.find(&listed.id).and_then(|number| keeper.packs.get(number));
-        if place.is_some_and(|pack| matches!(pack.place, Place::Here | Place::Theirs)) {
+        if place.is_some_and(|pack| matches!(pack.place, PackPlace::Here | PackPlace::Theirs)) {
             for block in &listed.contents.blocks {
                 for base in named(&listed.contents, block).filter(|base| going.may_have(base)) {
                     keeper.keep_base(&base, block.depth)?;

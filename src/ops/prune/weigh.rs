@@ -7,14 +7,14 @@ use rayon::prelude::*;
 
 use crate::format::{BlockRecord, Codec, IndexRecord, IndexedPack, PackContents};
 use crate::id::{BaseId, ChunkId, ObjectId};
-use crate::index::{IndexError, Location};
+use crate::index::Location;
 use crate::progress::Cancel;
 use crate::repo::Repository;
 use crate::store::StoreError;
 
 use super::super::OpError;
 use super::keep::Keeper;
-use super::packs::{Pack, Packs, Place};
+use super::packs::{Pack, PackPlace, Packs};
 
 /// What is known of a pack when it is to be decided what becomes of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -111,7 +111,7 @@ fn add(
             weight.merged.0 += 1;
             weight.merged.1 += u64::from(block.sealed_len);
         }
-        if pack.place == Place::Here {
+        if pack.place == PackPlace::Here {
             for base in named(contents, block) {
                 // The shallowest block that needs it asks for most.
                 let depth = dead.entry(base).or_insert(block.depth);
@@ -162,12 +162,7 @@ pub(super) fn named<'c>(
 
 /// The pack that has to stay for the sake of a base. `None`: none has to, or none would help.
 fn holder(keeper: &Keeper, own: u32, base: &BaseId, below: u8) -> Result<Option<u32>, StoreError> {
-    let (chunk, copies) = match keeper.reader.locate_base(base) {
-        Ok(found) => found,
-        Err(StoreError::MissingBase { .. }) => return Ok(None),
-        Err(StoreError::Index(IndexError::AmbiguousBase { .. })) => return Ok(None),
-        Err(error) => return Err(error),
-    };
+    let Some((chunk, copies)) = keeper.reader.find_base(base)? else { return Ok(None) };
     let mut first = None;
     for copy in copies.iter().filter(|copy| copy.depth < below) {
         let Some(((number, ordinal), pack)) = keeper.packs.block(copy) else { continue };
@@ -177,7 +172,7 @@ fn holder(keeper: &Keeper, own: u32, base: &BaseId, below: u8) -> Result<Option<
         if number == own || (pack.live.has(ordinal) && is_needed(copy)) {
             return Ok(None);
         }
-        if pack.place == Place::Here {
+        if pack.place == PackPlace::Here {
             first.get_or_insert(number);
         }
     }

@@ -22,7 +22,7 @@ pub use self::load::{load, plan_load};
 pub(super) use self::select::Selected;
 pub use self::select::Selection;
 pub use self::target::{RestoreTarget, ServerPart};
-use self::window::Window;
+use self::window::RestoreWindow;
 use self::writing::Writing;
 use super::OpError;
 
@@ -171,7 +171,7 @@ pub fn restore(
         let writer = scope.spawn(move || writing.run(&received).inspect_err(|_| stop.cancel()));
         let (report, unmade) = (RestoreReport::default(), HashSet::new());
         let mut placing = Placing { view, observer, cancel: stop, report, unmade };
-        let placed = placing.run(&mut *importer, options, Window::new(lots));
+        let placed = placing.run(&mut *importer, options, RestoreWindow::new(lots));
         // Where both failed, the writer's failure came first: the other merely lost its channel.
         let written = writer.join().map_err(|_| OpError::Lost)??;
         placed.map(|()| (placing, written))
@@ -211,7 +211,7 @@ impl Placing<'_> {
         &mut self,
         importer: &mut dyn Importer,
         options: &RestoreOptions,
-        mut window: Window,
+        mut window: RestoreWindow,
     ) -> Result<(), OpError> {
         let mut selected = Selected::new(self.view, options)?;
         while let Some(entry) = selected.next_entry()? {
@@ -238,7 +238,7 @@ impl Placing<'_> {
     /// Asks for an entry's chunks.
     fn fill(
         &mut self,
-        window: &mut Window,
+        window: &mut RestoreWindow,
         entry: &Entry,
         sink: Box<dyn crate::source::Sink>,
     ) -> Result<(), OpError> {

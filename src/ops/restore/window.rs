@@ -40,14 +40,14 @@ pub(super) struct Lot {
 }
 
 /// The lot being gathered.
-pub(super) struct Window {
+pub(super) struct RestoreWindow {
     lots: Sender<Lot>,
     lot: Lot,
     files: usize,
     bytes: u64,
 }
 
-impl Window {
+impl RestoreWindow {
     pub fn new(lots: Sender<Lot>) -> Self {
         Self { lots, lot: Lot::default(), files: 0, bytes: 0 }
     }

@@ -5,6 +5,8 @@ mod unique;
 
 use std::collections::BTreeMap;
 
+use serde::Serialize;
+
 use crate::format::{Statistics, Time, name};
 use crate::id::{ObjectId, SnapshotId};
 use crate::options::options;
@@ -75,7 +77,7 @@ impl SnapshotStats {
 }
 
 /// Objects of one kind.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct ObjectTotals {
     /// Number of objects.
     pub count: u64,

@@ -2,6 +2,8 @@
 
 use std::collections::HashSet;
 
+use serde::Serialize;
+
 use crate::format::{IndexRecord, IndexedPack, PackKind};
 use crate::id::{ChunkId, ObjectId, PackId};
 use crate::progress::Cancel;
@@ -11,7 +13,7 @@ use super::super::OpError;
 use super::RepositoryStats;
 
 /// Distinct chunks of one kind, and all copies of them.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct ChunkTotals {
     /// Number of distinct chunks.
     pub unique_chunks: u64,
@@ -26,12 +28,16 @@ pub struct ChunkTotals {
     /// Likewise, of the copies coded against others.
     pub delta_bytes: u64,
     /// Bytes of the delta blocks that hold those.
+    #[serde(rename = "delta_stored_bytes")]
     pub delta_stored: u64,
     /// Blocks coded so, the decodes it takes to read each of them before its own, and the most it takes for one.
+    #[serde(skip)]
     pub delta_blocks: u64,
     /// Decodes before their own that all delta blocks take together.
+    #[serde(skip)]
     pub delta_links: u64,
     /// The most decodes before its own that one takes.
+    #[serde(rename = "deepest_delta")]
     pub deepest: u8,
 }
 
@@ -48,7 +54,7 @@ const REMEMBERED_MAX: usize = 2 * 1024 * 1024;
 
 /// The start of a chunk's id (ids are hashes: no two chunks a repository could hold share it), its length and
 /// kind.
-type Seen = (u64, u32, PackKind);
+type SeenChunk = (u64, u32, PackKind);
 
 /// Fills in everything that is told by the index objects.
 pub(super) fn count(
@@ -101,7 +107,7 @@ struct Pass {
     passes: u64,
     number: u64,
     remembered_max: usize,
-    seen: Vec<Seen>,
+    seen: Vec<SeenChunk>,
     is_full: bool,
     packs: HashSet<PackId>,
 }

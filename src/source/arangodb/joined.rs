@@ -56,9 +56,9 @@ impl<R: Read> Joined<R> {
     /// streams have ended then.
     pub fn next_line(&mut self, line: &mut Vec<u8>) -> Result<bool, SourceError> {
         line.clear();
-        let is_there = self.part(Part::Document)?;
+        let is_there = self.part(Half::Document)?;
         let is_matched = match self.revisions {
-            Some(_) => self.part(Part::Revision)? == is_there,
+            Some(_) => self.part(Half::Revision)? == is_there,
             None => true,
         };
         if !is_matched {
@@ -81,9 +81,9 @@ impl<R: Read> Joined<R> {
     }
 
     /// Reads a line of one stream, without its break. False at the end.
-    fn part(&mut self, part: Part) -> Result<bool, SourceError> {
+    fn part(&mut self, part: Half) -> Result<bool, SourceError> {
         let (from, to) = match (part, &mut self.revisions) {
-            (Part::Revision, Some(revisions)) => (revisions, &mut self.revision),
+            (Half::Revision, Some(revisions)) => (revisions, &mut self.revision),
             _ => (&mut self.documents, &mut self.document),
         };
         to.clear();
@@ -107,12 +107,12 @@ impl<R: Read> Joined<R> {
 }
 
 #[derive(Clone, Copy)]
-enum Part {
+enum Half {
     Document,
     Revision,
 }
 
-impl Part {
+impl Half {
     fn name(self) -> &'static str {
         match self {
             Self::Document => "documents",

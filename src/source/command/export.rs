@@ -62,11 +62,7 @@ fn find(program: &OsStr) -> Option<PathBuf> {
 
 impl Exporter for CommandExporter {
     fn describe(&self) -> Description {
-        Description {
-            kind: "command".to_owned(),
-            url: self.name.url.clone(),
-            label: self.name.name.clone(),
-        }
+        self.name.describe("command")
     }
 
     fn open(&self, cancel: &Cancel) -> Result<Box<dyn Session>, SourceError> {

@@ -27,11 +27,7 @@ impl StdinExporter {
 
 impl Exporter for StdinExporter {
     fn describe(&self) -> Description {
-        Description {
-            kind: "stdin".to_owned(),
-            url: self.name.url.clone(),
-            label: self.name.name.clone(),
-        }
+        self.name.describe("stdin")
     }
 
     fn open(&self, cancel: &Cancel) -> Result<Box<dyn Session>, SourceError> {

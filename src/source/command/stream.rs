@@ -9,7 +9,9 @@ use crate::fault::ErrorKind;
 use crate::format::{EntryKind, EntryPath};
 use crate::progress::Cancel;
 use crate::source::private::private_entry;
-use crate::source::{Body, BodyEnd, Item, OpenBody, Outcome, Session, SourceEntry, SourceError};
+use crate::source::{
+    Body, BodyEnd, Description, Item, OpenBody, Outcome, Session, SourceEntry, SourceError,
+};
 
 /// How often a wait looks whether it was told to stop.
 const GLANCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
@@ -44,6 +46,10 @@ impl StreamName {
             return Err(refused(ErrorKind::Usage, &url, message));
         }
         Ok(Self { name: name.to_owned(), url, allow_empty })
+    }
+
+    pub fn describe(&self, kind: &str) -> Description {
+        Description { kind: kind.to_owned(), url: self.url.clone(), label: self.name.clone() }
     }
 }
 

@@ -2,10 +2,12 @@
 //! them undoes another: a new owner clears set-id bits and capabilities, an ACL rewrites the mode, and
 //! everything may touch the time.
 
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
 
 use rustix::fs::{FileType, Stat, fstat};
 use rustix::io::{Errno, Result};
+use rustix::process::geteuid;
 
 use super::attributes::file_type;
 use super::databases::Databases;
@@ -20,15 +22,24 @@ const SET_UID: u32 = 0o4000;
 const SET_GID: u32 = 0o2000;
 
 /// What every part of a restore needs to know.
-pub(super) struct Context {
+pub(in crate::source) struct Context {
     pub options: RestoreOptions,
-    pub accounts: Accounts,
-    pub uid: u32,
-    pub report: std::sync::Arc<ImportReport>,
-    pub databases: Databases,
+    pub(super) accounts: Accounts,
+    pub(super) uid: u32,
+    pub report: Arc<ImportReport>,
+    pub(super) databases: Databases,
 }
 
 impl Context {
+    pub fn new(options: RestoreOptions) -> Arc<Self> {
+        let accounts = match options.owners {
+            OwnerPolicy::ById => Accounts::default(),
+            OwnerPolicy::ByName => Accounts::system(),
+        };
+        let (uid, databases) = (geteuid().as_raw(), Databases::default());
+        Arc::new(Self { options, accounts, uid, report: Arc::default(), databases })
+    }
+
     pub fn is_root(&self) -> bool {
         self.uid == 0
     }
@@ -51,9 +62,21 @@ impl Context {
 
     /// Brings the attributes of `node` in line. What cannot be set is reported; what is right is left alone,
     /// so that a restore over an equal tree changes nothing, not even a change time.
-    pub fn apply(&self, held: BorrowedFd<'_>, node: &Node<'_>, unix: &UnixAttributes, path: &[u8]) {
+    pub(super) fn apply(
+        &self,
+        held: BorrowedFd<'_>,
+        node: &Node<'_>,
+        unix: &UnixAttributes,
+        path: &[u8],
+    ) {
         let result = self.try_apply(held, node, unix, path);
         self.report_failure(path, "look at its attributes", result);
+    }
+
+    /// Likewise, those of an open file.
+    pub fn apply_to(&self, file: impl AsFd, unix: &UnixAttributes, path: &[u8]) {
+        let held = file.as_fd();
+        self.apply(held, &Node::Open(held), unix, path);
     }
 
     fn try_apply(

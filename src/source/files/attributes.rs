@@ -30,7 +30,11 @@ pub(super) fn kind(stat: &Stat) -> Option<EntryKind> {
     })
 }
 
-pub(super) fn unix(stat: &Stat, accounts: &Accounts, xattrs: Vec<Xattr>) -> UnixAttributes {
+pub(in crate::source) fn unix(
+    stat: &Stat,
+    accounts: &Accounts,
+    xattrs: Vec<Xattr>,
+) -> UnixAttributes {
     let is_directory = file_type(stat) == FileType::Directory;
     let names = link_count(stat);
     UnixAttributes {

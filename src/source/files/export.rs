@@ -66,15 +66,11 @@ impl FolderExporter {
 
 impl Exporter for FolderExporter {
     fn describe(&self) -> Description {
-        let label = |name: &[u8]| match str::from_utf8(name) {
-            Ok(text) => text.to_owned(),
-            // Two names that are not UTF-8 must not become the same text.
-            Err(_) => name.escape_ascii().to_string(),
-        };
         Description {
             kind: if self.is_folder { "folder" } else { "file" }.to_owned(),
             url: url::of_path(self.bytes()),
-            label: self.path.file_name().map_or("root".to_owned(), |name| label(name.as_bytes())),
+            label: (self.path.file_name())
+                .map_or("root".to_owned(), |name| url::label(name.as_bytes())),
         }
     }
 

@@ -10,11 +10,10 @@ use std::sync::Arc;
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, Stat, mkdirat, openat, statat, syncfs};
 use rustix::io::Errno;
-use rustix::process::geteuid;
 
 use super::apply::Context;
 use super::beneath::{Beneath, c_name, open_directory};
-use super::databases::{Databases, is_journal};
+use super::databases::is_journal;
 use super::failure::{failed, refused};
 use super::filesystem::tells_at_once;
 use super::likeness::{Likeness, describe, likeness};
@@ -22,8 +21,7 @@ use super::links::Links;
 use super::node::Node;
 use crate::fault::ErrorKind;
 use crate::format::{Entry, EntryKind, EntryPath};
-use crate::source::accounts::Accounts;
-use crate::source::{Fate, ImportReport, Importer, OwnerPolicy, RestoreOptions, Sink, SourceError};
+use crate::source::{Fate, ImportReport, Importer, RestoreOptions, Sink, SourceError};
 
 /// Writes entries into a folder, and never outside it.
 pub struct FolderImporter {
@@ -67,22 +65,12 @@ impl FolderImporter {
             }
             Err(errno) => return Err(failed("open", path, errno)),
         };
-        let context = Context {
-            options,
-            accounts: match options.owners {
-                OwnerPolicy::ById => Accounts::default(),
-                OwnerPolicy::ByName => Accounts::system(),
-            },
-            uid: geteuid().as_raw(),
-            report: Arc::default(),
-            databases: Databases::default(),
-        };
         Ok(Self {
             target,
             keeps_root: tree.is_some() && !options.change_root,
             tree,
             links: Links::default(),
-            context: Arc::new(context),
+            context: Context::new(options),
             journals: HashSet::new(),
         })
     }

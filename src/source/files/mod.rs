@@ -31,6 +31,8 @@ mod sink;
 mod state;
 mod walk;
 
+pub(super) use apply::Context;
+pub(super) use attributes::unix;
 pub use exclude::{FolderOptions, PRESETS, SETTLE};
 pub use export::FolderExporter;
 pub use import::FolderImporter;

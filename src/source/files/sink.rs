@@ -1,6 +1,6 @@
 //! Where a file's bytes go.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use rustix::fs::{FallocateFlags, fallocate, fstat, ftruncate};
@@ -8,7 +8,6 @@ use rustix::io::{Result, pread, pwrite, retry_on_intr};
 
 use super::apply::Context;
 use super::failure::{failed, refused};
-use super::node::Node;
 use super::state::size;
 use crate::fault::ErrorKind;
 use crate::format::{EntryPath, UnixAttributes};
@@ -125,8 +124,7 @@ impl Sink for FileSink {
                 .map_err(|errno| failed("set the length of", path, errno))?;
         }
         if let Some(unix) = &self.unix {
-            let held = self.file.as_fd();
-            self.context.apply(held, &Node::Open(held), unix, path);
+            self.context.apply_to(&self.file, unix, path);
         }
         self.context.databases.look(&self.file, &self.path);
         Ok(())

@@ -32,7 +32,7 @@ pub struct QdrantFileOptions {
 /// Reads a snapshot's file as the server it was made by would be read.
 pub struct QdrantFileExporter {
     path: PathBuf,
-    named: Named,
+    named: FileNameParts,
     url: String,
 }
 
@@ -47,7 +47,7 @@ impl QdrantFileExporter {
         })?;
         let usage = |message: &str| refused(ErrorKind::Usage, &shown, message);
         let file_name = path.file_name().and_then(|name| name.to_str());
-        let mut named = Named::of(file_name.unwrap_or_default());
+        let mut named = FileNameParts::of(file_name.unwrap_or_default());
         let of_source = match &options.source {
             None => None,
             Some(QdrantSource { collections, .. }) => match collections.as_slice() {
@@ -94,7 +94,7 @@ impl QdrantFileExporter {
                         qdrant://HOST:6333/NAME";
             return Err(no(what.to_owned()));
         }
-        let Named { collection, shard, time } = &self.named;
+        let FileNameParts { collection, shard, time } = &self.named;
         let size = found.len();
         let about = json!({
             "collection": collection,
@@ -151,14 +151,14 @@ impl Exporter for QdrantFileExporter {
 
 /// What a file's name says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-struct Named {
+struct FileNameParts {
     collection: String,
     shard: Option<u64>,
     /// UTC where the server named it.
     time: Option<String>,
 }
 
-impl Named {
+impl FileNameParts {
     /// `{collection}-{peer}-{date}.snapshot`, `{collection}-shard-{id}-{date}.snapshot` as servers name them,
     /// `{collection}_{date}_{time}.snapshot` as exports are called, `{collection}.snapshot`.
     fn of(file_name: &str) -> Self {
@@ -303,7 +303,7 @@ mod tests {
     use super::*;
 
     fn of(name: &str) -> (String, Option<u64>, Option<String>) {
-        let Named { collection, shard, time } = Named::of(name);
+        let FileNameParts { collection, shard, time } = FileNameParts::of(name);
         (collection, shard, time)
     }
 

@@ -88,8 +88,8 @@ pub(super) struct QdrantSession {
     consistency: &'static str,
     properties: Properties,
     /// What bodies found out that were read to their ends.
-    seen: Receiver<Seen>,
-    to_session: Sender<Seen>,
+    seen: Receiver<SeenContents>,
+    to_session: Sender<SeenContents>,
     /// When the states were taken that are backed up.
     times: Vec<String>,
     /// The members of snapshots whose lists are still to be given, by stem.
@@ -97,7 +97,7 @@ pub(super) struct QdrantSession {
 }
 
 /// What a body found out, for the session.
-struct Seen {
+struct SeenContents {
     times: Vec<String>,
     /// The stem and the members, where the stream has any.
     contents: Option<(String, Contents)>,
@@ -129,7 +129,7 @@ impl QdrantSession {
     }
 
     fn take_seen(&mut self) {
-        for Seen { times, contents } in self.seen.try_iter() {
+        for SeenContents { times, contents } in self.seen.try_iter() {
             self.times.extend(times);
             self.contents.extend(contents);
         }
@@ -190,7 +190,7 @@ struct WatchedBody {
     watch: Watch,
     hasher: Sha256,
     len: u64,
-    to_session: Sender<Seen>,
+    to_session: Sender<SeenContents>,
 }
 
 impl OpenBody for WatchedBody {
@@ -226,7 +226,7 @@ impl Body for WatchedBody {
         let named = |(key, value)| (format!("{stem}/{key}"), value);
         let facts = facts.into_iter().map(named).collect();
         // The session may be gone: then nothing is committed.
-        let _ = to_session.send(Seen { times: found.times, contents });
+        let _ = to_session.send(SeenContents { times: found.times, contents });
         Ok(BodyEnd { facts, ..BodyEnd::good() })
     }
 }

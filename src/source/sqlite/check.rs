@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::ErrorCode;
 
 use super::failure::{code, is_broken};
-use super::reading::{IMMUTABLE, uri};
+use super::reading::{IMMUTABLE, connect};
 use crate::progress::Cancel;
 
 /// Steps of SQLite's machine between two looks at whether to stop; complaints shown.
@@ -34,10 +34,7 @@ pub(super) fn check(path: &Path, cancel: &Cancel) -> Integrity {
 }
 
 fn complaints(path: &Path, cancel: &Cancel) -> rusqlite::Result<Vec<String>> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
-        | OpenFlags::SQLITE_OPEN_NO_MUTEX
-        | OpenFlags::SQLITE_OPEN_URI;
-    let mut connection = Connection::open_with_flags(uri(path, IMMUTABLE), flags)?;
+    let mut connection = connect(path, IMMUTABLE)?;
     let cancel = cancel.clone();
     connection.progress_handler(OPERATIONS, Some(move || cancel.is_cancelled()))?;
     let mut statement = connection.prepare(&format!("PRAGMA integrity_check({COMPLAINTS})"))?;

@@ -1,13 +1,12 @@
 //! The exporter of a database.
 
-use std::fs::Metadata;
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use rustix::fs::{Stat, stat};
 use serde::{Deserialize, Serialize};
 
 use super::copy::{Copy, copy};
@@ -17,6 +16,7 @@ use crate::fault::ErrorKind;
 use crate::format::{Bytes, Consistency, Entry, EntryKind, EntryPath, Time, UnixAttributes};
 use crate::progress::Cancel;
 use crate::source::accounts::Accounts;
+use crate::source::files::unix;
 use crate::source::kind::seconds;
 use crate::source::sealed::SealedReader;
 use crate::source::temporary;
@@ -75,20 +75,21 @@ impl SqliteExporter {
     }
 
     /// The copy, and the file and the time when it was begun.
-    fn take_copy(&self, cancel: &Cancel) -> Result<(Copy, Metadata, Timestamp), SourceError> {
+    fn take_copy(&self, cancel: &Cancel) -> Result<(Copy, Stat, Timestamp), SourceError> {
         let path = &self.path;
         let folder = temporary::folder(self.options.temp_dir.as_deref());
         let mut attempts = 1;
         loop {
             let reading = Reading::begin(path, self.options.busy_timeout, cancel)?;
             let now = Timestamp::now();
-            let metadata = std::fs::metadata(path).map_err(failed("look at", path))?;
+            // By path: closing a descriptor of the file would drop this process's locks on it.
+            let stat = stat(path).map_err(|errno| failed("look at", path)(errno.into()))?;
             // Without locks a writer may have come meanwhile: the copy is worth nothing then, whatever
             // came of it. By now there may be files to lock.
             let may_try_again = reading.is_unlocked() && attempts < ATTEMPTS;
             let copied = copy(&reading, path, &folder, cancel);
             match reading.end() {
-                Ok(()) => return copied.map(|copied| (copied, metadata, now)),
+                Ok(()) => return copied.map(|copied| (copied, stat, now)),
                 Err(_) if may_try_again => attempts += 1,
                 Err(error) => return Err(error),
             }
@@ -100,20 +101,12 @@ impl SqliteExporter {
     }
 }
 
-fn text(bytes: &[u8]) -> String {
-    match str::from_utf8(bytes) {
-        Ok(text) => text.to_owned(),
-        // Two names that are not UTF-8 must not become the same text.
-        Err(_) => bytes.escape_ascii().to_string(),
-    }
-}
-
 impl Exporter for SqliteExporter {
     fn describe(&self) -> Description {
         Description {
             kind: "sqlite".to_owned(),
             url: url::of_path(self.path.as_os_str().as_bytes()),
-            label: text(self.name()),
+            label: url::label(self.name()),
         }
     }
 
@@ -127,12 +120,12 @@ impl Exporter for SqliteExporter {
     /// are lost when the process closes any descriptor of the file, as reading its folder would.
     fn open(&self, cancel: &Cancel) -> Result<Box<dyn Session>, SourceError> {
         let path = &self.path;
-        let (copied, metadata, now) = self.take_copy(cancel)?;
+        let (copied, stat, now) = self.take_copy(cancel)?;
         let entry = Entry {
             path: EntryPath::new(self.name())
                 .map_err(|error| refused(ErrorKind::Usage, path, error.to_string()))?,
             kind: EntryKind::File,
-            unix: Some(attributes(&metadata, copied.header.is_wal.then_some(now))),
+            unix: Some(attributes(&stat, copied.header.is_wal.then_some(now))),
             token: Bytes::default(),
             content: None,
             properties: Vec::new(),
@@ -152,21 +145,14 @@ impl Exporter for SqliteExporter {
 
 /// Mode, owner and time of the file. What is in a `-wal` does not show in the file's time: then it is the
 /// transaction's, so that two states never share one.
-fn attributes(metadata: &Metadata, begun: Option<Timestamp>) -> UnixAttributes {
-    let accounts = Accounts::system();
-    let (seconds, nanos) = match begun {
-        Some(begun) => (begun.as_second(), i64::from(begun.subsec_nanosecond())),
-        None => (metadata.mtime(), metadata.mtime_nsec()),
-    };
-    UnixAttributes {
-        mode: metadata.mode() & 0o7777,
-        uid: metadata.uid(),
-        gid: metadata.gid(),
-        user: accounts.user(metadata.uid()),
-        group: accounts.group(metadata.gid()),
-        mtime: Time { seconds, nanos: u32::try_from(nanos).unwrap_or(0) },
-        ..UnixAttributes::default()
+fn attributes(stat: &Stat, begun: Option<Timestamp>) -> UnixAttributes {
+    let mut unix = unix(stat, &Accounts::system(), Vec::new());
+    (unix.link, unix.sparse) = (None, false);
+    if let Some(begun) = begun {
+        let nanos = u32::try_from(begun.subsec_nanosecond()).unwrap_or(0);
+        unix.mtime = Time { seconds: begun.as_second(), nanos };
     }
+    unix
 }
 
 struct SqliteSession {

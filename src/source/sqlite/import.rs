@@ -13,37 +13,26 @@ use super::sink::{SqliteSink, Target};
 use crate::fault::ErrorKind;
 use crate::format::{Entry, EntryKind};
 use crate::progress::Cancel;
-use crate::source::accounts::Accounts;
-use crate::source::{Fate, ImportReport, Importer, OwnerPolicy, RestoreOptions, Sink, SourceError};
+use crate::source::files::Context;
+use crate::source::{Fate, ImportReport, Importer, RestoreOptions, Sink, SourceError};
 
 /// Writes databases into a folder, each beside its place first.
 pub struct SqliteImporter {
     folder: PathBuf,
-    options: RestoreOptions,
-    accounts: Arc<Accounts>,
-    report: Arc<ImportReport>,
+    context: Arc<Context>,
     cancel: Cancel,
 }
 
 impl SqliteImporter {
     /// `folder` need not exist. `cancel` stops the check of what was restored.
     pub fn new(folder: impl AsRef<Path>, options: RestoreOptions, cancel: &Cancel) -> Self {
-        let accounts = match options.owners {
-            OwnerPolicy::ById => Accounts::default(),
-            OwnerPolicy::ByName => Accounts::system(),
-        };
-        Self {
-            folder: folder.as_ref().to_owned(),
-            options,
-            accounts: Arc::new(accounts),
-            report: Arc::default(),
-            cancel: cancel.clone(),
-        }
+        let (folder, context) = (folder.as_ref().to_owned(), Context::new(options));
+        Self { folder, context, cancel: cancel.clone() }
     }
 
     /// What could not be done without failing for it.
     pub fn report(&self) -> Arc<ImportReport> {
-        Arc::clone(&self.report)
+        Arc::clone(&self.context.report)
     }
 
     /// One name, directly in the folder: nothing else is ever in a snapshot of a database.
@@ -101,28 +90,13 @@ impl Importer for SqliteImporter {
         let place = self.place_of(entry)?;
         let fate = self.fate(&place, entry)?;
         if let Fate::Replaced(what) = &fate
-            && !self.options.overwrite
+            && !self.context.options.overwrite
         {
             return Err(refused(ErrorKind::Exists, &place, format!("in the way: {what}")));
         }
         std::fs::create_dir_all(&self.folder).map_err(failed("create", &self.folder))?;
-        let unix = entry.unix.as_ref();
-        let owner = unix.map(|unix| match self.options.owners {
-            OwnerPolicy::ById => (unix.uid, unix.gid),
-            OwnerPolicy::ByName => (
-                self.accounts.uid(&unix.user).unwrap_or(unix.uid),
-                self.accounts.gid(&unix.group).unwrap_or(unix.gid),
-            ),
-        });
-        let target = Target {
-            place,
-            fate,
-            overwrite: self.options.overwrite,
-            len: entry.len(),
-            unix: entry.unix.clone(),
-            owner,
-        };
-        let sink = SqliteSink::new(target, Arc::clone(&self.report), self.cancel.clone())?;
+        let target = Target { place, fate, len: entry.len(), unix: entry.unix.clone() };
+        let sink = SqliteSink::new(target, Arc::clone(&self.context), self.cancel.clone())?;
         Ok(Some(Box::new(sink)))
     }
 

@@ -13,7 +13,7 @@ use super::failure::{code, failed, is_busy, is_for_want_of_writing, refused, unr
 use super::users::{is_locked_elsewhere, is_open_here};
 use crate::fault::ErrorKind;
 use crate::progress::Cancel;
-use crate::source::SourceError;
+use crate::source::{SourceError, url};
 
 /// How long SQLite waits by itself, and how long before the user hears what is waited for.
 const GLANCE: Duration = Duration::from_millis(100);
@@ -232,7 +232,7 @@ fn hold(connection: Connection) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-fn connect(path: &Path, query: &str) -> rusqlite::Result<Connection> {
+pub(super) fn connect(path: &Path, query: &str) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
         | OpenFlags::SQLITE_OPEN_NO_MUTEX
         | OpenFlags::SQLITE_OPEN_URI;
@@ -248,17 +248,7 @@ fn is_wal(path: &Path) -> bool {
 
 /// A path as SQLite's URIs have it, with a query or none.
 pub(super) fn uri(path: &Path, query: &str) -> String {
-    let mut uri = "file:".to_owned();
-    for byte in path.as_os_str().as_bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'-' | b'_' => {
-                uri.push(char::from(*byte));
-            }
-            other => uri.push_str(&format!("%{other:02X}")),
-        }
-    }
-    uri.push_str(query);
-    uri
+    format!("file:{}{query}", url::escaped_path(path.as_os_str().as_bytes()))
 }
 
 /// `app.db` and `-wal` to `app.db-wal`.

@@ -2,12 +2,10 @@
 
 use std::fs::File;
 use std::io::BufRead;
-use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, UNIX_EPOCH};
 
-use rustix::process::geteuid;
 use tempfile::NamedTempFile;
 
 use super::check::{Integrity, check};
@@ -16,10 +14,11 @@ use super::failure::{failed, refused};
 use super::leftover::{in_use, leftovers, settle_old};
 use super::reading::{NoReading, Reading};
 use crate::fault::ErrorKind;
-use crate::format::{Time, UnixAttributes};
+use crate::format::UnixAttributes;
 use crate::progress::Cancel;
+use crate::source::files::Context;
 use crate::source::sealed::SealedReader;
-use crate::source::{Fate, ImportReport, Sink, SourceError};
+use crate::source::{Fate, Sink, SourceError};
 
 /// Bytes compared at a time.
 const PIECE: usize = 1 << 20;
@@ -29,34 +28,27 @@ pub(super) struct Target {
     pub place: PathBuf,
     /// What was there when the restore began.
     pub fate: Fate,
-    /// What is there may be replaced.
-    pub overwrite: bool,
     pub len: u64,
     pub unix: Option<UnixAttributes>,
-    pub owner: Option<(u32, u32)>,
 }
 
 pub(super) struct SqliteSink {
     /// Removed when this is dropped, unless it took its place.
     file: NamedTempFile,
     target: Target,
-    report: Arc<ImportReport>,
+    context: Arc<Context>,
     cancel: Cancel,
 }
 
 impl SqliteSink {
-    pub fn new(
-        target: Target,
-        report: Arc<ImportReport>,
-        cancel: Cancel,
-    ) -> Result<Self, SourceError> {
+    pub fn new(target: Target, context: Arc<Context>, cancel: Cancel) -> Result<Self, SourceError> {
         let folder = folder_of(&target.place);
         let file = tempfile::Builder::new()
             .prefix("restow-unfinished-")
             .suffix(".db")
             .tempfile_in(folder)
             .map_err(failed("create a file in", folder))?;
-        Ok(Self { file, target, report, cancel })
+        Ok(Self { file, target, context, cancel })
     }
 
     /// Broken is kept: part of it may be what its owner needs most.
@@ -97,7 +89,7 @@ impl SqliteSink {
                  spoil this one; see who uses it, and restore again",
                 left.join(", ")
             );
-            self.report.problem(path, message);
+            self.context.report.problem(path, message);
         }
         drop(held);
         let synced = File::open(folder).and_then(|folder| folder.sync_all());
@@ -141,63 +133,26 @@ impl SqliteSink {
                 let place = self.target.place.display();
                 tracing::warn!("{place} is restored, but could not be checked: {why}");
                 let path = self.target.place.as_os_str().as_encoded_bytes();
-                self.report.note(path, "integrity_check could not run on what was restored");
+                self.context
+                    .report
+                    .note(path, "integrity_check could not run on what was restored");
             }
         }
         if self.target.fate == Fate::Kept {
             if self.is_there_already()? {
                 return Ok(());
             }
-            if !self.target.overwrite {
+            if !self.context.options.overwrite {
                 let message = "in the way: a file of the same size and time, but another state of \
                                the database; --overwrite replaces it";
                 return Err(refused(ErrorKind::Exists, &self.target.place, message));
             }
         }
-        self.give_attributes();
+        if let Some(unix) = &self.target.unix {
+            self.context.apply_to(file, unix, self.target.place.as_os_str().as_encoded_bytes());
+        }
         file.sync_all().map_err(unwritable)?;
         self.take_place()
-    }
-
-    fn give_attributes(&self) {
-        let Some(unix) = &self.target.unix else { return };
-        let file = self.file.as_file();
-        let problem = |what: &str, result: std::io::Result<()>| {
-            if let Err(error) = result {
-                let path = self.target.place.as_os_str().as_encoded_bytes();
-                self.report.problem(path, format!("cannot set the {what}: {error}"));
-            }
-        };
-        self.give_owner();
-        let mode = std::fs::Permissions::from_mode(unix.mode & 0o777);
-        problem("mode", file.set_permissions(mode));
-        if let Some(time) = system_time(unix.mtime) {
-            problem("modification time", file.set_modified(time));
-        }
-    }
-
-    fn give_owner(&self) {
-        let Some((uid, gid)) = self.target.owner else { return };
-        let file = self.file.as_file();
-        let is_right = |uid: u32, gid: u32| {
-            file.metadata().is_ok_and(|found| found.uid() == uid && found.gid() == gid)
-        };
-        if is_right(uid, gid) {
-            return;
-        }
-        let path = self.target.place.as_os_str().as_encoded_bytes();
-        let given = std::os::unix::fs::fchown(file, Some(uid), Some(gid))
-            // One's own files may be given to any group one is in.
-            .or_else(|_| std::os::unix::fs::fchown(file, None, Some(gid)));
-        match given {
-            Err(error) if geteuid().is_root() => {
-                self.report.problem(path, format!("cannot set the owner: {error}"));
-            }
-            _ if !is_right(uid, gid) => {
-                self.report.note(path, "owners are not restored: that needs root's rights");
-            }
-            _ => {}
-        }
     }
 }
 
@@ -224,16 +179,6 @@ fn same_bytes(mut copy: SealedReader, file: &File) -> std::io::Result<bool> {
 
 fn folder_of(place: &Path) -> &Path {
     place.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
-
-fn system_time(time: Time) -> Option<std::time::SystemTime> {
-    let nanos = Duration::from_nanos(u64::from(time.nanos));
-    let seconds = Duration::from_secs(time.seconds.unsigned_abs());
-    let whole = match time.seconds < 0 {
-        true => UNIX_EPOCH.checked_sub(seconds),
-        false => UNIX_EPOCH.checked_add(seconds),
-    };
-    whole?.checked_add(nanos)
 }
 
 impl Sink for SqliteSink {

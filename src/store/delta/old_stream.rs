@@ -7,7 +7,6 @@ use crate::cut::CutKind;
 use crate::format::ChunkRef;
 use crate::id::ChunkId;
 use crate::limits::BLOCK_RAW_MAX;
-use crate::store::tree::recipe::RecipeCursor;
 
 /// Part of an old chunk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,21 +19,11 @@ pub struct Piece {
 /// Where the references come from.
 pub trait OldRefs: Send {
     /// The next reference, `None` at the end or where the recipe cannot be read on.
-    fn next(&mut self) -> Option<ChunkRef>;
-}
-
-impl OldRefs for RecipeCursor {
-    fn next(&mut self) -> Option<ChunkRef> {
-        // A damaged parent costs space, nothing more.
-        self.next_ref().unwrap_or_else(|error| {
-            tracing::warn!("what is new is stored without its old self from here on: {error}");
-            None
-        })
-    }
+    fn next_old(&mut self) -> Option<ChunkRef>;
 }
 
 impl OldRefs for std::vec::IntoIter<ChunkRef> {
-    fn next(&mut self) -> Option<ChunkRef> {
+    fn next_old(&mut self) -> Option<ChunkRef> {
         Iterator::next(self)
     }
 }
@@ -73,7 +62,7 @@ impl OldStream {
     }
 
     fn read(&mut self) {
-        let Some(chunk) = self.refs.next() else {
+        let Some(chunk) = self.refs.next_old() else {
             self.is_read = true;
             return;
         };

@@ -12,7 +12,7 @@ use crate::format::{
     self, Codec, HEADER_LEN, Header, MARKER_NAME, NodeRef, Record, SealedPart, name,
 };
 use crate::id::{BaseId, ChunkId, PackId};
-use crate::index::{Base, ChunkIndex, Location};
+use crate::index::{Base, ChunkIndex, IndexError, Location};
 use crate::limits::{BLOCK_RAW_MAX, CHAIN_HELD_MAX, CHAIN_WORK_MAX, PLAIN_RECORD_MAX};
 use crate::storage::{Key, Storage, StorageError};
 use crate::store::StoreError;
@@ -27,7 +27,7 @@ use super::prefetch::{Place, place};
 use super::readahead::Windows;
 use super::refresh::Refresh;
 use super::trailer_cache::Contents;
-use super::unreadable::Lost;
+use super::unreadable::UnreadableChunks;
 
 /// Decoded blocks kept for reads that come back to them: nodes, bases, `cat`.
 const CACHE_BYTES: usize = 24 * 1024 * 1024;
@@ -47,7 +47,7 @@ pub struct StoreReader {
     near: Vec<Near>,
     keys: Mutex<LruCache<PackId, KnownKey>>,
     contents: Contents,
-    lost: Lost,
+    lost: UnreadableChunks,
     refresh: Option<Refresh>,
 }
 
@@ -73,7 +73,7 @@ impl StoreReader {
         let pool = (0..rayon::current_num_threads()).map(|_| Near::new(NEAR_BYTES));
         let near = std::iter::once(Near::new(CACHE_BYTES)).chain(pool).collect();
         let keys = Mutex::new(LruCache::new(CACHED_KEYS));
-        let (contents, lost) = (Contents::new(), Lost::default());
+        let (contents, lost) = (Contents::new(), UnreadableChunks::default());
         Self { storage, vault, index, near, keys, contents, lost, refresh: None }
     }
 
@@ -87,7 +87,7 @@ impl StoreReader {
         &self.vault
     }
 
-    pub(in crate::store) fn lost(&self) -> &Lost {
+    pub(in crate::store) fn lost(&self) -> &UnreadableChunks {
         &self.lost
     }
 
@@ -115,6 +115,18 @@ impl StoreReader {
         let chunk = self.index.look_up_base(base, &mut copies)?;
         let chunk = chunk.ok_or(StoreError::MissingBase { base: *base })?;
         Ok((chunk, copies))
+    }
+
+    /// Likewise; `None`: nothing has that name, or more than one thing, so that nothing can be coded against it.
+    pub fn find_base(&self, base: &BaseId) -> Result<Option<(ChunkId, Vec<Location>)>, StoreError> {
+        match self.locate_base(base) {
+            Ok(found) => Ok(Some(found)),
+            Err(
+                StoreError::MissingBase { .. }
+                | StoreError::Index(IndexError::AmbiguousBase { .. }),
+            ) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// The bases a copy is coded against; none for a plain one.

@@ -61,7 +61,7 @@ struct Listing {
     kind: PackKind,
     /// By id.
     chunks: Vec<Chunk>,
-    blocks: Vec<Block>,
+    blocks: Vec<ListedBlock>,
     bases: Vec<Base>,
     blocks_end: u32,
 }
@@ -74,7 +74,7 @@ struct Chunk {
     block: u32,
 }
 
-struct Block {
+struct ListedBlock {
     offset: u32,
     sealed_len: u32,
     raw_len: u32,
@@ -84,7 +84,7 @@ struct Block {
     bases_end: u32,
 }
 
-impl Block {
+impl ListedBlock {
     fn is_at(&self, at: &Location) -> bool {
         (self.offset, self.sealed_len, self.raw_len, self.codec, self.depth)
             == (at.offset, at.sealed_len, at.raw_len, at.codec, at.depth)
@@ -183,7 +183,7 @@ impl Listing {
                 chunks.push(Chunk { id: chunk.id, len: chunk.len, start, block });
                 start = start.saturating_add(chunk.len);
             }
-            blocks.push(Block {
+            blocks.push(ListedBlock {
                 offset,
                 sealed_len: record.sealed_len,
                 raw_len: start,

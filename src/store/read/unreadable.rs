@@ -10,13 +10,13 @@ use crate::limits::LOST_MAX;
 /// A reader notes what it could not read; a writer that meets the same bytes stores them again, and so mends
 /// every snapshot that refers to them.
 #[derive(Debug, Default)]
-pub(in crate::store) struct Lost {
+pub(in crate::store) struct UnreadableChunks {
     /// How often something was, or was taken. Looked at first: hardly ever is anything lost.
     times: AtomicU64,
     ids: Mutex<HashSet<ChunkId>>,
 }
 
-impl Lost {
+impl UnreadableChunks {
     pub fn note(&self, id: &ChunkId) {
         let mut ids = self.ids.lock().unwrap_or_else(PoisonError::into_inner);
         if ids.len() < LOST_MAX && ids.insert(*id) {

@@ -30,7 +30,7 @@ pub struct Copied {
 }
 
 /// A pack that is not full yet.
-struct Open {
+struct OpenPack {
     pack: PackBuilder,
     /// The lowest level at which any of its blocks was compacted. `None`: some never was.
     level: Option<i32>,
@@ -42,7 +42,7 @@ pub struct BlockCopier {
     vault: Arc<Vault>,
     writer: ActorId,
     target: usize,
-    open: [Option<Open>; 2],
+    open: [Option<OpenPack>; 2],
     /// By the level at which all that is in them was compressed.
     unindexed: BTreeMap<Option<i32>, Vec<IndexedPack>>,
     chunks: usize,
@@ -169,8 +169,8 @@ impl BlockCopier {
             PackKind::Metadata => (1, PACK_TARGET_MIN as usize),
         };
         let mut open = match self.open.get_mut(slot).and_then(Option::take) {
-            Some(open) => Open { level: open.level.min(level), ..open },
-            None => Open { pack: PackBuilder::new(&self.vault, kind, Vec::new())?, level },
+            Some(open) => OpenPack { level: open.level.min(level), ..open },
+            None => OpenPack { pack: PackBuilder::new(&self.vault, kind, Vec::new())?, level },
         };
         open.pack.add(new, chunks)?;
         self.copied.blocks += 1;
@@ -184,7 +184,7 @@ impl BlockCopier {
         Ok(())
     }
 
-    fn put(&mut self, Open { pack, level }: Open) -> Result<(), StoreError> {
+    fn put(&mut self, OpenPack { pack, level }: OpenPack) -> Result<(), StoreError> {
         let pack = pack.finish(&self.vault)?;
         self.storage.put(&Key::new(name::pack(&pack.id))?, &pack.bytes)?;
         let len = pack.bytes.len() as u64;

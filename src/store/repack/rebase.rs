@@ -51,7 +51,7 @@ const DELTA_LEVEL_MAX: i32 = 9;
 
 /// One place of something older, and how deep it will lie.
 #[derive(Clone, Copy)]
-struct Place {
+struct BasePlace {
     part: OldPart,
     kept: Option<u8>,
 }
@@ -64,7 +64,7 @@ pub fn rebase(
     ancestry: &Ancestry<'_>,
 ) -> Result<Recoded, StoreError> {
     let mut places = places_of(reader, at, ancestry)?;
-    let is_kept = |place: &Place| place.kept.is_some();
+    let is_kept = |place: &BasePlace| place.kept.is_some();
     if at.codec != Codec::ZstdDelta || places.iter().all(is_kept) {
         let depth = places.iter().filter_map(|place| place.kept).map(|depth| depth + 1).max();
         return Ok(Recoded::AsItIs { depth: depth.map_or(at.depth, |depth| depth.min(at.depth)) });
@@ -88,12 +88,12 @@ fn places_of(
     reader: &StoreReader,
     at: &Location,
     ancestry: &Ancestry<'_>,
-) -> Result<Vec<Place>, StoreError> {
+) -> Result<Vec<BasePlace>, StoreError> {
     let mut places = Vec::new();
     for base in reader.bases(at)? {
         let Ancestor { chunk, at: of, kept } = ancestry(&base.name, at.depth)?;
         let part = OldPart::new(chunk, &base, of);
-        places.extend(part.map(|part| Place { part, kept }));
+        places.extend(part.map(|part| BasePlace { part, kept }));
     }
     Ok(places)
 }
@@ -101,10 +101,10 @@ fn places_of(
 /// What is not kept, replaced by what it is coded against. What is plain and not kept is left out.
 fn one_round_back(
     reader: &StoreReader,
-    places: Vec<Place>,
+    places: Vec<BasePlace>,
     ancestry: &Ancestry<'_>,
-) -> Result<Vec<Place>, StoreError> {
-    let mut older: Vec<Place> = Vec::new();
+) -> Result<Vec<BasePlace>, StoreError> {
+    let mut older: Vec<BasePlace> = Vec::new();
     for place in places {
         if place.kept.is_some() {
             add(&mut older, place);
@@ -115,7 +115,7 @@ fn one_round_back(
         for part in part_of(&parts, &place.part) {
             let base = bases.iter().find(|base| base.part.chunk == part.chunk);
             if let Some(base) = base {
-                add(&mut older, Place { part, kept: base.kept });
+                add(&mut older, BasePlace { part, kept: base.kept });
             }
         }
     }
@@ -125,10 +125,10 @@ fn one_round_back(
     let mut parts: Vec<OldPart> = older.iter().map(|place| place.part).collect();
     leave_out_slivers(&mut parts);
     leave_out_shortest(&mut parts);
-    Ok(parts.into_iter().map(|part| Place { part, kept: kept(&part.chunk) }).collect())
+    Ok(parts.into_iter().map(|part| BasePlace { part, kept: kept(&part.chunk) }).collect())
 }
 
-fn add(to: &mut Vec<Place>, place: Place) {
+fn add(to: &mut Vec<BasePlace>, place: BasePlace) {
     let mut parts: Vec<OldPart> = to.iter().map(|place| place.part).collect();
     join(&mut parts, place.part);
     let is_new = parts.len() > to.len();
@@ -151,7 +151,7 @@ fn leave_out_shortest(parts: &mut Vec<OldPart>) {
 fn code(
     reader: &StoreReader,
     level: i32,
-    places: &[Place],
+    places: &[BasePlace],
     raw: &[u8],
 ) -> Result<Recoded, StoreError> {
     let parts: Vec<OldPart> = places.iter().map(|place| place.part).collect();
@@ -188,8 +188,8 @@ fn code(
 }
 
 /// One more than the deepest of those that were used.
-fn depth_on(places: &[Place], gathered: &Gathered) -> u8 {
-    let is_used = |place: &&Place| {
+fn depth_on(places: &[BasePlace], gathered: &Gathered) -> u8 {
+    let is_used = |place: &&BasePlace| {
         let name = BaseId::of(&place.part.chunk);
         gathered.bases.iter().any(|base| base.name == name)
     };

@@ -7,6 +7,7 @@ use crate::format::{
 };
 use crate::limits::{INLINE_REFS_MAX, NODE_MAX, NODE_MIN};
 use crate::store::StoreError;
+use crate::store::delta::old_stream::OldRefs;
 use crate::store::read::reader::StoreReader;
 use crate::store::write::writer::StoreWriter;
 
@@ -197,4 +198,16 @@ pub fn check_level(node: NodeRef, expected: u8, found: u8) -> Result<(), StoreEr
         return Ok(());
     }
     Err(StoreError::damaged(node.id, "node", format!("level {expected}"), found))
+}
+
+impl OldRefs for RecipeCursor {
+    fn next_old(&mut self) -> Option<ChunkRef> {
+        // A damaged parent costs space, nothing more.
+        self.next_ref().unwrap_or_else(|error| {
+            tracing::warn!(
+                "new data of this stream is stored without deltas from here on: {error}"
+            );
+            None
+        })
+    }
 }

@@ -9,7 +9,7 @@ use crate::store::StoreError;
 use crate::store::read::reader::StoreReader;
 
 /// What a writer may take for stored. A chunk counts only in packs that were listed, not condemned, and
-/// indexed by a writer that is not void (design section 8).
+/// indexed by a writer that is not void (docs/PRUNE.md).
 pub struct Known {
     index: Arc<dyn ChunkIndex>,
     usable: RwLock<HashSet<PackId>>,

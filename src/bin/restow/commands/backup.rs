@@ -4,20 +4,17 @@ use anyhow::Result;
 use restow::{BackupReport, Error, Exporter, SnapshotManager};
 use serde_json::{Value, json};
 
+use super::Context;
 use super::cleanup::{self, Cleaned};
-use super::{Context, batch};
 use crate::args::BackupArgs;
 use crate::error::Outcome;
-use crate::jobs::{Job, Part};
+use crate::jobs::Job;
 use crate::location::Access;
 use crate::output;
 use crate::progress::Progress;
 use crate::retention;
 
 pub fn run(context: &Context, args: &BackupArgs) -> Result<Outcome> {
-    if args.all {
-        return batch::run(context, args);
-    }
     if args.keep_going {
         // clap waives what a flag requires where that conflicts with something said.
         return Err(Error::Usage("--keep-going needs --all".into()).into());
@@ -25,22 +22,14 @@ pub fn run(context: &Context, args: &BackupArgs) -> Result<Outcome> {
     let job = Job::of_arguments(context, args)?;
     // Sources first: a typing error in a path should not cost a passphrase.
     let access = Access::of(context, job.repository.as_deref())?;
-    let exporters = exporters(context, &job, &access)?;
+    let exporters = job.exporters(context, &access)?;
     let manager = access.open(context)?;
     if !args.dry_run {
         access.sweep();
     }
     let taken = take(context, &manager, &job, &exporters)?;
-    if context.options.json {
-        output::json(&taken.to_json())?;
-    } else if !context.options.quiet {
-        taken.print();
-    }
-    let outcome = taken.outcome();
-    match taken.failed {
-        Some(error) => Err(error),
-        None => Ok(outcome),
-    }
+    let outcome = context.report(taken.outcome(), || taken.to_json(), || taken.print())?;
+    taken.failed.map_or(Ok(outcome), Err)
 }
 
 /// What became of one snapshot, and of those before it.
@@ -51,21 +40,6 @@ pub struct Taken {
     pub failed: Option<anyhow::Error>,
     /// Nothing goes for a snapshot that lacks something.
     not_cleaned: bool,
-}
-
-pub fn exporters(
-    context: &Context,
-    job: &Job,
-    access: &Access,
-) -> Result<Vec<Box<dyn Exporter>>, Error> {
-    let open = |part: &Part| {
-        let mut surroundings = context.surroundings();
-        surroundings.leave_out = access.own_folders();
-        surroundings.pass_stderr = !context.options.json;
-        surroundings.program.clone_from(&part.program);
-        Ok(part.source.kind.exporter(&part.source.text, &part.options, &surroundings)?)
-    };
-    job.parts.iter().map(open).collect()
 }
 
 pub fn take(
@@ -104,13 +78,9 @@ impl Taken {
     }
 
     pub fn to_json(&self) -> Value {
-        let mut document = to_json(&self.report);
-        if let Some(object) = document.as_object_mut() {
-            let cleaned = self.cleaned.as_ref();
-            let cleaned = cleaned.map(|it| retention::to_json(&it.plan, Some(&it.report)));
-            object.insert("cleanup".into(), cleaned.unwrap_or(Value::Null));
-        }
-        document
+        let cleaned = self.cleaned.as_ref();
+        let cleaned = cleaned.map(|it| retention::to_json(&it.plan, Some(&it.report)));
+        output::with(to_json(&self.report), json!({ "cleanup": cleaned }))
     }
 
     pub fn print(&self) {
@@ -137,7 +107,7 @@ fn to_json(report: &BackupReport) -> Value {
 fn print(report: &BackupReport) {
     let (manifest, counts) = (&report.manifest, &report.manifest.statistics);
     match report.id {
-        Some(id) => println!("snapshot {} {}", id.short(), output::lossy(manifest.name.as_bytes())),
+        Some(id) => println!("snapshot {} {}", id.short(), output::text(&manifest.name)),
         None => println!("dry run: nothing stored"),
     }
     println!(

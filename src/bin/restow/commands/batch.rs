@@ -70,7 +70,7 @@ impl Opened {
 fn one(context: &Context, args: &BackupArgs, source: &str, opened: &mut Opened) -> Result<Taken> {
     let job = Job::of_source(context, source, args)?;
     let access = Access::of(context, job.repository.as_deref())?;
-    let exporters = backup::exporters(context, &job, &access)?;
+    let exporters = job.exporters(context, &access)?;
     let manager = opened.get(context, &access)?;
     if !args.dry_run {
         access.sweep();

@@ -1,5 +1,5 @@
 use anyhow::Result;
-use restow::{CheckOptions, CheckReport, Problem, Selector, SnapshotManager};
+use restow::{CheckOptions, CheckReport, EntryDamage, Problem, Selector, SnapshotManager};
 use serde_json::json;
 
 use super::Context;
@@ -21,12 +21,8 @@ pub fn run(context: &Context, args: &CheckArgs) -> Result<Outcome> {
         let options = CheckOptions::default().read_data(args.read_data).snapshot(snapshot);
         context.watch(&location::open(context)?, |manager| manager.check(&options))?
     };
-    if context.options.json {
-        output::json(&to_json(&report))?;
-    } else if !context.options.quiet {
-        print(&report, args);
-    }
-    Ok(if report.is_clean() { Outcome::Done } else { Outcome::Damaged })
+    let outcome = if report.is_clean() { Outcome::Done } else { Outcome::Damaged };
+    context.report(outcome, || to_json(&report), || print(&report, args))
 }
 
 fn print(report: &CheckReport, args: &CheckArgs) {
@@ -92,20 +88,16 @@ fn verdict(report: &CheckReport) -> &'static str {
 }
 
 fn to_json(report: &CheckReport) -> serde_json::Value {
+    let entry = |e: &EntryDamage| json!({ "path": output::lossy(&e.path), "message": e.message });
     let snapshots: Vec<_> = report
         .snapshots_damaged
         .iter()
         .map(|snapshot| {
-            let entries: Vec<_> = snapshot
-                .entries
-                .iter()
-                .map(|e| json!({ "path": output::lossy(&e.path), "message": e.message }))
-                .collect();
             json!({
                 "id": snapshot.id.to_hex(),
                 "name": snapshot.name,
                 "damaged_entries": snapshot.count,
-                "entries": entries,
+                "entries": snapshot.entries.iter().map(entry).collect::<Vec<_>>(),
             })
         })
         .collect();

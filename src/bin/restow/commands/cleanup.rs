@@ -1,11 +1,10 @@
 use anyhow::Result;
 use restow::{
-    PrunePlan, PruneReport, RetentionGroup, RetentionPlan, RetentionReport, SnapshotManager,
-    Verdict,
+    RetentionGroup, RetentionPlan, RetentionReport, SnapshotId, SnapshotManager, Verdict,
 };
-use serde_json::Value;
 
-use super::{Context, prune};
+use super::Context;
+use super::prune::{self, Pruned};
 use crate::args::CleanupArgs;
 use crate::error::Outcome;
 use crate::jobs::Job;
@@ -16,7 +15,7 @@ pub fn run(context: &Context, args: &CleanupArgs) -> Result<Outcome> {
     let access = Access::of(context, None)?;
     let manager = access.open(context)?;
     let host = manager.host();
-    let options = retention::of_arguments(context, args, &access, host)?;
+    let options = retention::of_arguments(context, args, host)?;
     let plan = manager.plan_retention(&options)?;
     let (as_json, count) = (context.options.json, plan.dropped().count());
     if !as_json && (args.dry_run || !context.options.quiet) {
@@ -30,55 +29,30 @@ pub fn run(context: &Context, args: &CleanupArgs) -> Result<Outcome> {
         let _gently = context.signals.gently();
         report = Some(manager.apply_retention(&plan)?);
     }
-    let deleted = report.as_ref().map_or(0, |report| report.deleted.len());
-    let pruned = pruned(context, args, &manager, (&plan, deleted));
+    let deleted: Vec<SnapshotId> = match &report {
+        Some(report) => report.deleted.clone(),
+        None => plan.dropped().map(|verdict| verdict.snapshot.id).collect(),
+    };
+    let pruned = match args.prune {
+        true => Pruned::after(context, &manager, &deleted, args.dry_run),
+        false => Ok(Pruned::Not),
+    };
     if as_json {
-        let freed = match &pruned {
-            // An error is told when what was deleted has been.
-            Ok(Pruned::Not) | Err(_) => Value::Null,
-            Ok(Pruned::Done(report)) => prune::to_json(report, false),
-            Ok(Pruned::Planned(plan)) => prune::planned_to_json(plan),
-        };
-        let deleted = retention::to_json(&plan, report.as_ref());
-        output::json(&prune::beside(deleted, freed))?;
+        output::json(&prune::beside(retention::to_json(&plan, report.as_ref()), &pruned))?;
     } else {
         if let Some(report) = report.as_ref().filter(|_| !context.options.quiet) {
-            said(report, matches!(pruned, Ok(Pruned::Done(_))));
+            prune::print_deleted(report.deleted.len(), report.gone.len(), &pruned);
+            for id in &report.spared {
+                println!("{} became permanent meanwhile and stays", id.short());
+            }
         }
-        match &pruned {
-            Ok(Pruned::Done(report)) if !context.options.quiet => prune::print(report, false),
-            Ok(Pruned::Planned(plan)) => prune::print_plan(plan, "would free"),
-            _ => {}
+        if let Ok(Pruned::Planned(plan)) = &pruned {
+            prune::print_plan(plan, "would free");
         }
-        for (id, error) in &plan.unreadable {
-            eprintln!("restow: snapshot {id} cannot be read and stays: {error}");
-        }
+        output::complain("snapshot", &plan.unreadable);
     }
     pruned?;
     Ok(if plan.unreadable.is_empty() { Outcome::Done } else { Outcome::Damaged })
-}
-
-/// What `--prune` came to.
-enum Pruned {
-    Not,
-    Done(PruneReport),
-    Planned(PrunePlan),
-}
-
-fn pruned(
-    context: &Context,
-    args: &CleanupArgs,
-    manager: &SnapshotManager,
-    (plan, deleted): (&RetentionPlan, usize),
-) -> Result<Pruned> {
-    if !args.prune {
-        return Ok(Pruned::Not);
-    }
-    if !args.dry_run {
-        return Ok(Pruned::Done(prune::after(context, manager, deleted)?));
-    }
-    let dropped: Vec<_> = plan.dropped().map(|verdict| verdict.snapshot.id).collect();
-    Ok(Pruned::Planned(prune::without(context, manager, &dropped)?))
 }
 
 /// What a backup did beside its snapshot.
@@ -92,7 +66,7 @@ pub fn after(
     context: &Context,
     manager: &SnapshotManager,
     job: &Job,
-    id: restow::SnapshotId,
+    id: SnapshotId,
 ) -> Result<Cleaned> {
     let mut options = retention::of_job(context, job)?;
     options.like = Some(id);
@@ -116,9 +90,8 @@ fn show(plan: &RetentionPlan, all: bool) {
     for verdict in plan.verdicts.iter().filter(|verdict| all || verdict.is_dropped()) {
         let of = &verdict.snapshot.group;
         if group != Some(of) {
-            let sources: Vec<_> =
-                of.sources.iter().map(|(_, url)| output::lossy(url.as_bytes())).collect();
-            println!("{} on {}", sources.join(", "), output::lossy(of.host.as_bytes()));
+            let sources: Vec<_> = of.sources.iter().map(|(_, url)| output::text(url)).collect();
+            println!("{} on {}", sources.join(", "), output::text(&of.host));
         }
         group = Some(of);
         line(verdict);
@@ -137,8 +110,8 @@ fn line(verdict: &Verdict) {
         if verdict.is_dropped() { "drop" } else { "keep" },
         it.id.short(),
         output::at_offset(it.time, it.zone_offset),
-        output::lossy(it.name.as_bytes()),
-        output::lossy(reasons.join("; ").as_bytes()),
+        output::text(&it.name),
+        output::text(&reasons.join("; ")),
     );
 }
 
@@ -149,19 +122,5 @@ fn over_budget(plan: &RetentionPlan) {
         if budget.after > budget.max {
             println!("  still over the budget: rules keep the rest");
         }
-    }
-}
-
-fn said(report: &RetentionReport, pruned: bool) {
-    let count = report.deleted.len();
-    match pruned {
-        true => println!("{count} snapshots deleted"),
-        false => println!("{count} snapshots deleted; the next prune frees their space"),
-    }
-    if !report.gone.is_empty() {
-        println!("{} snapshots were deleted by another process meanwhile", report.gone.len());
-    }
-    for id in &report.spared {
-        println!("{} became permanent meanwhile and stays", id.short());
     }
 }

@@ -35,19 +35,17 @@ pub fn run(
         }
         all.push(Cost { id: snapshot.id, name: snapshot.manifest.name, alone, entries });
     }
-    if context.options.json {
+    let document = || {
         let snapshots: Vec<Value> = all.iter().map(to_json).collect();
-        output::json(&json!({ "snapshots": snapshots, "shared_bytes": found.shared }))?;
-    } else {
-        print(&all, found.shared);
-    }
-    Ok(Outcome::Done)
+        json!({ "snapshots": snapshots, "shared_bytes": found.shared })
+    };
+    context.answer(Outcome::Done, document, || print(&all, found.shared))
 }
 
 fn print(all: &[Cost], shared: u64) {
     println!("snapshot     alone  name");
     for cost in all {
-        let name = output::lossy(cost.name.as_bytes());
+        let name = output::text(&cost.name);
         println!("{}  {:>9}  {name}", cost.id.short(), output::bytes(cost.alone));
         for EntryCost { path, bytes, .. } in &cost.entries {
             println!("            {:>9}  {}", output::bytes(*bytes), path.display());

@@ -4,14 +4,15 @@ use restow::{
 };
 use serde_json::{Value, json};
 
-use super::{Context, prune};
+use super::Context;
+use super::prune::{self, Pruned};
 use crate::args::DeleteArgs;
 use crate::error::Outcome;
 use crate::{location, output, prompt};
 
 pub fn run(context: &Context, args: &DeleteArgs) -> Result<Outcome> {
     let manager = location::open(context)?;
-    let filter = args.filter.to_filter();
+    let filter = args.filter.to_filter(context)?;
     let ids: Result<Vec<SnapshotId>> =
         args.ids.iter().map(|wanted| meant(&manager, wanted, &filter)).collect();
     let plan = manager.plan_delete(&ids?)?;
@@ -30,41 +31,18 @@ pub fn run(context: &Context, args: &DeleteArgs) -> Result<Outcome> {
         let _gently = context.signals.gently();
         report = execute(false)?;
     }
-    let freed = match (args.prune, args.dry_run) {
-        (true, false) => Some(prune::after(context, &manager, report.deleted.len())),
-        _ => None,
-    };
-    let would_free = match (args.prune, args.dry_run) {
-        (true, true) => Some(prune::without(context, &manager, &report.deleted)?),
-        _ => None,
+    let pruned = match args.prune {
+        true => Pruned::after(context, &manager, &report.deleted, args.dry_run),
+        false => Ok(Pruned::Not),
     };
     if as_json {
-        let pruned = match (&freed, &would_free) {
-            (Some(Ok(report)), _) => prune::to_json(report, false),
-            // Told when what was deleted has been.
-            (Some(Err(_)), _) => Value::Null,
-            (None, Some(plan)) => prune::planned_to_json(plan),
-            (None, None) => Value::Null,
-        };
-        output::json(&prune::beside(to_json(&report, args.dry_run), pruned))?;
-    } else if let Some(plan) = &would_free {
+        output::json(&prune::beside(to_json(&report, args.dry_run), &pruned))?;
+    } else if let Ok(Pruned::Planned(plan)) = &pruned {
         prune::print_plan(plan, "would free");
     } else if !args.dry_run && !context.options.quiet {
-        let (count, gone) = (report.deleted.len(), report.gone.len());
-        match freed {
-            Some(_) => println!("{count} snapshots deleted"),
-            None => {
-                println!("{count} snapshots deleted; the next prune frees their space")
-            }
-        }
-        if gone > 0 {
-            println!("{gone} snapshots were deleted by another process meanwhile");
-        }
-        if let Some(Ok(freed)) = &freed {
-            prune::print(freed, false);
-        }
+        prune::print_deleted(report.deleted.len(), report.gone.len(), &pruned);
     }
-    freed.transpose()?;
+    pruned?;
     Ok(Outcome::Done)
 }
 
@@ -79,16 +57,12 @@ fn meant(manager: &SnapshotManager, wanted: &str, filter: &Filter) -> Result<Sna
 fn show(plan: &DeletePlan, dry_run: bool) {
     let verb = if dry_run { "would delete" } else { "delete" };
     for snapshot in &plan.snapshots {
-        let mut rest = output::markers(snapshot).join(" ");
-        for tag in &snapshot.tags {
-            rest.push_str(&format!(" #{}", output::lossy(tag.as_bytes())));
-        }
         println!(
             "{verb} {}  {}  {}  {}",
             snapshot.id.short(),
             output::local_time(&snapshot.manifest),
-            output::lossy(snapshot.manifest.name.as_bytes()),
-            rest.trim(),
+            output::text(&snapshot.manifest.name),
+            output::marks(snapshot),
         );
     }
     for (id, error) in &plan.damaged {

@@ -4,7 +4,6 @@ use anyhow::Result;
 use restow::{EntryPath, Filter, Gaps, Selection, Snapshot, SnapshotManager, SnapshotView};
 use serde_json::{Value, json};
 
-use super::restore::show;
 use crate::output;
 
 /// The gaps, and the snapshot that might be wanted instead.
@@ -56,7 +55,7 @@ impl Missing {
         for pattern in &self.gaps.unmatched {
             eprintln!("not in the snapshot: nothing is named by {}", pattern.display());
         }
-        show("not in the snapshot", &self.gaps.problems, self.gaps.count);
+        output::problems("not in the snapshot", &self.gaps.problems, self.gaps.count);
         if let Some(snapshot) = &self.instead {
             let name = output::lossy(snapshot.manifest.name.as_bytes());
             eprintln!("the newest complete snapshot is {} {name}", snapshot.id.short());

@@ -6,7 +6,7 @@ use serde_json::json;
 use super::Context;
 use crate::args::InitArgs;
 use crate::error::Outcome;
-use crate::{location, output};
+use crate::location;
 
 pub fn run(context: &Context, args: &InitArgs) -> Result<Outcome> {
     let access = location::Access::of(context, None)?;
@@ -23,11 +23,7 @@ pub fn run(context: &Context, args: &InitArgs) -> Result<Outcome> {
     let _gently = context.signals.gently();
     let storage = place.create(&StorageOptions::default())?;
     let id = SnapshotManager::init(&*storage, &secret, &options)?;
-    if context.options.json {
-        output::json(&json!({ "repository": id.to_hex(), "place": place.to_string() }))?;
-    } else if !context.options.quiet {
-        println!("created repository {} at {}", id.short(), place);
-        println!("Keep the passphrase or key file: without it nothing can be restored.");
-    }
-    Ok(Outcome::Done)
+    let document = || json!({ "repository": id.to_hex(), "place": place.to_string() });
+    let text = || println!("created repository {} at {place}", id.short());
+    context.report(Outcome::Done, document, text)
 }

@@ -1,5 +1,5 @@
 use anyhow::Result;
-use restow::{KeyOptions, ObjectId, Secret};
+use restow::{KeyInfo, KeyOptions, ObjectId, Secret};
 use serde_json::json;
 
 use super::Context;
@@ -22,27 +22,23 @@ fn list(context: &Context) -> Result<Outcome> {
     let (keys, unreadable) = manager.keys()?;
     let in_use = manager.key_in_use();
     let kind = |is_key_file| if is_key_file { "key file" } else { "passphrase" };
-    if context.options.json {
-        let keys: Vec<_> = keys
-            .iter()
-            .map(|key| {
-                json!({
-                    "id": key.id.to_hex(),
-                    "label": key.label,
-                    "kind": kind(key.is_key_file),
-                    "created": output::rfc3339(key.created),
-                    "host": key.host,
-                    "user": key.user,
-                    "in_use": key.id == in_use,
-                })
-            })
-            .collect();
-        let unreadable: Vec<_> = unreadable
-            .iter()
-            .map(|(id, error)| json!({ "id": id.to_hex(), "error": error.to_string() }))
-            .collect();
-        output::json(&json!({ "keys": keys, "unreadable": unreadable }))?;
-    } else {
+    let outcome = if unreadable.is_empty() { Outcome::Done } else { Outcome::Damaged };
+    let to_json = |key: &KeyInfo| {
+        json!({
+            "id": key.id.to_hex(),
+            "label": key.label,
+            "kind": kind(key.is_key_file),
+            "created": output::rfc3339(key.created),
+            "host": key.host,
+            "user": key.user,
+            "in_use": key.id == in_use,
+        })
+    };
+    let document = || {
+        let all: Vec<_> = keys.iter().map(to_json).collect();
+        json!({ "keys": all, "unreadable": output::unreadable_json(&unreadable) })
+    };
+    let text = || {
         for key in &keys {
             println!(
                 "{} {}  {:<10}  {}  {}@{}  {}",
@@ -50,16 +46,14 @@ fn list(context: &Context) -> Result<Outcome> {
                 key.id.short(),
                 kind(key.is_key_file),
                 output::rfc3339(key.created),
-                output::lossy(key.user.as_bytes()),
-                output::lossy(key.host.as_bytes()),
-                output::lossy(key.label.as_bytes()),
+                output::text(&key.user),
+                output::text(&key.host),
+                output::text(&key.label),
             );
         }
-        for (id, error) in &unreadable {
-            eprintln!("restow: key {id} cannot be read: {error}");
-        }
-    }
-    Ok(if unreadable.is_empty() { Outcome::Done } else { Outcome::Damaged })
+        output::complain("key", &unreadable);
+    };
+    context.answer(outcome, document, text)
 }
 
 fn add(context: &Context, args: &NewKeyArgs) -> Result<Outcome> {
@@ -103,10 +97,6 @@ fn secret(context: &Context, args: &NewKeyArgs) -> Result<Secret> {
 }
 
 fn tell(context: &Context, id: ObjectId, what: &str) -> Result<Outcome> {
-    if context.options.json {
-        output::json(&json!({ "id": id.to_hex() }))?;
-    } else if !context.options.quiet {
-        println!("key {} {what}", id.short());
-    }
-    Ok(Outcome::Done)
+    let text = || println!("key {} {what}", id.short());
+    context.report(Outcome::Done, || json!({ "id": id.to_hex() }), text)
 }

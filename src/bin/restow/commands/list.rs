@@ -2,7 +2,7 @@ use std::collections::HashMap;
 
 use anyhow::Result;
 use restow::{ErrorKind, Snapshot, SnapshotId, SnapshotList, SnapshotManager};
-use serde_json::json;
+use serde_json::{Map, json};
 
 use super::Context;
 use crate::args::ListArgs;
@@ -11,34 +11,31 @@ use crate::{location, output};
 
 pub fn run(context: &Context, args: &ListArgs) -> Result<Outcome> {
     let manager = location::open(context)?;
-    let filter = args.filter.to_filter().permanent(args.permanent).void(args.verbose);
+    let filter = args.filter.to_filter(context)?.permanent(args.permanent).void(args.verbose);
     let SnapshotList { snapshots: mut shown, unreadable, .. } = manager.list(&filter)?;
     if let Some(last) = args.last {
         shown.drain(..shown.len().saturating_sub(last));
     }
     let alone = if args.verbose { alone(context, &manager)? } else { None };
     let alone = |snapshot: &Snapshot| alone.as_ref()?.get(&snapshot.id).copied();
-    if context.options.json {
-        let unreadable: Vec<_> = unreadable
-            .iter()
-            .map(|(id, error)| json!({ "id": id.to_hex(), "error": error.to_string() }))
-            .collect();
+    let outcome = if unreadable.is_empty() { Outcome::Done } else { Outcome::Damaged };
+    let document = || {
         let snapshots: Vec<_> = shown.iter().map(output::snapshot_json).collect();
-        let mut document = json!({ "snapshots": snapshots, "unreadable": unreadable });
+        let unreadable = output::unreadable_json(&unreadable);
+        let document = json!({ "snapshots": snapshots, "unreadable": unreadable });
         let known = shown.iter().filter_map(|one| Some((one.id.to_hex(), json!(alone(one)?))));
-        if let (true, Some(document)) = (args.verbose, document.as_object_mut()) {
-            document.insert("alone_bytes".into(), known.collect::<serde_json::Map<_, _>>().into());
+        match args.verbose {
+            true => output::with(document, json!({ "alone_bytes": known.collect::<Map<_, _>>() })),
+            false => document,
         }
-        output::json(&document)?;
-    } else {
+    };
+    let text = || {
         for snapshot in &shown {
             if args.verbose { verbose(snapshot, alone(snapshot)) } else { line(snapshot) }
         }
-        for (id, error) in &unreadable {
-            eprintln!("restow: snapshot {id} cannot be read: {error}");
-        }
-    }
-    Ok(if unreadable.is_empty() { Outcome::Done } else { Outcome::Damaged })
+        output::complain("snapshot", &unreadable);
+    };
+    context.answer(outcome, document, text)
 }
 
 /// Bytes that only this one or that needs. A repository that is not whole is listed all the same.
@@ -55,20 +52,15 @@ fn alone(context: &Context, manager: &SnapshotManager) -> Result<Option<HashMap<
 
 fn line(snapshot: &Snapshot) {
     let manifest = &snapshot.manifest;
-    let mut rest = output::markers(snapshot).join(" ");
-    for tag in &snapshot.tags {
-        rest.push_str(&format!(" #{}", output::lossy(tag.as_bytes())));
-    }
-    if !manifest.description.is_empty() {
-        rest.push_str(&format!(" {}", output::lossy(manifest.description.as_bytes())));
-    }
+    let marks = output::marks(snapshot);
+    let rest = format!("{marks} {}", output::text(&manifest.description));
     println!(
         "{}  {}  {:>10}  {:>9} entries  {}  {}",
         snapshot.id.short(),
         output::local_time(manifest),
         output::bytes(manifest.statistics.logical_bytes),
         manifest.statistics.entries,
-        output::lossy(manifest.name.as_bytes()),
+        output::text(&manifest.name),
         rest.trim(),
     );
 }
@@ -79,11 +71,11 @@ fn verbose(snapshot: &Snapshot, alone: Option<u64>) {
     println!("{}", snapshot.id);
     line(snapshot);
     for source in &manifest.sources {
-        println!("    {} {}", source.kind, output::lossy(source.url.as_bytes()));
+        println!("    {} {}", source.kind, output::text(&source.url));
     }
     println!(
         "    host {}, {} chunks, {} of them new, {} entries unchanged",
-        output::lossy(manifest.host.as_bytes()),
+        output::text(&manifest.host),
         counts.chunks,
         counts.new_chunks,
         counts.unchanged,

@@ -29,10 +29,13 @@ use std::sync::Arc;
 use anyhow::Result;
 use restow::source::SourceKinds;
 use restow::source::kind::SourceContext;
-use restow::{Cancel, Error, Filter, SnapshotManager};
+use restow::{Cancel, Error, Filter, Selector, SnapshotId, SnapshotManager};
+use serde_json::Value;
 
-use super::args::{FilterArgs, Options};
+use super::args::Options;
 use super::config::Config;
+use super::error::Outcome;
+use super::output;
 use super::progress::Progress;
 use super::signals::Signals;
 
@@ -67,16 +70,43 @@ impl Context {
         progress.clear();
         Ok(result?)
     }
+
+    /// Prints what a command did: its document with --json, else its text, but for --quiet.
+    pub fn report(
+        &self,
+        outcome: Outcome,
+        document: impl FnOnce() -> Value,
+        text: impl FnOnce(),
+    ) -> Result<Outcome> {
+        if self.options.json {
+            output::json(&document())?;
+        } else if !self.options.quiet {
+            text();
+        }
+        Ok(outcome)
+    }
+
+    /// Prints what a command was asked for, also with --quiet.
+    pub fn answer(
+        &self,
+        outcome: Outcome,
+        document: impl FnOnce() -> Value,
+        text: impl FnOnce(),
+    ) -> Result<Outcome> {
+        match self.options.json {
+            true => output::json(&document())?,
+            false => text(),
+        }
+        Ok(outcome)
+    }
 }
 
-impl FilterArgs {
-    pub fn to_filter(&self) -> Filter {
-        Filter::default()
-            .source(self.source.clone())
-            .host(self.host.clone())
-            .tags(self.tags.clone())
-            .name(self.name.clone())
-            .since(self.since)
-            .before(self.before)
-    }
+/// The snapshots that these name.
+fn find_all(
+    manager: &SnapshotManager,
+    named: &[String],
+    filter: &Filter,
+) -> Result<Vec<SnapshotId>> {
+    let find = |one: &String| Ok(manager.find(&Selector::new(one), filter)?.id);
+    named.iter().map(find).collect()
 }

@@ -31,19 +31,62 @@ pub fn compact(context: &Context, args: &CompactArgs) -> Result<Outcome> {
 
 fn told(context: &Context, manager: &SnapshotManager, options: &PruneOptions) -> Result<Outcome> {
     let report = context.watch(manager, |manager| manager.prune(options))?;
-    if context.options.json {
-        output::json(&to_json(&report, options.dry_run))?;
-    } else if !context.options.quiet {
-        print(&report, options.dry_run);
-    }
-    Ok(Outcome::Done)
+    let dry_run = options.dry_run;
+    context.report(Outcome::Done, || to_json(&report, dry_run), || print(&report, dry_run))
 }
 
-/// What a deletion does when it is asked to give the space back at once. Who has deleted the last snapshots has seen
-/// that there were some.
-pub fn after(context: &Context, manager: &SnapshotManager, deleted: usize) -> Result<PruneReport> {
-    let options = PruneOptions::default().empty(deleted > 0);
-    context.watch(manager, |manager| manager.prune(&options))
+/// What `--prune` of a deletion came to.
+pub enum Pruned {
+    Not,
+    Done(PruneReport),
+    Planned(PrunePlan),
+}
+
+impl Pruned {
+    /// Prunes after `deleted` went, or in a dry run plans it. Who has deleted the last snapshots has seen that there were
+    /// some.
+    pub fn after(
+        context: &Context,
+        manager: &SnapshotManager,
+        deleted: &[SnapshotId],
+        dry_run: bool,
+    ) -> Result<Self> {
+        if dry_run {
+            return Ok(Self::Planned(without(context, manager, deleted)?));
+        }
+        let options = PruneOptions::default().empty(!deleted.is_empty());
+        Ok(Self::Done(context.watch(manager, |manager| manager.prune(&options))?))
+    }
+}
+
+/// A deletion's document, with what its prune came to. An error is told when what was deleted has been.
+pub fn beside(deletion: Value, pruned: &Result<Pruned>) -> Value {
+    let pruned = match pruned {
+        Ok(Pruned::Not) | Err(_) => Value::Null,
+        Ok(Pruned::Done(report)) => to_json(report, false),
+        Ok(Pruned::Planned(plan)) => {
+            let mut report = PruneReport::default();
+            report.plan = Some(*plan);
+            to_json(&report, true)
+        }
+    };
+    output::with(deletion, json!({ "prune": pruned }))
+}
+
+/// Says how many snapshots a deletion took, what other processes took meanwhile, and what its prune came to.
+pub fn print_deleted(deleted: usize, gone: usize, pruned: &Result<Pruned>) {
+    match pruned {
+        Ok(Pruned::Not) => {
+            println!("{deleted} snapshots deleted; the next prune frees their space")
+        }
+        _ => println!("{deleted} snapshots deleted"),
+    }
+    if gone > 0 {
+        println!("{gone} snapshots were deleted by another process meanwhile");
+    }
+    if let Ok(Pruned::Done(report)) = pruned {
+        print(report, false);
+    }
 }
 
 /// What a prune would do if these snapshots were gone.
@@ -57,7 +100,7 @@ pub fn without(
 
 pub fn print_expired(expired: &[Peer]) {
     for peer in expired {
-        println!("{} was declared dead", output::lossy(peer.describe().as_bytes()));
+        println!("{} was declared dead", output::text(&peer.describe()));
     }
 }
 
@@ -78,7 +121,7 @@ pub fn print(report: &PruneReport, dry_run: bool) {
         println!("finished an earlier prune");
     }
     for peer in &report.waits_for {
-        let who = output::lossy(peer.describe().as_bytes());
+        let who = output::text(&peer.describe());
         println!("{who} may still need condemned packs: prune again when it has ended");
     }
     if report.deleted.count > 0 {
@@ -90,9 +133,12 @@ pub fn print(report: &PruneReport, dry_run: bool) {
     }
 }
 
+pub fn packs(totals: &PackTotals) -> String {
+    format!("{} packs, {}", totals.count, output::bytes(totals.bytes))
+}
+
 pub fn print_plan(plan: &PrunePlan, verb: &str) {
-    let of =
-        |totals: &PackTotals| format!("{} packs, {}", totals.count, output::bytes(totals.bytes));
+    let of = packs;
     println!("{} snapshots, {}", plan.snapshots, of(&plan.packs));
     if plan.is_nothing() {
         println!("  nothing to free");
@@ -127,7 +173,7 @@ pub fn to_json(report: &PruneReport, dry_run: bool) -> Value {
     json!({
         "dry_run": dry_run,
         "plan": report.plan.as_ref().map(plan_to_json),
-        "deleted": totals(&report.deleted),
+        "deleted": report.deleted,
         "copied_blocks": report.copied.blocks,
         "copied_read_bytes": report.copied.read_bytes,
         "copied_bytes": report.copied.pack_bytes,
@@ -139,39 +185,8 @@ pub fn to_json(report: &PruneReport, dry_run: bool) -> Value {
     })
 }
 
-/// As a dry run says it.
-pub fn planned_to_json(plan: &PrunePlan) -> Value {
-    let mut report = PruneReport::default();
-    report.plan = Some(*plan);
-    to_json(&report, true)
-}
-
 pub fn plan_to_json(plan: &PrunePlan) -> Value {
-    json!({
-        "snapshots": plan.snapshots,
-        "packs": totals(&plan.packs),
-        "dead": totals(&plan.dead),
-        "unindexed": totals(&plan.unindexed),
-        "emptied": totals(&plan.emptied),
-        "compacted": totals(&plan.compacted),
-        "merged": totals(&plan.merged),
-        "rewritten_bytes": plan.rewritten,
-        "freed_bytes": plan.freed(),
-        "waste_bytes": plan.waste,
-        "young": totals(&plan.young),
-        "condemned": totals(&plan.condemned),
-    })
-}
-
-/// A deletion's document, with what its prune came to.
-pub fn beside(deletion: Value, pruned: Value) -> Value {
-    match deletion {
-        Value::Object(mut fields) => {
-            fields.insert("prune".into(), pruned);
-            Value::Object(fields)
-        }
-        other => other,
-    }
+    output::with(json!(plan), json!({ "freed_bytes": plan.freed() }))
 }
 
 pub fn peers(peers: &[Peer]) -> Vec<Value> {
@@ -187,8 +202,4 @@ pub fn peers(peers: &[Peer]) -> Vec<Value> {
             })
         })
         .collect()
-}
-
-pub fn totals(totals: &PackTotals) -> Value {
-    json!({ "count": totals.count, "bytes": totals.bytes })
 }

@@ -1,9 +1,9 @@
 use anyhow::Result;
-use restow::{PackTotals, Problem, RebuildOptions, RebuildReport};
+use restow::{Problem, RebuildOptions, RebuildReport};
 use serde_json::{Value, json};
 
 use super::Context;
-use super::prune::{peers, print_expired, totals};
+use super::prune::{packs as of, peers, print_expired};
 use crate::args::RebuildIndexArgs;
 use crate::error::Outcome;
 use crate::{location, output};
@@ -14,17 +14,11 @@ pub fn run(context: &Context, args: &RebuildIndexArgs) -> Result<Outcome> {
     let (dry_run, all) = (args.dry_run, args.all);
     let options = RebuildOptions::default().dry_run(dry_run).all(all);
     let report = context.watch(&manager, |manager| manager.rebuild_index(&options))?;
-    if context.options.json {
-        output::json(&to_json(&report, args))?;
-    } else if !context.options.quiet {
-        print(&report, args);
-    }
-    Ok(if report.is_whole() { Outcome::Done } else { Outcome::Damaged })
+    let outcome = if report.is_whole() { Outcome::Done } else { Outcome::Damaged };
+    context.report(outcome, || to_json(&report, args), || print(&report, args))
 }
 
 fn print(report: &RebuildReport, args: &RebuildIndexArgs) {
-    let of =
-        |totals: &PackTotals| format!("{} packs, {}", totals.count, output::bytes(totals.bytes));
     let (would, verb) = if args.dry_run { ("would be ", "are") } else { ("", "were") };
     print_expired(&report.expired);
     let read = output::bytes(report.bytes_read);
@@ -77,14 +71,14 @@ fn to_json(report: &RebuildReport, args: &RebuildIndexArgs) -> Value {
         "index_objects": report.index_objects,
         "packs_read": report.packs_read,
         "bytes_read": report.bytes_read,
-        "listed": totals(&report.listed),
+        "listed": report.listed,
         "corrected_packs": report.corrected,
         "objects_put": report.objects_put,
         "objects_removed": report.objects_removed,
         "mended": problems(&report.mended),
         "problems": problems(&report.problems),
-        "young": totals(&report.young),
-        "condemned": totals(&report.condemned),
+        "young": report.young,
+        "condemned": report.condemned,
         "expired": peers(&report.expired),
     })
 }

@@ -3,14 +3,14 @@ use std::io::IsTerminal;
 use anyhow::{Context as _, Result, bail};
 use restow::source::SourceError;
 use restow::{
-    Error as OpError, Event, Losses, LostStretch, Observer, Problem, RestorePlan, RestoreReport,
-    Selection, Selector,
+    Error as OpError, Event, Losses, LostStretch, Observer, RestorePlan, RestoreReport, Selection,
+    Selector,
 };
 use serde_json::json;
 
 use super::Context;
 use super::gaps::Missing;
-use super::restore_jobs::{Job, Restoring, To, jobs, left_out};
+use super::restore_jobs::{RestoreJob, Restoring, To, jobs, left_out};
 use crate::args::RestoreArgs;
 use crate::error::Outcome;
 use crate::progress::Progress;
@@ -20,7 +20,7 @@ pub fn run(context: &Context, args: &RestoreArgs) -> Result<Outcome> {
     let selection = Selection::only(&args.only).context("--only")?;
     let to = To::of(&context.kinds, args)?;
     let manager = location::open(context)?;
-    let (selector, filter) = (Selector::new(&args.id), args.filter.to_filter());
+    let (selector, filter) = (Selector::new(&args.id), args.filter.to_filter(context)?);
     let snapshot = manager.find(&selector, &filter)?;
     let view = manager.view(&snapshot)?;
     let selection = selection.literal_first(&view)?;
@@ -50,8 +50,8 @@ pub fn run(context: &Context, args: &RestoreArgs) -> Result<Outcome> {
         if let Err(error) = done {
             progress.clear();
             // What was done before it should be known all the same.
-            show("damaged", &total.damaged, total.damaged_count);
-            show("problem", &total.problems, total.problem_count);
+            output::problems("damaged", &total.damaged, total.damaged_count);
+            output::problems("problem", &total.problems, total.problem_count);
             total.notes.iter().for_each(|note| eprintln!("{note}"));
             return Err(error.into());
         }
@@ -84,7 +84,7 @@ impl Observer for WithTotal<'_> {
 /// Asks only when something would be replaced. Without a terminal there is nobody to ask.
 fn confirm(
     context: &Context,
-    jobs: &[Job],
+    jobs: &[RestoreJob],
     plans: &[RestorePlan],
     args: &RestoreArgs,
 ) -> Result<()> {
@@ -103,7 +103,7 @@ fn confirm(
         eprintln!("and {} more, which --dry-run names", replaced - shown);
     }
     let refused = |message: String| {
-        let path = jobs.iter().map(Job::place).collect::<Vec<_>>();
+        let path = jobs.iter().map(RestoreJob::place).collect::<Vec<_>>();
         let kind = restow::ErrorKind::Exists;
         OpError::from(SourceError::Refused { kind, path: path.join(", "), message })
     };
@@ -119,14 +119,14 @@ fn confirm(
 
 fn show_plan(
     context: &Context,
-    jobs: &[Job],
+    jobs: &[RestoreJob],
     plans: &[RestorePlan],
     missing: &Missing,
 ) -> Result<Outcome> {
     let is_damaged = plans.iter().any(|plan| plan.losses.entries > 0);
     let problems = plans.iter().map(|plan| plan.problem_count).sum::<u64>();
     let outcome = outcome(is_damaged, problems + missing.count());
-    let describe = |(job, plan): (&Job, &RestorePlan)| {
+    let describe = |(job, plan): (&RestoreJob, &RestorePlan)| {
         let replacements: Vec<_> = plan
             .replacements
             .iter()
@@ -156,7 +156,7 @@ fn show_plan(
     missing.show();
     for (job, plan) in jobs.iter().zip(plans) {
         show_losses(&plan.losses);
-        show("problem", &plan.problems, plan.problem_count);
+        output::problems("problem", &plan.problems, plan.problem_count);
         for (path, what) in &plan.replacements {
             println!("replace {}: {what}", output::lossy(path.as_bytes()));
         }
@@ -175,14 +175,14 @@ fn show_plan(
 fn finish(
     context: &Context,
     id: &str,
-    jobs: &[Job],
+    jobs: &[RestoreJob],
     report: &RestoreReport,
     missing: &Missing,
 ) -> Result<Outcome> {
     if context.options.json {
         let mut document = json!({
             "id": id,
-            "targets": jobs.iter().map(Job::place).collect::<Vec<_>>(),
+            "targets": jobs.iter().map(RestoreJob::place).collect::<Vec<_>>(),
             "entries": report.entries,
             "bytes": report.bytes,
             "kept_bytes": report.kept_bytes,
@@ -199,8 +199,8 @@ fn finish(
     } else {
         missing.show();
         show_losses(&report.losses);
-        show("damaged", &report.damaged, report.damaged_count);
-        show("problem", &report.problems, report.problem_count);
+        output::problems("damaged", &report.damaged, report.damaged_count);
+        output::problems("problem", &report.problems, report.problem_count);
         if !context.options.quiet {
             println!(
                 "restored {} entries, {} ({} were already right)",
@@ -224,25 +224,12 @@ fn outcome(is_damaged: bool, problems: u64) -> Outcome {
     }
 }
 
-/// Of each kind of trouble this many are named one by one.
-const SHOWN: usize = 100;
-
-pub fn show(what: &str, problems: &[Problem], count: u64) {
-    for problem in problems.iter().take(SHOWN) {
-        eprintln!("{what}: {}: {}", output::lossy(&problem.path), problem.message);
-    }
-    let more = count.saturating_sub(problems.len().min(SHOWN) as u64);
-    if more > 0 {
-        eprintln!("{what}: and {more} more");
-    }
-}
-
 fn show_losses(losses: &Losses) {
-    for lost in losses.stretches.iter().take(SHOWN) {
+    for lost in losses.stretches.iter().take(output::SHOWN) {
         let last = output::lossy(lost.last.as_bytes());
         eprintln!("lost: {} entries up to {last}: {}", lost.entries, lost.message);
     }
-    if losses.stretches.len() > SHOWN {
+    if losses.stretches.len() > output::SHOWN {
         eprintln!("and more: {} entries are lost in all", losses.entries);
     }
 }

@@ -46,7 +46,7 @@ impl<'a> To<'a> {
 }
 
 /// One source of the snapshot, and its target.
-pub enum Job {
+pub enum RestoreJob {
     Folder(RestoreTarget),
     Server { part: ServerPart, url: String },
 }
@@ -57,7 +57,7 @@ pub enum Writer {
     Loader(Box<dyn Loader>),
 }
 
-impl Job {
+impl RestoreJob {
     pub fn place(&self) -> String {
         match self {
             Self::Folder(target) => target.folder.display().to_string(),
@@ -80,7 +80,7 @@ pub fn jobs(
     selection: &Selection,
     to: &To,
     args: &RestoreArgs,
-) -> Result<Vec<Job>, OpError> {
+) -> Result<Vec<RestoreJob>, OpError> {
     let folders = match to {
         To::Server { .. } => Vec::new(),
         To::Original => RestoreTarget::of(view, selection, None)?,
@@ -89,7 +89,7 @@ pub fn jobs(
     let is_bulk =
         |target: &RestoreTarget| kinds.recorded(&target.kind).is_some_and(|kind| kind.is_bulk());
     let wanted = folders.into_iter().filter(|target| !(args.no_bulk && is_bulk(target)));
-    let mut jobs: Vec<_> = wanted.map(Job::Folder).collect();
+    let mut jobs: Vec<_> = wanted.map(RestoreJob::Folder).collect();
     let parts = match to {
         To::Folder(_) => Vec::new(),
         To::Original | To::Server { .. } => ServerPart::of(view, selection)?,
@@ -123,7 +123,7 @@ pub fn jobs(
             To::Server { url, .. } => (*url).to_owned(),
             To::Original | To::Folder(_) => part.url.clone(),
         };
-        jobs.push(Job::Server { part, url });
+        jobs.push(RestoreJob::Server { part, url });
     }
     match (to, jobs.is_empty()) {
         (To::Server { kind, .. }, true) => Err(OpError::Usage(format!(
@@ -138,7 +138,7 @@ pub fn jobs(
 }
 
 /// What of the snapshot goes nowhere, for people who expect it all.
-pub fn left_out(view: &SnapshotView, jobs: &[Job]) -> Option<String> {
+pub fn left_out(view: &SnapshotView, jobs: &[RestoreJob]) -> Option<String> {
     let is_left = |prefix: &EntryPath| !jobs.iter().any(|job| job.prefix() == prefix);
     let sources = view.manifest.sources.iter().filter(|source| is_left(&source.prefix));
     let left: Vec<_> = sources.map(|source| source.url.as_str()).collect();
@@ -154,16 +154,20 @@ pub struct Restoring<'r> {
 }
 
 impl Restoring<'_> {
-    pub fn plan(&self, job: &Job, overwrite: bool) -> Result<(Writer, RestorePlan), OpError> {
+    pub fn plan(
+        &self,
+        job: &RestoreJob,
+        overwrite: bool,
+    ) -> Result<(Writer, RestorePlan), OpError> {
         let (options, cancel) = (self.options(job), self.context.cancel());
         match job {
-            Job::Folder(target) => {
+            RestoreJob::Folder(target) => {
                 let (mut importer, report) =
                     target.importer(self.import_options(target, overwrite), cancel)?;
                 let plan = plan_restore(self.view, &mut *importer, &options, cancel)?;
                 Ok((Writer::Importer(importer, report), plan))
             }
-            Job::Server { part, url } => {
+            RestoreJob::Server { part, url } => {
                 let kind = self.context.kinds.recorded(&part.kind);
                 let kind = kind.ok_or_else(|| {
                     OpError::Usage(format!("this restow writes into no {} server", part.kind))
@@ -180,7 +184,7 @@ impl Restoring<'_> {
     /// What was planned, and confirmed where it replaces something.
     pub fn restore(
         &self,
-        job: &Job,
+        job: &RestoreJob,
         plan: &RestorePlan,
         mut writer: Writer,
         observer: &dyn Observer,
@@ -209,7 +213,7 @@ impl Restoring<'_> {
         Ok(())
     }
 
-    fn options(&self, job: &Job) -> RestoreOptions {
+    fn options(&self, job: &RestoreJob) -> RestoreOptions {
         RestoreOptions::default().prefix(job.prefix().clone()).selection(self.selection.clone())
     }
 

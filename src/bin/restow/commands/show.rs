@@ -9,7 +9,7 @@ use crate::{location, output};
 
 pub fn run(context: &Context, args: &ShowArgs) -> Result<Outcome> {
     let manager = location::open(context)?;
-    let snapshot = manager.find(&Selector::new(&args.id), &args.filter.to_filter())?;
+    let snapshot = manager.find(&Selector::new(&args.id), &args.filter.to_filter(context)?)?;
     let mut lost = Vec::new();
     if context.options.json {
         let document = output::snapshot_json(&snapshot);
@@ -78,35 +78,34 @@ fn lost_json(lost: &Lost) -> Value {
 
 fn summary(snapshot: &Snapshot) {
     let manifest = &snapshot.manifest;
-    let text = |text: &str| output::lossy(text.as_bytes());
     println!("snapshot     {}", snapshot.id);
-    println!("name         {}", text(&manifest.name));
+    println!("name         {}", output::text(&manifest.name));
     if !manifest.description.is_empty() {
-        println!("description  {}", text(&manifest.description));
+        println!("description  {}", output::text(&manifest.description));
     }
-    println!("taken        {} {}", output::local_time(manifest), text(&manifest.zone));
+    println!("taken        {} {}", output::local_time(manifest), output::text(&manifest.zone));
     println!(
         "by           {}@{} with {}",
-        text(&manifest.user),
-        text(&manifest.host),
+        output::text(&manifest.user),
+        output::text(&manifest.host),
         manifest.tool
     );
     for source in &manifest.sources {
-        println!("source       {} {}", source.kind, text(&source.url));
+        println!("source       {} {}", source.kind, output::text(&source.url));
         if let Some(parent) = source.parent {
             println!("parent       {}", parent.short());
         }
         for (name, value) in &source.properties {
-            println!("    {} {}", text(name), text(value));
+            println!("    {} {}", output::text(name), output::text(value));
         }
     }
     if let Some(git) = &manifest.git {
         let branch = git.branch.as_deref().unwrap_or("no branch");
-        println!("git          {} ({})", text(&git.commit), text(branch));
+        println!("git          {} ({})", output::text(&git.commit), output::text(branch));
     }
     let markers = output::markers(snapshot);
     if !markers.is_empty() || !snapshot.tags.is_empty() {
-        println!("marks        {} {}", markers.join(" "), text(&snapshot.tags.join(", ")));
+        println!("marks        {} {}", markers.join(" "), output::text(&snapshot.tags.join(", ")));
     }
     let counts = &manifest.statistics;
     println!(
@@ -120,21 +119,8 @@ fn summary(snapshot: &Snapshot) {
     if manifest.problem_count > 0 {
         println!("problems     {}", manifest.problem_count);
         for problem in &manifest.problems {
-            println!("    {}: {}", output::lossy(&problem.path), text(&problem.message));
+            println!("    {}: {}", output::lossy(&problem.path), output::text(&problem.message));
         }
-    }
-}
-
-fn kind_name(kind: &EntryKind) -> &'static str {
-    match kind {
-        EntryKind::Directory => "directory",
-        EntryKind::File => "file",
-        EntryKind::Symlink { .. } => "symlink",
-        EntryKind::Fifo => "fifo",
-        EntryKind::Socket => "socket",
-        EntryKind::CharDevice { .. } => "character device",
-        EntryKind::BlockDevice { .. } => "block device",
-        EntryKind::Stream { .. } => "stream",
     }
 }
 
@@ -144,7 +130,7 @@ fn entry_line(entry: &Entry) -> String {
         false => output::lossy(entry.path.as_bytes()),
     };
     let mode = entry.unix.as_ref().map_or(0, |unix| unix.mode);
-    let mut line = format!("{:<10} {mode:04o} {:>12}  {path}", kind_name(&entry.kind), entry.len());
+    let mut line = format!("{:<10} {mode:04o} {:>12}  {path}", entry.kind.name(), entry.len());
     if let EntryKind::Symlink { target } = &entry.kind {
         line.push_str(&format!(" -> {}", output::lossy(target)));
     }
@@ -168,7 +154,7 @@ fn entry_json(entry: &Entry) -> Value {
     };
     json!({
         "path": output::lossy(entry.path.as_bytes()),
-        "kind": kind_name(&entry.kind),
+        "kind": entry.kind.name(),
         "bytes": entry.len(),
         "target": target,
         "unix": unix,

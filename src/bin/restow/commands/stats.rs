@@ -1,11 +1,11 @@
 use anyhow::Result;
 use restow::{
-    ChunkTotals, Filter, Growth, RepositoryStats, Selector, SnapshotId, SnapshotManager,
-    SnapshotStats, StatsOptions, StatsReport,
+    ChunkTotals, Filter, Growth, RepositoryStats, SnapshotId, SnapshotManager, SnapshotStats,
+    StatsOptions, StatsReport,
 };
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use super::{Context, costs, prune};
+use super::{Context, costs, find_all, prune};
 use crate::args::StatsArgs;
 use crate::error::Outcome;
 use crate::{location, output};
@@ -15,66 +15,55 @@ pub fn run(context: &Context, args: &StatsArgs) -> Result<Outcome> {
     if !args.without.is_empty() {
         return without(context, args, &manager);
     }
-    let options = StatsOptions::default().snapshots(chosen(&manager, args)?);
+    let options = StatsOptions::default().snapshots(chosen(context, &manager, args)?);
     if args.costs {
         let with_entries = !args.ids.is_empty();
         return costs::run(context, &manager, options.snapshots.as_deref(), with_entries);
     }
     let report = manager.stats(&options)?;
-    if context.options.json {
-        output::json(&to_json(&report))?;
-    } else {
-        print(&report);
-    }
     let index_is_whole =
         report.repository.as_ref().is_none_or(|whole| whole.unreadable_index.is_empty());
     let is_whole = report.unreadable.is_empty() && index_is_whole;
-    Ok(if is_whole { Outcome::Done } else { Outcome::Damaged })
+    let outcome = if is_whole { Outcome::Done } else { Outcome::Damaged };
+    context.answer(outcome, || to_json(&report), || print(&report))
 }
 
 /// What deleting some snapshots together would free, beside what can be freed in any case.
 fn without(context: &Context, args: &StatsArgs, manager: &SnapshotManager) -> Result<Outcome> {
-    let filter = args.filter.to_filter();
-    let mut ids = Vec::new();
-    for wanted in &args.without {
-        ids.push(manager.find(&Selector::new(wanted), &filter)?.id);
-    }
+    let mut ids = find_all(manager, &args.without, &args.filter.to_filter(context)?)?;
     ids.sort();
     ids.dedup();
     let now = prune::without(context, manager, &[])?;
     let then = prune::without(context, manager, &ids)?;
     let freed = then.freed().saturating_sub(now.freed());
-    if context.options.json {
-        output::json(&json!({
+    let document = || {
+        json!({
             "without": ids.iter().map(|id| id.to_hex()).collect::<Vec<_>>(),
             "freed_bytes": freed,
             "freed_in_any_case_bytes": now.freed(),
             "plan": prune::plan_to_json(&then),
-        }))?;
-        return Ok(Outcome::Done);
-    }
-    let count = ids.len();
-    println!(
-        "deleting these {count} snapshots and a prune would free about {}",
-        output::bytes(freed)
-    );
-    if now.freed() > 0 {
-        println!("a prune alone would free {}", output::bytes(now.freed()));
-    }
-    prune::print_plan(&then, "would free");
-    Ok(Outcome::Done)
+        })
+    };
+    let text = || {
+        let (count, bytes) = (ids.len(), output::bytes(freed));
+        println!("deleting these {count} snapshots and a prune would free about {bytes}");
+        if now.freed() > 0 {
+            println!("a prune alone would free {}", output::bytes(now.freed()));
+        }
+        prune::print_plan(&then, "would free");
+    };
+    context.answer(Outcome::Done, document, text)
 }
 
 /// Those that were named, else those that a filter lets through, else everything.
-fn chosen(manager: &SnapshotManager, args: &StatsArgs) -> Result<Option<Vec<SnapshotId>>> {
-    let filter = args.filter.to_filter();
+fn chosen(
+    context: &Context,
+    manager: &SnapshotManager,
+    args: &StatsArgs,
+) -> Result<Option<Vec<SnapshotId>>> {
+    let filter = args.filter.to_filter(context)?;
     if !args.ids.is_empty() {
-        let found: Result<Vec<_>, _> = args
-            .ids
-            .iter()
-            .map(|id| manager.find(&Selector::new(id), &filter).map(|found| found.id))
-            .collect();
-        return Ok(Some(found?));
+        return Ok(Some(find_all(manager, &args.ids, &filter)?));
     }
     if filter == Filter::default() {
         return Ok(None);
@@ -104,12 +93,10 @@ fn print(report: &StatsReport) {
             output::bytes(counts.metadata_stored),
             output::bytes(one.added()),
             times(one.ratio()),
-            output::lossy(one.name.as_bytes()),
+            output::text(&one.name),
         );
     }
-    for (id, error) in &report.unreadable {
-        eprintln!("restow: snapshot {id} cannot be read: {error}");
-    }
+    output::complain("snapshot", &report.unreadable);
     if report.growth.iter().any(|growth| growth.snapshots > 1) {
         report.growth.iter().for_each(print_growth);
     }
@@ -122,8 +109,8 @@ fn print_growth(growth: &Growth) {
     let a_night = growth.a_night().map_or_else(|| "-".into(), output::bytes);
     println!(
         "{} on {}: {} snapshots since {} added {}, {a_night} each after the first",
-        output::lossy(growth.sources.join(", ").as_bytes()),
-        output::lossy(growth.host.as_bytes()),
+        output::text(&growth.sources.join(", ")),
+        output::text(&growth.host),
         growth.snapshots,
         output::rfc3339(growth.first),
         output::bytes(growth.added),
@@ -158,21 +145,14 @@ fn print_repository(whole: &RepositoryStats) {
     for (name, objects) in &whole.objects {
         println!("  {name:<9} {} objects, {}", objects.count, output::bytes(objects.bytes));
     }
-    for (id, error) in &whole.unreadable_index {
-        eprintln!("restow: index object {id} cannot be read: {error}");
-    }
+    output::complain("index object", &whole.unreadable_index);
 }
 
 fn to_json(report: &StatsReport) -> Value {
-    let unreadable: Vec<_> = report
-        .unreadable
-        .iter()
-        .map(|(id, error)| json!({ "id": id.to_hex(), "error": error.to_string() }))
-        .collect();
     json!({
         "snapshots": report.snapshots.iter().map(snapshot).collect::<Vec<_>>(),
         "growth": report.growth.iter().map(growth).collect::<Vec<_>>(),
-        "unreadable": unreadable,
+        "unreadable": output::unreadable_json(&report.unreadable),
         "repository": report.repository.as_ref().map(repository),
     })
 }
@@ -197,46 +177,24 @@ fn snapshot(one: &SnapshotStats) -> Value {
         "known_bytes": one.known_bytes(),
         "added_bytes": one.added(),
         "ratio": one.ratio(),
-        "statistics": output::statistics_json(&one.counts),
+        "statistics": one.counts,
     })
 }
 
 fn repository(whole: &RepositoryStats) -> Value {
-    let objects: Map<String, Value> = whole
-        .objects
-        .iter()
-        .map(|(name, kind)| {
-            ((*name).to_owned(), json!({ "count": kind.count, "bytes": kind.bytes }))
-        })
-        .collect();
-    let unreadable: Vec<_> = whole
-        .unreadable_index
-        .iter()
-        .map(|(id, error)| json!({ "id": id.to_hex(), "error": error }))
-        .collect();
     json!({
         "logical_bytes": whole.logical_bytes,
         "stored_bytes": whole.stored_bytes(),
         "ratio": whole.ratio(),
         "deduplication": whole.deduplication(),
         "compression": whole.compression(),
-        "objects": objects,
+        "objects": whole.objects,
         "data": chunks(&whole.data),
         "metadata": chunks(&whole.metadata),
-        "unreadable_index": unreadable,
+        "unreadable_index": output::unreadable_json(&whole.unreadable_index),
     })
 }
 
 fn chunks(totals: &ChunkTotals) -> Value {
-    json!({
-        "unique_chunks": totals.unique_chunks,
-        "unique_bytes": totals.unique_bytes,
-        "copies": totals.copies,
-        "copied_bytes": totals.copied_bytes,
-        "stored_bytes": totals.stored_bytes,
-        "delta_bytes": totals.delta_bytes,
-        "delta_stored_bytes": totals.delta_stored,
-        "mean_delta_depth": totals.mean_depth(),
-        "deepest_delta": totals.deepest,
-    })
+    output::with(json!(totals), json!({ "mean_delta_depth": totals.mean_depth() }))
 }

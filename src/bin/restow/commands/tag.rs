@@ -1,8 +1,8 @@
 use anyhow::{Result, bail};
-use restow::{Error, NoteChange, Selector};
+use restow::{Error, NoteChange};
 use serde_json::json;
 
-use super::Context;
+use super::{Context, find_all};
 use crate::args::{Switch, TagArgs};
 use crate::error::Outcome;
 use crate::{location, output};
@@ -16,19 +16,18 @@ pub fn run(context: &Context, args: &TagArgs) -> Result<Outcome> {
         bail!(Error::Usage("nothing to change: give --add, --remove or --permanent".into()));
     }
     let manager = location::open(context)?;
-    let filter = args.filter.to_filter();
+    let filter = args.filter.to_filter(context)?;
     // All are found before any is changed.
-    let snapshots: Result<Vec<_>, _> =
-        args.ids.iter().map(|id| manager.find(&Selector::new(id), &filter)).collect();
+    let ids = find_all(&manager, &args.ids, &filter)?;
     let mut results = Vec::new();
-    for snapshot in snapshots? {
-        let done = manager.change_notes(&snapshot.id, &change)?;
+    for id in ids {
+        let done = manager.change_notes(&id, &change)?;
         let now = done.snapshot;
         if !context.options.json && !context.options.quiet {
             let said = if done.is_changed { "changed" } else { "unchanged" };
             let permanent = if now.permanent { " [PERMANENT]" } else { "" };
             let tags: String =
-                now.tags.iter().map(|tag| format!(" #{}", output::lossy(tag.as_bytes()))).collect();
+                now.tags.iter().map(|tag| format!(" #{}", output::text(tag))).collect();
             println!("{} {said}:{permanent}{tags}", now.id.short());
         }
         results.push(json!({
@@ -38,8 +37,5 @@ pub fn run(context: &Context, args: &TagArgs) -> Result<Outcome> {
             "permanent": now.permanent,
         }));
     }
-    if context.options.json {
-        output::json(&json!({ "snapshots": results }))?;
-    }
-    Ok(Outcome::Done)
+    context.report(Outcome::Done, || json!({ "snapshots": results }), || ())
 }

@@ -10,7 +10,7 @@ mod retention;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 use restow::Error as OpError;
 use restow::source::SourceKinds;
 use restow::source::kind::OptionValues;
@@ -117,9 +117,22 @@ impl Config {
     }
 }
 
+/// restow's folder in one of the user's.
+pub fn user_folder(variable: &str, below_home: &str) -> Result<PathBuf> {
+    let base = std::env::var_os(variable).map(PathBuf::from).filter(|path| path.is_absolute());
+    let base = match base {
+        Some(base) => base,
+        None => {
+            let home = std::env::var_os("HOME").context("HOME is not set: give --repository")?;
+            PathBuf::from(home).join(below_home)
+        }
+    };
+    Ok(base.join("restow"))
+}
+
 /// Where a file is looked for when none is named.
 fn default_places() -> Vec<PathBuf> {
-    let own = super::location::user_folder("XDG_CONFIG_HOME", ".config").ok();
+    let own = user_folder("XDG_CONFIG_HOME", ".config").ok();
     let system = PathBuf::from("/etc/restow");
     own.into_iter().chain([system]).map(|folder| folder.join("restow.toml")).collect()
 }

@@ -45,14 +45,14 @@ pub(super) struct DumpCollection {
 pub(super) struct DataFile {
     pub path: PathBuf,
     is_gzip: bool,
-    look: Look,
+    look: FileStamp,
 }
 
 /// How a file looked: length and time.
 #[derive(PartialEq, Eq)]
-struct Look(u64, Option<SystemTime>);
+struct FileStamp(u64, Option<SystemTime>);
 
-impl Look {
+impl FileStamp {
     fn at(path: &Path) -> Result<Self, SourceError> {
         let metadata = std::fs::metadata(path).map_err(io_failed("look at", path))?;
         Ok(Self(metadata.len(), metadata.modified().ok()))
@@ -62,7 +62,7 @@ impl Look {
 impl DataFile {
     /// Once it was read: whether it is still what was found at first.
     pub fn check(&self) -> Result<(), SourceError> {
-        if self.look == Look::at(&self.path)? {
+        if self.look == FileStamp::at(&self.path)? {
             return Ok(());
         }
         let message = "changed while it was read: try again when arangodump is done with it";
@@ -198,7 +198,7 @@ impl Files {
                 FileKind::Other => files.ignored.push(path),
                 FileKind::Data { stem, part, is_gzip } => {
                     let parts = files.data.entry(stem.to_owned()).or_default();
-                    let look = Look::at(&path)?;
+                    let look = FileStamp::at(&path)?;
                     if let Some(other) =
                         parts.insert(part, DataFile { path: path.clone(), is_gzip, look })
                     {

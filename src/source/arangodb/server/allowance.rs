@@ -6,12 +6,12 @@ use crate::source::SourceError;
 
 pub(super) struct Allowance {
     most: usize,
-    state: Mutex<State>,
+    state: Mutex<AllowanceState>,
     freed: Condvar,
 }
 
 #[derive(Default)]
-struct State {
+struct AllowanceState {
     used: usize,
     is_closed: bool,
 }
@@ -30,7 +30,8 @@ impl Allowance {
     /// Waits until there is room. Who wants all of it waits until nobody else has any.
     pub fn take(self: &Arc<Self>, bytes: usize) -> Result<Share, SourceError> {
         let bytes = bytes.min(self.most);
-        let is_full = |state: &mut State| !state.is_closed && state.used + bytes > self.most;
+        let is_full =
+            |state: &mut AllowanceState| !state.is_closed && state.used + bytes > self.most;
         let state = self.freed.wait_while(self.lock(), is_full);
         let mut state = state.unwrap_or_else(PoisonError::into_inner);
         if state.is_closed {
@@ -46,7 +47,7 @@ impl Allowance {
         self.freed.notify_all();
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, AllowanceState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

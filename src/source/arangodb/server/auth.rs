@@ -57,10 +57,10 @@ impl fmt::Debug for ArangoLogin {
 /// A login and what it was exchanged for.
 pub(super) struct Auth {
     pub login: ArangoLogin,
-    state: Mutex<State>,
+    state: Mutex<LoginState>,
 }
 
-enum State {
+enum LoginState {
     /// Not asked for yet.
     New,
     /// With each renewal another number.
@@ -79,24 +79,24 @@ impl Auth {
     pub fn new(login: ArangoLogin) -> Self {
         let state = match &login {
             ArangoLogin::Basic { user, password } => {
-                State::Known(0, Credential::basic(user, password))
+                LoginState::Known(0, Credential::basic(user, password))
             }
-            ArangoLogin::Token(token) => State::Known(0, Credential::bearer(token)),
-            ArangoLogin::Session { .. } => State::New,
+            ArangoLogin::Token(token) => LoginState::Known(0, Credential::bearer(token)),
+            ArangoLogin::Session { .. } => LoginState::New,
         };
         Self { login, state: Mutex::new(state) }
     }
 
     pub fn ticket(&self, client: &Client, base: &str) -> Result<Ticket, HttpError> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if let State::New = &*state {
+        if let LoginState::New = &*state {
             *state = self.exchange(client, base, 0)?;
         }
         Ok(match &*state {
-            State::Known(number, credential) => {
+            LoginState::Known(number, credential) => {
                 Ticket { credential: Some(credential.clone()), number: *number }
             }
-            State::New | State::Off => Ticket { credential: None, number: 0 },
+            LoginState::New | LoginState::Off => Ticket { credential: None, number: 0 },
         })
     }
 
@@ -114,8 +114,8 @@ impl Auth {
             let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
             // Others who were refused at the same time may have renewed it by now.
             let is_current = match &*state {
-                State::Known(number, _) => *number == old.number,
-                State::New | State::Off => true,
+                LoginState::Known(number, _) => *number == old.number,
+                LoginState::New | LoginState::Off => true,
             };
             if is_current {
                 *state = self.exchange(client, base, old.number.saturating_add(1))?;
@@ -124,19 +124,21 @@ impl Auth {
         self.ticket(client, base).map(Some)
     }
 
-    fn exchange(&self, client: &Client, base: &str, number: u64) -> Result<State, HttpError> {
-        let ArangoLogin::Session { user, password } = &self.login else { return Ok(State::Off) };
+    fn exchange(&self, client: &Client, base: &str, number: u64) -> Result<LoginState, HttpError> {
+        let ArangoLogin::Session { user, password } = &self.login else {
+            return Ok(LoginState::Off);
+        };
         let url = format!("{base}/_open/auth");
         let who = json!({"username": user, "password": password.as_str()});
         let call = Call::post(url.clone(), Repeat::Always).json(&who);
         let answer = match client.ask(&call) {
             Ok(answer) => answer,
-            Err(error) if error.status() == Some(404) => return Ok(State::Off),
+            Err(error) if error.status() == Some(404) => return Ok(LoginState::Off),
             Err(error) => return Err(error),
         };
         let answer: Value = serde_json::from_slice(&answer).unwrap_or_default();
         match answer.get("jwt").and_then(Value::as_str) {
-            Some(jwt) => Ok(State::Known(number, Credential::bearer(jwt))),
+            Some(jwt) => Ok(LoginState::Known(number, Credential::bearer(jwt))),
             None => {
                 let what = "the answer has no token: is this an ArangoDB server?";
                 Err(HttpError { url, trouble: Trouble::Unexpected(what.into()) })

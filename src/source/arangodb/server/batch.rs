@@ -191,12 +191,12 @@ struct Keeper {
 
 #[derive(Default)]
 struct Shared {
-    state: Mutex<State>,
+    state: Mutex<BatchState>,
     wake: Condvar,
 }
 
 #[derive(Default)]
-struct State {
+struct BatchState {
     is_over: bool,
     failure: Option<String>,
 }

@@ -6,7 +6,7 @@ use super::api::{Api, ArangoConnection, SYSTEM};
 use super::decide::{NOUNS, Policy, is_system};
 use super::look::{ArangoPlan, PlannedDatabase};
 use super::name::ArangoServer;
-use super::run::Run;
+use super::run::DatabaseLoad;
 use super::target::Target;
 use crate::fault::ErrorKind;
 use crate::limits::MIB;
@@ -172,11 +172,12 @@ impl Loader for ArangoLoader {
             "--overwrite replaces it, --backup-existing keeps collections under another name";
         let consent = if may_replace { &self.consent } else { &Consent::default() };
         consent.check(&look.steps()?, NOUNS, &self.server.shown(), hint)?;
-        let run = |database| Run::new(database, stored, self.restore.batch, observer, cancel);
+        let run =
+            |database| DatabaseLoad::new(database, stored, self.restore.batch, observer, cancel);
         let mut runs: Vec<_> = look.databases.into_iter().map(run).collect();
         // Users after everything: among them may be whoever restores, with another password.
-        let done = runs.iter_mut().try_for_each(Run::all);
-        let done = done.and_then(|()| runs.iter_mut().try_for_each(Run::users));
+        let done = runs.iter_mut().try_for_each(DatabaseLoad::all);
+        let done = done.and_then(|()| runs.iter_mut().try_for_each(DatabaseLoad::users));
         let mut report = LoadReport { notes: look.notes, ..LoadReport::default() };
         let mut journal = Journal::default();
         for run in runs {

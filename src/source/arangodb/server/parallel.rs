@@ -161,14 +161,14 @@ pub(super) struct Spool {
     file: File,
     folder: PathBuf,
     len: u64,
-    pieces: HashMap<String, Vec<Place>>,
+    pieces: HashMap<String, Vec<CodedPiece>>,
     /// Batches without documents, one after the other.
     empty: u32,
 }
 
 /// Where a piece lies, compressed, and its bytes.
 #[derive(Clone, Copy)]
-struct Place {
+struct CodedPiece {
     at: u64,
     len: usize,
     raw: usize,
@@ -225,7 +225,7 @@ impl Spool {
         let failed = temporary(&self.folder);
         let coded = zstd::bulk::compress(&piece.lines, 1).map_err(&failed)?;
         self.file.write_all(&coded).map_err(&failed)?;
-        places.push(Place { at: self.len, len: coded.len(), raw: piece.lines.len() });
+        places.push(CodedPiece { at: self.len, len: coded.len(), raw: piece.lines.len() });
         self.len += coded.len() as u64;
         drop(piece.share);
         Ok(())

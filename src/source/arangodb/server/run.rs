@@ -11,7 +11,7 @@ use crate::progress::{Cancel, Observer};
 use crate::source::tables::{Journal, Rebuild, TableAction, TableStep};
 use crate::source::{LoadReport, SourceError, Stored};
 
-pub(super) struct Run<'r> {
+pub(super) struct DatabaseLoad<'r> {
     writer: ArangoWriter<'r>,
     rebuild: Rebuild<'r>,
     steps: Vec<TableStep>,
@@ -22,7 +22,7 @@ pub(super) struct Run<'r> {
     users: Vec<TableStep>,
 }
 
-impl<'r> Run<'r> {
+impl<'r> DatabaseLoad<'r> {
     /// `batch`: bytes of documents in one request.
     pub fn new(
         mut database: PlannedDatabase,

@@ -71,13 +71,13 @@ impl Cursor {
 /// Cursors, oldest first, as one.
 pub(in crate::source::arangodb) struct Merge {
     /// With a cursor that has ended, or has not begun, its state says so.
-    cursors: Vec<(Cursor, State)>,
+    cursors: Vec<(Cursor, CursorState)>,
     current: Option<usize>,
     drop_removals: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum State {
+enum CursorState {
     /// Its record was given out, or passed over for a younger one.
     Used,
     Waiting,
@@ -86,7 +86,7 @@ enum State {
 
 impl Merge {
     pub(super) fn new(cursors: Vec<Cursor>, drop_removals: bool) -> Self {
-        let cursors = cursors.into_iter().map(|cursor| (cursor, State::Used)).collect();
+        let cursors = cursors.into_iter().map(|cursor| (cursor, CursorState::Used)).collect();
         Self { cursors, current: None, drop_removals }
     }
 
@@ -108,10 +108,10 @@ impl Merge {
         let mut lowest: Option<(usize, &[u8])> = None;
         let mut shared = Vec::new();
         for (at, (cursor, state)) in self.cursors.iter_mut().enumerate() {
-            if *state == State::Used {
-                *state = if cursor.advance()? { State::Waiting } else { State::Ended };
+            if *state == CursorState::Used {
+                *state = if cursor.advance()? { CursorState::Waiting } else { CursorState::Ended };
             }
-            if *state == State::Ended {
+            if *state == CursorState::Ended {
                 continue;
             }
             let key = (*cursor).key();
@@ -126,7 +126,7 @@ impl Merge {
         let lowest = lowest.map(|(at, _)| at);
         for at in shared {
             if let Some((_, state)) = self.cursors.get_mut(at) {
-                *state = State::Used;
+                *state = CursorState::Used;
             }
         }
         Ok(lowest)

@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 
 /// A page of points, in an answer's envelope.
 #[derive(Deserialize)]
-pub(super) struct Answer<'a> {
+pub(super) struct PageAnswer<'a> {
     #[serde(borrow)]
     pub result: Page<'a>,
 }

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 
-use super::point::{Answer, PointId};
+use super::point::{PageAnswer, PointId};
 use crate::fault::ErrorKind;
 use crate::limits::MIB;
 use crate::source::SourceError;
@@ -116,7 +116,7 @@ impl Scroll {
             let url = self.api.collection_url(&self.collection);
             refused(ErrorKind::Unreachable, &url, format!("a page of its points {what}"))
         };
-        let Answer { result: page } = serde_json::from_slice(&answer)
+        let PageAnswer { result: page } = serde_json::from_slice(&answer)
             .map_err(|error| wrong(&format!("is not what Qdrant answers: {error}")))?;
         self.lines.clear();
         self.at = 0;
