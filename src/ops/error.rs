@@ -47,6 +47,8 @@ pub enum OpError {
          that is not mounted?)"
     )]
     NoSnapshots { packs: usize },
+    #[error("{url} came from no folder, and needs a target folder")]
+    NoTarget { url: String },
     #[error(
         "pack {pack} is damaged, and snapshots need chunks that only it holds: nothing more is freed: {source}"
     )]
@@ -116,7 +118,7 @@ impl OpError {
             },
             Self::NoEntry { .. } => ErrorKind::NotFound,
             Self::UnreadableNotes { .. } | Self::StaleCache { .. } => ErrorKind::Damage,
-            Self::NoSnapshots { .. } => ErrorKind::Usage,
+            Self::NoSnapshots { .. } | Self::NoTarget { .. } => ErrorKind::Usage,
             Self::NotWhole { source, .. } | Self::DamagedPack { source, .. } => source.kind(),
             Self::UnreadableIndex { source, .. } => source.kind(),
             Self::TargetExists { .. } => ErrorKind::Exists,

@@ -33,6 +33,7 @@ options! {
 }
 
 impl Filter {
+    /// Whether a snapshot counts.
     pub fn matches(&self, snapshot: &Snapshot) -> bool {
         let manifest = &snapshot.manifest;
         let of_source = |wanted: &SourceMatch| {
@@ -107,6 +108,7 @@ impl SourceMatch {
         }
     }
 
+    /// Whether the path or URL of a source is meant.
     pub fn matches(&self, url: &str) -> bool {
         match self {
             Self::Exactly(urls) => urls.iter().any(|one| one == url),

@@ -44,6 +44,7 @@ impl SourceError {
     }
 
     /// The same error with more to tell behind its message.
+    #[cfg(feature = "servers")]
     pub(super) fn with_context(self, context: &str) -> Self {
         match self {
             Self::Refused { kind, path, message } => {

@@ -27,6 +27,7 @@ pub struct SourceContext {
     pub pass_stderr: bool,
     /// The program and its arguments, for the kind that [runs one](SourceKind::runs_program).
     pub program: Vec<OsString>,
+    /// Ends what runs, where it is set.
     pub cancel: Cancel,
 }
 
@@ -46,7 +47,9 @@ impl Default for SourceContext {
 /// What options are for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
+    /// A backup reads the source.
     Backup,
+    /// A restore writes it back.
     Restore,
 }
 
@@ -170,19 +173,18 @@ pub fn read_options<T: DeserializeOwned>(values: &OptionValues) -> Result<T, Sou
 }
 
 fn refused(path: &str, message: String) -> SourceError {
-    SourceError::Refused { kind: ErrorKind::Usage, path: path.to_owned(), message }
+    SourceError::refused(ErrorKind::Usage, path, message)
 }
 
 /// What a struct of options must be. With feature `cli` its fields are flags as well; the name of a field is the id of
 /// the flag, and with `-` for `_` the name in restow.toml.
-#[cfg(feature = "cli")]
-pub trait KindOptions: Serialize + DeserializeOwned + Default + clap::Args {}
-#[cfg(feature = "cli")]
-impl<T: Serialize + DeserializeOwned + Default + clap::Args> KindOptions for T {}
+pub trait KindOptions: Serialize + DeserializeOwned + Default + Flags {}
+impl<T: Serialize + DeserializeOwned + Default + Flags> KindOptions for T {}
+
 #[cfg(not(feature = "cli"))]
-pub trait KindOptions: Serialize + DeserializeOwned + Default {}
-#[cfg(not(feature = "cli"))]
-impl<T: Serialize + DeserializeOwned + Default> KindOptions for T {}
+use Sized as Flags;
+#[cfg(feature = "cli")]
+use clap::Args as Flags;
 
 /// For kinds without options.
 #[derive(Debug, Default, Serialize, serde::Deserialize)]
@@ -206,6 +208,7 @@ impl OptionSet {
         Self::of::<NoOptions>()
     }
 
+    /// The options that `T` holds.
     pub fn of<T: KindOptions>() -> Self {
         Self {
             defaults: || values(&T::default()),
@@ -262,10 +265,12 @@ pub mod seconds {
 
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+    /// Reads the value of a flag.
     pub fn parse(text: &str) -> Result<Duration, ParseIntError> {
         text.parse().map(Duration::from_secs)
     }
 
+    /// Writes a number of seconds.
     pub fn serialize<T, S>(value: &T, serializer: S) -> Result<S::Ok, S::Error>
     where
         T: Copy + Into<Option<Duration>>,
@@ -275,6 +280,7 @@ pub mod seconds {
         value.map(|time| time.as_secs()).serialize(serializer)
     }
 
+    /// Reads a number of seconds.
     pub fn deserialize<'de, T: From<Duration>, D>(deserializer: D) -> Result<T, D::Error>
     where
         D: Deserializer<'de>,

@@ -72,6 +72,12 @@ impl Description {
     /// Of a path where nothing is now: the last that was there had this place. None where there is no such place.
     pub(crate) fn of_path(kind: &str, path: &OsStr) -> Option<Self> {
         let path = std::path::absolute(path).ok()?;
+        // A link on the way stands for what it leads to, as when the source was there.
+        let there = path.ancestors().find_map(|above| Some((above, above.canonicalize().ok()?)));
+        let path: PathBuf = match there {
+            Some((above, real)) => real.join(path.strip_prefix(above).ok()?),
+            None => path,
+        };
         // Without what is written after the last name: `/` and `/.`.
         let path: PathBuf = path.components().collect();
         let bytes = path.as_os_str().as_bytes();

@@ -38,7 +38,9 @@ impl Default for SourceKinds {
 /// A source by its text, and the kind that the text is of.
 #[derive(Clone)]
 pub struct NamedSource {
+    /// What reads it and writes it back.
     pub kind: Arc<dyn SourceKind>,
+    /// The source as it was named, scheme included.
     pub text: OsString,
 }
 
@@ -52,6 +54,7 @@ impl std::fmt::Debug for NamedSource {
 /// The flags of kinds that a command line gave.
 #[derive(Debug, Clone, Default)]
 pub struct GivenFlags {
+    /// By the names in restow.toml.
     pub values: OptionValues,
     /// The flag of each value.
     #[cfg_attr(not(feature = "cli"), allow(dead_code))]
@@ -226,5 +229,5 @@ pub fn merge(earlier: &mut OptionValues, later: &OptionValues) {
 }
 
 fn refused(path: &str, message: String) -> SourceError {
-    SourceError::Refused { kind: ErrorKind::Usage, path: path.to_owned(), message }
+    SourceError::refused(ErrorKind::Usage, path, message)
 }

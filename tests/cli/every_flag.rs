@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use clap::parser::ValueSource;
-use clap::{ArgMatches, Command, CommandFactory};
+use clap::{ArgMatches, Command};
 
 #[path = "../../src/bin/restow/args/mod.rs"]
 #[allow(dead_code, unused_imports)]
@@ -21,7 +21,7 @@ type Used = BTreeSet<(String, String)>;
 
 /// The command line as clap knows it.
 pub fn root() -> Command {
-    let mut root = args::Args::command();
+    let mut root = args::command(&restow::source::SourceKinds::default());
     root.build();
     root
 }

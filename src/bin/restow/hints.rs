@@ -21,6 +21,7 @@ fn of_operation(error: &Error) -> Option<&'static str> {
         Error::NoSnapshots { .. } => {
             "if you deleted all snapshots, `restow prune --empty` frees everything"
         }
+        Error::NoTarget { .. } => "`--to FOLDER` names one",
         Error::DamagedPack { .. } => {
             "`restow check --read-data` names the snapshots; delete them, or back up their sources again, then prune again"
         }
@@ -83,6 +84,7 @@ mod tests {
                 "`restow rebuild-index`, with `--all`",
             ),
             (Error::NoSnapshots { packs: 1 }, "restow prune --empty"),
+            (Error::NoTarget { url: String::new() }, "--to FOLDER"),
             (Error::UnreadableNotes { notes: Vec::new() }, "restow tag"),
             (Error::PruneAtWork { other: String::new() }, "when it has ended"),
             (

@@ -52,9 +52,7 @@ impl RestoreTarget {
             match folder {
                 Some(folder) => targets.push(Self { kind, prefix, folder, within }),
                 None if is_selected(view, &prefix, selection)? => {
-                    let message =
-                        format!("{} came from no folder, and needs a target folder", source.url);
-                    return Err(OpError::Usage(message));
+                    return Err(OpError::NoTarget { url: source.url.clone() });
                 }
                 None => {}
             }

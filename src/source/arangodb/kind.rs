@@ -49,7 +49,7 @@ struct BackupOptions {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "cli", derive(clap::Args), command(next_help_heading = "With ArangoDB"))]
 #[serde(default, rename_all = "kebab-case")]
-struct RestoreOptions {
+struct TargetOptions {
     #[cfg_attr(
         feature = "cli",
         arg(long = "collection", value_name = "NAME[:NEW]", help_heading = "With servers")
@@ -131,7 +131,7 @@ impl SourceKind for ArangoKind {
     fn options(&self, purpose: Purpose) -> OptionSet {
         match purpose {
             Purpose::Backup => OptionSet::of::<BackupOptions>(),
-            Purpose::Restore => OptionSet::of::<RestoreOptions>(),
+            Purpose::Restore => OptionSet::of::<TargetOptions>(),
         }
     }
 
@@ -169,7 +169,7 @@ impl SourceKind for ArangoKind {
         options: &OptionValues,
         context: &SourceContext,
     ) -> Result<Box<dyn Loader>, SourceError> {
-        let options: RestoreOptions = read_options(options)?;
+        let options: TargetOptions = read_options(options)?;
         let variables = options.server.variables(&context.environment)?;
         let source = parse(url, &variables)?;
         let otherwise = "none: each database keeps its own";

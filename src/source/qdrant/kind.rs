@@ -57,7 +57,7 @@ struct BackupOptions {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "cli", derive(clap::Args), command(next_help_heading = "With Qdrant"))]
 #[serde(default, rename_all = "kebab-case")]
-struct RestoreOptions {
+struct TargetOptions {
     /// Only this collection, perhaps under a new name (repeatable)
     #[cfg_attr(
         feature = "cli",
@@ -151,7 +151,7 @@ impl SourceKind for QdrantKind {
     fn options(&self, purpose: Purpose) -> OptionSet {
         match purpose {
             Purpose::Backup => OptionSet::of::<BackupOptions>(),
-            Purpose::Restore => OptionSet::of::<RestoreOptions>(),
+            Purpose::Restore => OptionSet::of::<TargetOptions>(),
         }
     }
 
@@ -186,7 +186,7 @@ impl SourceKind for QdrantKind {
         options: &OptionValues,
         context: &SourceContext,
     ) -> Result<Box<dyn Loader>, SourceError> {
-        let options: RestoreOptions = read_options(options)?;
+        let options: TargetOptions = read_options(options)?;
         let variables = options.server.variables(&context.environment)?;
         let source = parse(url, &variables)?;
         let restore = QdrantRestore {

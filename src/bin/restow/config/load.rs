@@ -82,10 +82,10 @@ fn parse(text: &str, kinds: &SourceKinds) -> Result<Config, Wrong> {
     Ok(config)
 }
 
-type Taken = (OptionValues, BTreeMap<String, OptionValues>);
+type TakenOptions = (OptionValues, BTreeMap<String, OptionValues>);
 
 /// The options that stand in a source's own table, and those in the tables of kinds in it.
-fn take_options(table: &mut DeTable<'_>, kinds: &SourceKinds) -> Result<Taken, Wrong> {
+fn take_options(table: &mut DeTable<'_>, kinds: &SourceKinds) -> Result<TakenOptions, Wrong> {
     let known = kinds.keys(Purpose::Backup);
     let (mut options, mut of_kinds) = (OptionValues::new(), BTreeMap::new());
     for (key, value) in std::mem::take(table) {
