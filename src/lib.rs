@@ -133,7 +133,7 @@ pub use ops::{ExportedSnapshot, NameTemplate, QdrantExportOptions};
 pub use progress::{Cancel, Event, Observer, Phase, Silent};
 pub use repo::{
     CreateOptions, Filter, Identity, KeyInfo, KeyListing, KeyOptions, NoteChange, OpenOptions,
-    Peer, RepoError, Selector, Snapshot, SnapshotView, Standing,
+    Peer, RepoError, Selector, Snapshot, SnapshotView, SourceMatch, Standing,
 };
 #[cfg(feature = "servers")]
 pub use source::arangodb::{ArangodumpExporter, ArangodumpOptions};

@@ -16,6 +16,7 @@ mod passphrase_command;
 mod prune;
 mod several_sources;
 mod signals;
+mod which;
 mod words;
 
 use std::ffi::OsStr;

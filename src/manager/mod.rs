@@ -186,6 +186,7 @@ impl SnapshotManager {
     /// are left out, unless [`Filter::void`] asks for them.
     pub fn list(&self, filter: &Filter) -> Result<SnapshotList, OpError> {
         let (mut snapshots, unreadable) = self.repository.snapshots()?;
+        filter.refuse_unknown(&snapshots, || self.repository.place())?;
         let is_shown = |found: &Snapshot| filter.void || found.standing != Standing::Void;
         snapshots.retain(|found| is_shown(found) && filter.matches(found));
         Ok(SnapshotList { snapshots, unreadable })

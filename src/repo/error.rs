@@ -35,6 +35,10 @@ pub enum RepoError {
     Foreign { place: String, expected: String, found: String },
     #[error("no snapshot {wanted:?} in {place}")]
     NoSnapshot { place: String, wanted: String },
+    #[error("no snapshot of this source in {place}; it has snapshots of {}", known.join(", "))]
+    NoSource { place: String, known: Vec<String> },
+    #[error("{wanted:?} matches several sources: {}", sources.join(", "))]
+    SeveralSources { wanted: String, sources: Vec<String> },
     #[error("the latest snapshot may be {id}, whose manifest cannot be read: {source}")]
     LatestUnreadable {
         id: SnapshotId,
@@ -106,15 +110,18 @@ impl RepoError {
     /// The kind of the failure, from which an exit code follows.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::NoRepository { .. } | Self::NoSnapshot { .. } | Self::NoKey { .. } => {
-                ErrorKind::NotFound
-            }
+            Self::NoRepository { .. }
+            | Self::NoSnapshot { .. }
+            | Self::NoSource { .. }
+            | Self::NoKey { .. } => ErrorKind::NotFound,
             Self::MisplacedNote { .. } => ErrorKind::Damage,
             Self::KeyInUse { .. } | Self::KeyNeeded { .. } => ErrorKind::Usage,
             Self::AlreadyThere { .. } | Self::NotEmpty { .. } => ErrorKind::Exists,
             Self::WrongKey { .. } | Self::CostlyKeys { .. } => ErrorKind::WrongKey,
             Self::NoKeys { .. } | Self::NoConfig { .. } | Self::Foreign { .. } => ErrorKind::Damage,
-            Self::Ambiguous { .. } | Self::Usage(_) => ErrorKind::Usage,
+            Self::Ambiguous { .. } | Self::SeveralSources { .. } | Self::Usage(_) => {
+                ErrorKind::Usage
+            }
             Self::Expired { .. } | Self::PruneExpired { .. } | Self::Key(_) => ErrorKind::Failed,
             Self::Snapshot { source, .. } => source.kind(),
             Self::LatestUnreadable { source, .. }

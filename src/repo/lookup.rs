@@ -3,60 +3,11 @@
 use std::collections::{BTreeSet, HashMap};
 use std::time::SystemTime;
 
-use crate::format::{Manifest, SourceRecord, Time, name};
+use crate::format::{Manifest, SourceRecord, name};
 use crate::id::SnapshotId;
-use crate::options::options;
 
 use super::objects::list_ids;
-use super::{RepoError, Repository, Snapshot, Standing};
-
-options! {
-    /// Which snapshots count.
-    #[derive(Debug, Clone, Default, PartialEq, Eq)]
-    pub struct Filter {
-        /// Part of a source's URL or path.
-        pub source: Option<String>,
-        /// Host that took the snapshot.
-        pub host: Option<String>,
-        /// All of these.
-        pub tags: Vec<String>,
-        /// Only permanent ones.
-        pub permanent: bool,
-        /// In a list also those whose writer was taken for dead while it ran. Nothing else looks at this.
-        pub void: bool,
-        /// Part of a name or description.
-        pub name: Option<String>,
-        /// Taken then or later.
-        pub since: Option<Time>,
-        /// Taken earlier.
-        pub before: Option<Time>,
-    }
-}
-
-impl Filter {
-    /// True where the snapshot meets every condition.
-    pub fn matches(&self, snapshot: &Snapshot) -> bool {
-        let manifest = &snapshot.manifest;
-        let of_source = |wanted: &String| {
-            let named = |source: &SourceRecord| holds(&source.url, wanted);
-            manifest.sources.iter().any(named)
-        };
-        self.source.as_ref().is_none_or(of_source)
-            && self.host.as_ref().is_none_or(|host| manifest.host == *host)
-            && self.tags.iter().all(|tag| snapshot.tags.contains(tag))
-            && (!self.permanent || snapshot.permanent)
-            && self.name.as_ref().is_none_or(|text| {
-                [&manifest.name, &manifest.description].iter().any(|it| holds(it, text))
-            })
-            && self.since.is_none_or(|since| manifest.time >= since)
-            && self.before.is_none_or(|before| manifest.time < before)
-    }
-}
-
-/// Whether `wanted` is a part of a text. An empty one is part of none: it narrows, it never means everything.
-fn holds(text: &str, wanted: &str) -> bool {
-    !wanted.is_empty() && text.contains(wanted)
-}
+use super::{Filter, RepoError, Repository, Snapshot, Standing};
 
 /// `latest`, an id, a prefix of one, or a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,13 +35,17 @@ impl Repository {
     /// The one snapshot meant. Void ones answer to their whole id only.
     pub fn find(&self, selector: &Selector, filter: &Filter) -> Result<Snapshot, RepoError> {
         let (snapshots, unreadable) = self.snapshots()?;
+        filter.refuse_unknown(&snapshots, || self.place())?;
         let matching = snapshots.into_iter().filter(|snapshot| filter.matches(snapshot));
         let missing =
             |wanted: &str| RepoError::NoSnapshot { place: self.place(), wanted: wanted.into() };
         let wanted = match selector {
             Selector::Latest => {
-                let mut visible = matching.filter(|snapshot| snapshot.standing != Standing::Void);
-                let latest = visible.next_back();
+                let mut visible: Vec<Snapshot> = matching
+                    .filter(|snapshot| snapshot.standing != Standing::Void && !snapshot.is_future)
+                    .collect();
+                filter.refuse_several(&visible)?;
+                let latest = visible.pop();
                 self.none_newer(latest.as_ref(), unreadable)?;
                 return self.whole(latest.ok_or_else(|| missing("latest"))?);
             }
@@ -166,6 +121,7 @@ impl Repository {
         let is_alike = |snapshot: &Snapshot| {
             filter.matches(snapshot)
                 && snapshot.standing == Standing::Good
+                && !snapshot.is_future
                 && snapshot.manifest.host == like.host
                 && sources(&snapshot.manifest) == wanted
         };
@@ -183,6 +139,7 @@ impl Repository {
         let has = |snapshot: &&Snapshot| {
             let same = |source: &SourceRecord| source.kind == kind && source.url == url;
             snapshot.standing != Standing::Void
+                && !snapshot.is_future
                 && snapshot.manifest.host == *host
                 && snapshot.manifest.sources.iter().any(same)
         };

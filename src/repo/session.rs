@@ -9,6 +9,7 @@ use crate::storage::Key;
 use crate::store::{Encoder, Known, StoreError, StoreReader, StoreWriter, Uploads};
 
 use super::condemned::found_condemned;
+use super::snapshots::is_later;
 use super::sync::{listed_packs, void_actors};
 use super::{Actor, IndexState, RepoError, Repository};
 
@@ -108,6 +109,13 @@ impl<'r> WriteSession<'r> {
         let key = Key::new(name::snapshot(&id))?;
         // On failure the writer stays announced until it expires: the put may yet take effect.
         storage.put(&key, &bytes)?;
+        match storage.stat(&key) {
+            Ok(listed) if is_later(manifest.time, listed.stored) => tracing::warn!(
+                "the clock of this machine is ahead of the storage's: snapshot {} counts as no latest one",
+                id.short()
+            ),
+            _ => {}
+        }
         if actor.is_void()? {
             storage.delete(&key)?;
             let writer = actor.id().to_hex();

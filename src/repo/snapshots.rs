@@ -1,10 +1,11 @@
 //! The snapshots of a repository: manifests, and what the notes say of them.
 
 use std::collections::HashSet;
+use std::time::{Duration, SystemTime};
 
 use rayon::prelude::*;
 
-use crate::format::{Manifest, ManifestKind, ObjectKind, name};
+use crate::format::{Manifest, ManifestKind, ObjectKind, Time, name};
 use crate::id::{ActorId, SnapshotId};
 use crate::storage::{Key, StorageError};
 
@@ -39,7 +40,13 @@ pub struct Snapshot {
     pub standing: Standing,
     /// Notes on it that cannot be read: what they said is unknown.
     pub unreadable_notes: usize,
+    /// Its time is later than the storage's when it was put, or than now: a clock was wrong. It is no parent, counts as
+    /// no latest one and fills no retention rule.
+    pub is_future: bool,
 }
+
+/// Clocks of two machines may differ by this much.
+const CLOCK_TOLERANCE: Duration = Duration::from_secs(600);
 
 /// Snapshots, oldest first, and those whose manifests cannot be read.
 pub type Listing = (Vec<Snapshot>, Vec<(SnapshotId, RepoError)>);
@@ -47,20 +54,26 @@ pub type Listing = (Vec<Snapshot>, Vec<(SnapshotId, RepoError)>);
 impl Repository {
     /// All snapshots, oldest first, without their lists of problems, and those whose manifests cannot be read.
     pub fn snapshots(&self) -> Result<Listing, RepoError> {
-        let ids: Vec<SnapshotId> =
-            list_ids(&**self.storage(), name::SNAPSHOTS)?.into_iter().map(|(id, _)| id).collect();
+        let listed: Vec<(SnapshotId, SystemTime)> = list_ids(&**self.storage(), name::SNAPSHOTS)?
+            .into_iter()
+            .map(|(id, listed)| (id, listed.stored))
+            .collect();
         let void = void_actors(&**self.storage())?;
         let notes = self.notes()?;
         self.warn_of(&notes);
-        let read: Vec<_> = ids.par_iter().map(|id| (*id, self.manifest(id))).collect();
+        let read: Vec<_> =
+            listed.par_iter().map(|(id, stored)| (*id, *stored, self.manifest(id))).collect();
+        let now = SystemTime::now();
         let (mut snapshots, mut unreadable) = (Vec::new(), Vec::new());
-        for (id, manifest) in read {
+        for (id, stored, manifest) in read {
             match manifest {
                 Ok(manifest) if manifest.kind != ManifestKind::Snapshot => {}
                 Ok(mut manifest) => {
                     // Thousands of them times thousands of snapshots: those who show one read it again.
                     manifest.problems = Vec::new();
-                    snapshots.push(Snapshot::new(id, manifest, &notes, &void));
+                    let is_future = is_later(manifest.time, stored.min(now));
+                    let snapshot = Snapshot::new(id, manifest, &notes, &void);
+                    snapshots.push(Snapshot { is_future, ..snapshot });
                 }
                 // Deleted between list and read.
                 Err(RepoError::Storage(StorageError::Missing { .. })) => {}
@@ -68,6 +81,7 @@ impl Repository {
             }
         }
         snapshots.sort_by_key(|snapshot| (snapshot.manifest.time, snapshot.id));
+        tell_future(&mut snapshots);
         Ok((snapshots, unreadable))
     }
 
@@ -108,6 +122,33 @@ impl Repository {
     }
 }
 
+/// Whether a time is later than a moment, by more than clocks may differ.
+pub(super) fn is_later(time: Time, moment: SystemTime) -> bool {
+    let moment =
+        (moment + CLOCK_TOLERANCE).duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    i128::from(time.seconds) > i128::from(moment.as_secs())
+}
+
+/// Warns of snapshots from the future. Where all are, it is the clock here that is wrong, and none is.
+fn tell_future(snapshots: &mut [Snapshot]) {
+    let count = snapshots.iter().filter(|snapshot| snapshot.is_future).count();
+    if count == 0 {
+        return;
+    }
+    if count == snapshots.len() {
+        tracing::warn!("every snapshot is from the future: is the clock of this machine right?");
+        snapshots.iter_mut().for_each(|snapshot| snapshot.is_future = false);
+        return;
+    }
+    for Snapshot { id, manifest, .. } in snapshots.iter().filter(|snapshot| snapshot.is_future) {
+        let name = &manifest.name;
+        tracing::warn!(
+            "snapshot {} ({name}) is from the future, a clock was wrong: it does not count as the latest",
+            id.short()
+        );
+    }
+}
+
 impl Snapshot {
     fn new(id: SnapshotId, manifest: Manifest, notes: &Notes, void: &HashSet<ActorId>) -> Self {
         let merged = Merged::new(&manifest, notes.on(&id));
@@ -120,7 +161,7 @@ impl Snapshot {
         };
         let Merged { tags, permanent, .. } = merged;
         let unreadable_notes = notes.unreadable_on(&id);
-        Self { id, manifest, tags, permanent, standing, unreadable_notes }
+        Self { id, manifest, tags, permanent, standing, unreadable_notes, is_future: false }
     }
 
     /// Whether deleting it takes an explicit word: it is permanent, or a note that cannot be read may say so.

@@ -84,7 +84,7 @@ fn documents_and_their_documentation_agree() {
     fs::write(bench.path("notes.snapshot"), night.unwrap()).unwrap();
     run(&bench, doc, "restow backup", 0, &["backup", "qdrant-file:notes.snapshot"]);
     let snapshots =
-        ["export", "latest", "--source", "notes", "--format", "qdrant", "--to", "snapshots"];
+        ["export", "latest", "--source", "glob:*notes*", "--format", "qdrant", "--to", "snapshots"];
     run(&bench, doc, "restow export --format qdrant", 0, &snapshots);
     fs::remove_file(bench.path("snapshots/notes_latest.snapshot")).unwrap();
     cleaned(&bench, doc);

@@ -9,7 +9,7 @@ use restow::ops::{
     RetentionReport, apply_retention, plan_retention,
 };
 use restow::progress::{Cancel, Silent};
-use restow::repo::{Filter, NoteChange, Repository};
+use restow::repo::{Filter, NoteChange, Repository, SourceMatch};
 use restow::storage::{Key, Memory, Storage};
 
 use super::{damage, marked, objects, one_file, with_snapshot};
@@ -130,7 +130,7 @@ fn hosts_and_sources_are_looked_at_apart_and_damaged_ones_left_alone() {
     assert_eq!(dropped(&plan), all[..4]);
     let like = only(last(1)).like(Some(other));
     assert_eq!(planned(&repository, &like).unwrap().verdicts.len(), 1);
-    let filter = Filter::default().source(Some("other".into()));
+    let filter = Filter::default().source(Some(SourceMatch::glob("*other*").unwrap()));
     let by_source = only(last(1)).filter(filter);
     assert_eq!(planned(&repository, &by_source).unwrap().verdicts[0].snapshot.id, other);
     // One with a policy of its own.

@@ -34,12 +34,12 @@ fn backed_up_and_restored_by_url_and_by_variables() {
     assert!(again["manifest"]["sources"][0]["parent"].is_string(), "{again}");
     assert_eq!(again["manifest"]["statistics"]["plain_stored_bytes"], 0, "{again}");
     say(&["backup", "qdrant:users"]);
-    say(&["restore", "latest", "--source", "notes", "--to", "out"]);
+    say(&["restore", "latest", "--source", "glob:*notes*", "--to", "out"]);
     assert_eq!(std::fs::read(bench.path("out/notes.snapshot")).unwrap(), night(0));
 
     let target = Qdrant::start();
     let to = format!("qdrant://{}", &target.url()[7..]);
-    say(&["restore", "latest", "--source", "notes", "--to", &to, "--aliases"]);
+    say(&["restore", "latest", "--source", "glob:*notes*", "--to", &to, "--aliases"]);
     assert_eq!(target.lock().collections["notes"].bytes[..], night(0)[..]);
     assert_eq!(target.lock().aliases["notes_live"], "notes");
     let named = format!("{to}/other");
@@ -50,7 +50,7 @@ fn backed_up_and_restored_by_url_and_by_variables() {
         "--only",
         notes,
         "--source",
-        "notes",
+        "glob:*notes*",
         "--to",
         &named,
         "--priority",
@@ -60,13 +60,14 @@ fn backed_up_and_restored_by_url_and_by_variables() {
     assert_eq!(target.lock().restored[1].2, "replica");
 
     // It is there now.
-    let skipped = say(&["restore", "latest", "--source", "notes", "--to", &to, "--if-missing"]);
+    let skipped =
+        say(&["restore", "latest", "--source", "glob:*notes*", "--to", &to, "--if-missing"]);
     assert!(skipped.contains("skipped: collection notes with 4000 points is there"), "{skipped}");
     let refused =
-        run(&bench, &server, "", &["restore", "latest", "--source", "notes", "--to", &to]);
+        run(&bench, &server, "", &["restore", "latest", "--source", "glob:*notes*", "--to", &to]);
     assert_eq!(refused.status.code(), Some(7), "{}", stderr(&refused));
     assert!(stderr(&refused).contains("notes: collection with 4000 points"));
-    say(&["restore", "latest", "--source", "notes", "--to", &to, "--overwrite"]);
+    say(&["restore", "latest", "--source", "glob:*notes*", "--to", &to, "--overwrite"]);
     assert_eq!(target.lock().restored.len(), 3);
 }
 
@@ -209,7 +210,7 @@ fn restored_at_start_up() {
             "restore",
             "latest",
             "--source",
-            "notes",
+            "glob:*notes*",
             "--to",
             "qdrant:",
             "--if-missing",

@@ -91,7 +91,7 @@ fn links_that_are_broken_and_links_that_are_not_ours() {
     place(&|| symlink("../precious", &latest).unwrap());
     bench.fails(7, &export);
     place(&|| fs::write(&latest, "mine").unwrap());
-    assert!(bench.fails(7, &export).contains("no link that an export made"));
+    assert!(bench.fails(7, &export).contains("not a link of an export"));
     assert_eq!(fs::read_to_string(&latest).unwrap(), "mine");
     place(&|| fs::create_dir(&latest).unwrap());
     bench.fails(7, &export);

@@ -163,7 +163,7 @@ fn by_the_binary() {
     assert!(bench.ok(&["list"]).contains("n1_"));
     let target = Qdrant::start();
     let to = format!("qdrant://{}", &target.url()[7..]);
-    bench.ok(&["restore", "latest", "--source", "notes", "--to", &to]);
+    bench.ok(&["restore", "latest", "--source", "glob:*notes*", "--to", &to]);
     assert!(target.lock().collections["notes"].bytes[..] == night(1)[..]);
     let several = format!("{url},users");
     let error = bench.fails(2, &["backup", "qdrant-file:n1.snapshot", "--qdrant-as", &several]);

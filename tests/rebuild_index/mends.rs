@@ -272,7 +272,7 @@ fn packs_that_are_not_as_they_are_listed() {
     storage.delete(&Key::new(name::pack(&gone)).unwrap()).unwrap();
     for report in [rebuild(&storage), rebuild_all(&storage)] {
         assert_eq!(problems(&report), [name::pack(&gone)]);
-        assert!(report.problems[0].message.contains("not there"), "{report:?}");
+        assert!(report.problems[0].message.contains("does not exist"), "{report:?}");
     }
 }
 

@@ -22,6 +22,7 @@ mod retention;
 mod servers;
 mod signals;
 mod sources;
+mod which;
 
 use std::process::ExitCode;
 

@@ -165,6 +165,9 @@ pub fn markers(snapshot: &Snapshot) -> Vec<&'static str> {
         Standing::Incomplete => markers.push("[INCOMPLETE]"),
         Standing::Void => markers.push("[VOID]"),
     }
+    if snapshot.is_future {
+        markers.push("[FUTURE]");
+    }
     markers
 }
 
@@ -180,6 +183,7 @@ pub fn snapshot_json(snapshot: &Snapshot) -> Value {
             Standing::Incomplete => "incomplete",
             Standing::Void => "void",
         },
+        "future": snapshot.is_future,
         "manifest": manifest_json(manifest),
     })
 }

@@ -14,7 +14,7 @@ use super::commands::Context;
 use super::config::Config;
 use super::jobs::Job;
 use super::location::Access;
-use super::output;
+use super::{output, which};
 
 /// What `restow cleanup` plans with.
 pub fn of_arguments(
@@ -27,8 +27,8 @@ pub fn of_arguments(
         Some(policy) => (policy, Vec::new()),
         None => (common(&context.config), own(context, access, host)?),
     };
-    let (source, host) = (args.source.clone(), args.host.clone());
-    let filter = Filter::default().source(source).host(host).tags(args.tags.clone());
+    let source = args.source.as_deref().map(|text| which::source(context, text)).transpose()?;
+    let filter = Filter::default().source(source).host(args.host.clone()).tags(args.tags.clone());
     let now = now(&context.config, args.timezone.as_deref())?;
     Ok(RetentionOptions::default().policy(policy).own(own).filter(filter).now(now))
 }

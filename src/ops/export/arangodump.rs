@@ -56,13 +56,12 @@ fn source(view: &SnapshotView, selection: &Selection) -> Result<EntryPath, OpErr
     match found.as_slice() {
         [(_, prefix)] => Ok(prefix.clone()),
         [] => Err(OpError::Usage(
-            "nothing of ArangoDB is in what is selected of this snapshot: there is nothing to write a dump of"
-                .into(),
+            "the selected part of this snapshot has no ArangoDB database".into(),
         )),
         several => {
             let urls: Vec<_> = several.iter().map(|(url, _)| *url).collect();
             Err(OpError::Usage(format!(
-                "a dump is of one source, and this snapshot has several ({}): say which with --only",
+                "a dump has one source, so select one of: {}",
                 urls.join(", ")
             )))
         }

@@ -42,7 +42,7 @@ impl Place {
             Found::Nothing | Found::Empty => false,
             Found::Export if replace => true,
             Found::Export => return Err(exists("holds an earlier export")),
-            Found::Other => return Err(exists("is there, and no export that could be replaced")),
+            Found::Other => return Err(exists("exists and is not an export")),
         };
         let parent = target.parent().unwrap_or(Path::new("/")).to_path_buf();
         std::fs::create_dir_all(&parent).map_err(|e| failed("create", &parent, e))?;

@@ -141,7 +141,7 @@ pub fn export_qdrant(
         let temporary = out.out.into_inner().map_err(|error| write(error.into_error()))?;
         temporary.as_file().sync_all().map_err(write)?;
         temporary.persist_noclobber(&target).map_err(|error| match error.error.kind() {
-            io::ErrorKind::AlreadyExists => there(&target, "is there"),
+            io::ErrorKind::AlreadyExists => there(&target, "exists"),
             _ => failed("create", &target, error.error),
         })?;
         sync(to)?;
@@ -215,8 +215,8 @@ fn check_place(path: &Path, may_be_link: bool) -> Result<(), OpError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(failed("look at", path, error)),
         Ok(found) if may_be_link && found.is_symlink() => our_link(path).map(drop),
-        Ok(_) if may_be_link => Err(there(path, "is there, and no link that an export made")),
-        Ok(_) => Err(there(path, "is there")),
+        Ok(_) if may_be_link => Err(there(path, "exists and is not a link of an export")),
+        Ok(_) => Err(there(path, "exists")),
     }
 }
 

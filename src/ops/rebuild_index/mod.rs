@@ -216,7 +216,7 @@ impl Rebuild<'_> {
 
     fn differs(&mut self, entry: &PackEntry, found: Option<u64>) {
         let message = match found {
-            None => "an index object lists it, and it is not there".to_owned(),
+            None => "an index object lists it, but it does not exist".to_owned(),
             Some(found) => {
                 format!("it has {found} bytes, and an index object says {}", entry.len)
             }
@@ -306,7 +306,7 @@ impl Rebuild<'_> {
         for Damaged { id, stored, error } in damaged {
             let object = name::index(&id);
             if stored >= self.limits.0 {
-                let why = "it was put since this or a backup at work began: it stays for now";
+                let why = "it is newer than this rebuild or a running backup: it stays for now";
                 self.problem(&object, format!("{why}; {error}"));
                 continue;
             }
@@ -349,5 +349,5 @@ fn problem(object: &str, message: impl ToString) -> Problem {
 }
 
 fn not_listed(error: &StoreError) -> String {
-    format!("what is in it cannot be told, so that it is not listed: {error}")
+    format!("its contents are unknown, so it is not listed: {error}")
 }

@@ -53,7 +53,7 @@ impl RestoreTarget {
                 Some(folder) => targets.push(Self { kind, prefix, folder, within }),
                 None if is_selected(view, &prefix, selection)? => {
                     let message =
-                        format!("{} came from no folder: say where with --to FOLDER", source.url);
+                        format!("{} came from no folder, and needs a target folder", source.url);
                     return Err(OpError::Usage(message));
                 }
                 None => {}

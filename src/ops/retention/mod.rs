@@ -102,6 +102,7 @@ pub fn plan_retention(
         return Err(OpError::Usage(fault.to_owned()));
     }
     let (snapshots, unreadable) = repository.snapshots()?;
+    options.filter.refuse_unknown(&snapshots, || repository.place())?;
     let like = match options.like {
         Some(id) => Some(Candidate::new(&repository.snapshot(&id)?, true).group),
         None => None,

@@ -43,10 +43,12 @@ impl FromStr for Age {
 
     fn from_str(text: &str) -> Result<Self, String> {
         if has_bare_m(text) {
-            return Err(format!("{text:?} could be minutes or months: say min or mo"));
+            return Err(format!("{text:?} could mean minutes or months: write min or mo"));
         }
         let span = text.trim().parse::<Span>().ok().and_then(Self::new);
-        span.ok_or_else(|| format!("{text:?} is no stretch of time: say 36h, 7d, 8w, 3mo or 1y"))
+        span.ok_or_else(|| {
+            format!("{text:?} is not an age: expected one like 36h, 7d, 8w, 3mo or 1y")
+        })
     }
 }
 
@@ -127,7 +129,9 @@ impl FromStr for Reach {
     fn from_str(text: &str) -> Result<Self, String> {
         if text.trim().bytes().all(|byte| byte.is_ascii_digit()) {
             let count = text.trim().parse().ok().filter(|count| *count > 0);
-            return count.map(Self::Count).ok_or_else(|| format!("{text:?}: say 1 or more"));
+            return count
+                .map(Self::Count)
+                .ok_or_else(|| format!("{text:?} is too small: expected 1 or more"));
         }
         text.parse().map(Self::Within).map_err(|error| format!("{error}; or a number of them"))
     }

@@ -48,6 +48,8 @@ pub struct Candidate {
     pub permanent: bool,
     /// Whether it is complete.
     pub standing: Standing,
+    /// As [`Snapshot::is_future`]: it stays, and fills no rule.
+    pub is_future: bool,
     /// Whether it may go. What is out of scope may still be a source's newest complete one.
     pub in_scope: bool,
 }
@@ -66,6 +68,7 @@ impl Candidate {
             tags: snapshot.tags.clone(),
             permanent: snapshot.is_protected(),
             standing: snapshot.standing,
+            is_future: snapshot.is_future,
             in_scope,
         }
     }
@@ -74,8 +77,11 @@ impl Candidate {
         self.standing == Standing::Good
     }
 
-    /// `None` where the manifest has a time that no calendar has.
+    /// `None` where the manifest has a time that no calendar has, or one from a clock that was wrong.
     pub(super) fn moment(&self) -> Option<Timestamp> {
+        if self.is_future {
+            return None;
+        }
         Timestamp::new(self.time.seconds, i32::try_from(self.time.nanos).ok()?).ok()
     }
 }
@@ -102,7 +108,7 @@ pub enum KeepReason {
     Young(Age),
     /// All that is left takes no more than that.
     Fits(u64),
-    /// Its time makes no sense, so none of the rules does.
+    /// Its time makes no sense or lies in the future, so none of the rules does.
     Timeless,
     /// No rule says that anything goes.
     NoRule,
@@ -148,7 +154,7 @@ impl fmt::Display for KeepReason {
             Self::Tag(tag) => write!(out, "tag {tag:?}"),
             Self::Young(age) => write!(out, "not older than {age}"),
             Self::Fits(max) => write!(out, "all that is left fits into {}", Amount(*max)),
-            Self::Timeless => out.write_str("its time makes no sense"),
+            Self::Timeless => out.write_str("its time makes no sense: a clock was wrong"),
             Self::NoRule => out.write_str("no rule says that anything goes"),
         }
     }

@@ -204,7 +204,9 @@ impl OldRefs for RecipeCursor {
     fn next_old(&mut self) -> Option<ChunkRef> {
         // A damaged parent costs space, nothing more.
         self.next_ref().unwrap_or_else(|error| {
-            tracing::warn!("what is new is stored without its old self from here on: {error}");
+            tracing::warn!(
+                "new data of this stream is stored without deltas from here on: {error}"
+            );
             None
         })
     }

@@ -12,8 +12,8 @@ const RULES: &str = "Rules (any of them replaces those of restow.toml)";
 pub struct CleanupArgs {
     #[command(flatten)]
     pub rules: RuleArgs,
-    /// Only snapshots of sources whose path or URL contains this
-    #[arg(long, help_heading = WHICH, value_name = "TEXT")]
+    /// Only snapshots of this source: a path, a URL, a name in restow.toml, or glob:PATTERN for several
+    #[arg(long, help_heading = WHICH, value_name = "SOURCE")]
     pub source: Option<String>,
     /// Only snapshots taken on this host
     #[arg(long, help_heading = WHICH, value_name = "HOST")]

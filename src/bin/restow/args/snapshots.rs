@@ -14,8 +14,8 @@ const WHICH: &str = "Which snapshots";
 /// Which snapshots count.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct FilterArgs {
-    /// Only snapshots of sources whose path or URL contains this
-    #[arg(long, help_heading = WHICH, value_name = "TEXT")]
+    /// Only snapshots of this source: a path, a URL, a name in restow.toml, or glob:PATTERN for several
+    #[arg(long, help_heading = WHICH, value_name = "SOURCE")]
     pub source: Option<String>,
     /// Only snapshots taken on this host
     #[arg(long, help_heading = WHICH, value_name = "HOST")]

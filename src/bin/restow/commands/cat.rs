@@ -17,7 +17,7 @@ pub fn run(context: &Context, args: &CatArgs) -> Result<Outcome> {
     }
     let path = EntryPath::new(args.path.as_bytes()).map_err(|e| Error::Usage(e.to_string()))?;
     let manager = location::open(context)?;
-    let (selector, filter) = (Selector::new(&args.id), args.filter.to_filter());
+    let (selector, filter) = (Selector::new(&args.id), args.filter.to_filter(context)?);
     let view = manager.view(&manager.find(&selector, &filter)?)?;
     let of_latest = (selector == Selector::Latest).then_some(&filter);
     let missing = Missing::of_entry(&manager, &view, &path, of_latest)?;

@@ -12,7 +12,7 @@ use crate::{location, output, prompt};
 
 pub fn run(context: &Context, args: &DeleteArgs) -> Result<Outcome> {
     let manager = location::open(context)?;
-    let filter = args.filter.to_filter();
+    let filter = args.filter.to_filter(context)?;
     let ids: Result<Vec<SnapshotId>> =
         args.ids.iter().map(|wanted| meant(&manager, wanted, &filter)).collect();
     let plan = manager.plan_delete(&ids?)?;

@@ -11,7 +11,7 @@ use crate::{location, output};
 
 pub fn run(context: &Context, args: &ListArgs) -> Result<Outcome> {
     let manager = location::open(context)?;
-    let filter = args.filter.to_filter().permanent(args.permanent).void(args.verbose);
+    let filter = args.filter.to_filter(context)?.permanent(args.permanent).void(args.verbose);
     let SnapshotList { snapshots: mut shown, unreadable, .. } = manager.list(&filter)?;
     if let Some(last) = args.last {
         shown.drain(..shown.len().saturating_sub(last));

@@ -30,7 +30,7 @@ use anyhow::Result;
 use restow::{Cancel, Error, Filter, Selector, SnapshotId, SnapshotManager};
 use serde_json::Value;
 
-use super::args::{FilterArgs, Options};
+use super::args::Options;
 use super::config::Config;
 use super::error::Outcome;
 use super::output;
@@ -101,16 +101,4 @@ fn find_all(
 ) -> Result<Vec<SnapshotId>> {
     let find = |one: &String| Ok(manager.find(&Selector::new(one), filter)?.id);
     named.iter().map(find).collect()
-}
-
-impl FilterArgs {
-    pub fn to_filter(&self) -> Filter {
-        Filter::default()
-            .source(self.source.clone())
-            .host(self.host.clone())
-            .tags(self.tags.clone())
-            .name(self.name.clone())
-            .since(self.since)
-            .before(self.before)
-    }
 }

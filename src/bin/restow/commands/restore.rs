@@ -20,7 +20,7 @@ pub fn run(context: &Context, args: &RestoreArgs) -> Result<Outcome> {
     let selection = Selection::only(&args.only).context("--only")?;
     let to = To::of(args)?;
     let manager = location::open(context)?;
-    let (selector, filter) = (Selector::new(&args.id), args.filter.to_filter());
+    let (selector, filter) = (Selector::new(&args.id), args.filter.to_filter(context)?);
     let snapshot = manager.find(&selector, &filter)?;
     let view = manager.view(&snapshot)?;
     let selection = selection.literal_first(&view)?;

@@ -9,7 +9,7 @@ use crate::{location, output};
 
 pub fn run(context: &Context, args: &ShowArgs) -> Result<Outcome> {
     let manager = location::open(context)?;
-    let snapshot = manager.find(&Selector::new(&args.id), &args.filter.to_filter())?;
+    let snapshot = manager.find(&Selector::new(&args.id), &args.filter.to_filter(context)?)?;
     let mut lost = Vec::new();
     if context.options.json {
         let document = output::snapshot_json(&snapshot);

@@ -15,7 +15,7 @@ pub fn run(context: &Context, args: &StatsArgs) -> Result<Outcome> {
     if !args.without.is_empty() {
         return without(context, args, &manager);
     }
-    let options = StatsOptions::default().snapshots(chosen(&manager, args)?);
+    let options = StatsOptions::default().snapshots(chosen(context, &manager, args)?);
     if args.costs {
         let with_entries = !args.ids.is_empty();
         return costs::run(context, &manager, options.snapshots.as_deref(), with_entries);
@@ -30,7 +30,7 @@ pub fn run(context: &Context, args: &StatsArgs) -> Result<Outcome> {
 
 /// What deleting some snapshots together would free, beside what can be freed in any case.
 fn without(context: &Context, args: &StatsArgs, manager: &SnapshotManager) -> Result<Outcome> {
-    let mut ids = find_all(manager, &args.without, &args.filter.to_filter())?;
+    let mut ids = find_all(manager, &args.without, &args.filter.to_filter(context)?)?;
     ids.sort();
     ids.dedup();
     let now = prune::without(context, manager, &[])?;
@@ -56,8 +56,12 @@ fn without(context: &Context, args: &StatsArgs, manager: &SnapshotManager) -> Re
 }
 
 /// Those that were named, else those that a filter lets through, else everything.
-fn chosen(manager: &SnapshotManager, args: &StatsArgs) -> Result<Option<Vec<SnapshotId>>> {
-    let filter = args.filter.to_filter();
+fn chosen(
+    context: &Context,
+    manager: &SnapshotManager,
+    args: &StatsArgs,
+) -> Result<Option<Vec<SnapshotId>>> {
+    let filter = args.filter.to_filter(context)?;
     if !args.ids.is_empty() {
         return Ok(Some(find_all(manager, &args.ids, &filter)?));
     }

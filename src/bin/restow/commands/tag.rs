@@ -16,7 +16,7 @@ pub fn run(context: &Context, args: &TagArgs) -> Result<Outcome> {
         bail!(Error::Usage("nothing to change: give --add, --remove or --permanent".into()));
     }
     let manager = location::open(context)?;
-    let filter = args.filter.to_filter();
+    let filter = args.filter.to_filter(context)?;
     // All are found before any is changed.
     let ids = find_all(&manager, &args.ids, &filter)?;
     let mut results = Vec::new();

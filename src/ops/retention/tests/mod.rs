@@ -64,6 +64,7 @@ fn taken(number: u32, of: &RetentionGroup, moment: Timestamp) -> Candidate {
         tags: Vec::new(),
         permanent: false,
         standing: Standing::Good,
+        is_future: false,
         in_scope: true,
     }
 }

@@ -140,7 +140,7 @@ fn rename(from: &Path, to: &Path) -> Result<(), SourceError> {
 }
 
 fn exists(target: &Path) -> SourceError {
-    let message = "is there already: say another place, or move it away";
+    let message = "exists already: choose another place, or move it away";
     refused(ErrorKind::Exists, &target.display().to_string(), message)
 }
 

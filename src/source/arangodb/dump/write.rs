@@ -45,7 +45,7 @@ pub fn write_arangodump(
 ) -> Result<ArangodumpReport, SourceError> {
     let found = StoredDatabases::of(stored)?;
     if found.databases.is_empty() {
-        let message = "nothing of ArangoDB is in what is selected of this snapshot";
+        let message = "the selected part of this snapshot has no ArangoDB database";
         return Err(refused(ErrorKind::Usage, &to.display().to_string(), message));
     }
     let output = Output::new(to)?;
