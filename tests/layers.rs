@@ -405,10 +405,6 @@ const LEFT_CIRCLES: &[(&str, &str)] = &[
     ("source/qdrant/mode.rs", "source/qdrant/export.rs"),
     ("source/qdrant/session.rs", "source/qdrant/mode.rs"),
     ("source/qdrant/writer.rs", "source/qdrant/load.rs"),
-    ("store/read/chain.rs", "store/read/reader.rs"),
-    ("store/read/prefetch.rs", "store/read/reader.rs"),
-    ("store/read/readahead.rs", "store/read/reader.rs"),
-    ("store/read/trailer_cache.rs", "store/read/reader.rs"),
 ];
 
 /// Groups of files that import one another in a circle. What a folder's head (`mod.rs`) takes from its own folder closes

@@ -36,7 +36,7 @@ impl Blocks {
         id: &ChunkId,
         has: &dyn Fn(&Location) -> bool,
     ) -> Result<Vec<(ChunkId, Location)>, StoreError> {
-        let copies = self.reader.locate(id)?;
+        let copies = self.reader.locator().locate(id)?;
         self.found.clear();
         self.places.clear();
         self.why = None;
@@ -82,8 +82,8 @@ impl Blocks {
         copy: &Location,
         has: &dyn Fn(&Location) -> bool,
     ) -> Result<bool, StoreError> {
-        for base in self.reader.bases(copy)? {
-            let missing = match self.reader.locate_base(&base.name) {
+        for base in self.reader.locator().bases(copy)? {
+            let missing = match self.reader.locator().locate_base(&base.name) {
                 Ok((chunk, copies)) => {
                     if self.first(&chunk, &copies, copy.depth, has)? {
                         continue;

@@ -299,7 +299,7 @@ fn a_chunk_that_was_lost_is_stored_by_itself() {
     let restored = restore_to_memory(&repository, report.id.unwrap()).contents();
     assert!(files.iter().all(|(name, bytes)| restored[name] == *bytes));
     let reader = repository.reader(&repository.load_index().unwrap());
-    assert_eq!(reader.cheapest(&id_of(&repository, &second)).unwrap().depth, 0);
+    assert_eq!(reader.locator().cheapest(&id_of(&repository, &second)).unwrap().depth, 0);
     let restored = restore_to_memory(&repository, before).contents();
     assert!(restored[&path("a")] == third && restored[&path("b")] == others[5]);
 }
@@ -317,7 +317,11 @@ fn a_base_is_taken_from_a_copy_that_can_be_decoded() {
     let files: Files = [(path("a"), new.clone())].into();
     let report = back_up(&repository, &[&MemorySource::new(files.clone())]).unwrap();
     let reader = repository.reader(&repository.load_index().unwrap());
-    assert_eq!(reader.cheapest(&id_of(&repository, &new)).unwrap().depth, 3, "coded against it");
+    assert_eq!(
+        reader.locator().cheapest(&id_of(&repository, &new)).unwrap().depth,
+        3,
+        "coded against it"
+    );
     let repository = open(storage);
     assert!(restore_to_memory(&repository, report.id.unwrap()).contents() == files);
     assert!(restore_to_memory(&repository, before).contents()[&path("a")] == old);

@@ -12,11 +12,11 @@ pub struct Source {
     pub bases: [Option<u8>; super::objects::CHUNKS],
     /// Puts each new chunk in a pack of its own, and an index object behind each.
     pub two_packs: bool,
-    /// Takes over a parent's chunks without look-up where section 7 allows it.
+    /// Takes over a parent's chunks without look-up where docs/PRUNE.md allows it.
     pub parent: bool,
 }
 
-/// The rules of section 8 as mended. Each broken variant turns one around.
+/// The rules of the protocol as mended. Each broken variant turns one around.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rules {
     pub writer_lists_condemned: bool,

@@ -101,7 +101,7 @@ pub const COPIES: Scenario = Scenario {
     ..ALL_AT_WORK
 };
 
-/// A writer takes over the chunks of whatever snapshots it finds, without look-up where section 7 allows it.
+/// A writer takes over the chunks of whatever snapshots it finds, without look-up where docs/PRUNE.md allows it.
 pub const PARENTS: Scenario = Scenario {
     name: "parents",
     packs: [&[(A, PLAIN)], &[], &[], &[]],

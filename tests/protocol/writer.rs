@@ -181,7 +181,7 @@ impl Model {
     }
 }
 
-/// As section 8 has it to the letter: any copy in a pack that counts.
+/// As the protocol had it at first: any copy in a pack that counts.
 fn shallowest_by_pack(state: &State, chunk: u8, from: Packs) -> Option<(u8, Block)> {
     let copies = members(from)
         .filter_map(|pack| Some((pack, state.contents[usize::from(pack)].get(chunk)?)));

@@ -33,7 +33,7 @@ fn a_wide_chain_ends_at_the_limit_of_work() {
     let top = chunk(64, 0);
     let id = commit(&repository, &[("a", &[&top]), ("b", &[&chunk(1, 0)])]);
     let error = reader(&repository).chunk(&id_of(&repository, &top)).unwrap_err();
-    let said = format!("chunk {}: its chain of bases takes more than", id_of(&repository, &top));
+    let said = format!("the chain of chunk {} takes more than", id_of(&repository, &top));
     assert!(error.to_string().starts_with(&said), "{error}");
     assert_eq!(error.kind(), ErrorKind::Damage);
     let report = checked(&repository, false);

@@ -145,7 +145,7 @@ fn of_two_copies_the_shallower_is_read_and_when_it_is_damaged_the_other() {
     assert!(read.lock().unwrap().contains(&pack_key(&shallow)));
     assert_eq!(packs(&read), 3);
     let base = id_of(&repository, &nights[2]);
-    assert_eq!(reader(&repository).cheapest(&base).unwrap().depth, 1);
+    assert_eq!(reader(&repository).locator().cheapest(&base).unwrap().depth, 1);
 
     damage(&storage, &shallow, at);
     read.lock().unwrap().clear();

@@ -169,11 +169,11 @@ fn condemned(repository: &Repository) -> Result<HashSet<PackId>, RepoError> {
 
 impl Copies for ChunkStates {
     fn locate(&self, id: &ChunkId) -> Result<Vec<Location>, StoreError> {
-        self.reader.locate(id)
+        self.reader.locator().locate(id)
     }
 
     fn locate_base(&self, base: &BaseId) -> Result<(ChunkId, Vec<Location>), StoreError> {
-        self.reader.locate_base(base)
+        self.reader.locator().locate_base(base)
     }
 
     fn needs(&self, id: &ChunkId, copy: &Location) -> Result<Vec<Base>, StoreError> {
@@ -184,6 +184,6 @@ impl Copies for ChunkStates {
             // The pack object may be unreadable as a whole and this block still sound.
             return self.reader.try_copy(id, copy).map(|()| Vec::new());
         }
-        self.reader.bases(copy)
+        self.reader.locator().bases(copy)
     }
 }

@@ -22,7 +22,7 @@ pub(super) fn ancestor(
     base: &BaseId,
     below: u8,
 ) -> Result<Option<Ancestor>, StoreError> {
-    let Some((chunk, copies)) = keeper.reader.find_base(base)? else { return Ok(None) };
+    let Some((chunk, copies)) = keeper.reader.locator().find_base(base)? else { return Ok(None) };
     let mut merged = None;
     for at in copies.into_iter().filter(|copy| copy.depth < below) {
         let Some((block, pack)) = keeper.packs.block(&at) else { continue };

@@ -123,10 +123,10 @@ impl Keeper {
         if pack.live.has(block.1) {
             return Ok(found);
         }
-        let bases = self.reader.bases(first)?;
+        let bases = self.reader.locator().bases(first)?;
         for base in bases.iter().filter(|base| !self.recent.has(&base.name)) {
             // What cannot be had is met again where it matters.
-            if let Ok(located) = self.reader.locate_base(&base.name) {
+            if let Ok(located) = self.reader.locator().locate_base(&base.name) {
                 found.located.push((base.name, located));
             }
         }
@@ -224,7 +224,7 @@ impl Keeper {
         }
         let located = match self.ahead.located.remove(base) {
             Some(located) => Some(located),
-            None => self.reader.find_base(base)?,
+            None => self.reader.locator().find_base(base)?,
         };
         let Some((chunk, copies)) = located else { return Ok(false) };
         let kept = match from {
@@ -318,7 +318,7 @@ impl Keeper {
         if copy.depth > 0 {
             let bases = match self.ahead.bases.remove(&block) {
                 Some(bases) => bases,
-                None => self.reader.bases(copy)?,
+                None => self.reader.locator().bases(copy)?,
             };
             for base in bases {
                 if !self.need_base(&base.name, copy.depth, Some(from))? {
@@ -366,7 +366,7 @@ fn part_name(pack: &PackId, chunk: &ChunkId) -> BaseId {
 
 /// Copies of a chunk, the shallowest first; none where there are none.
 fn copies_of(reader: &StoreReader, id: &ChunkId) -> Result<Vec<Location>, StoreError> {
-    match reader.locate(id) {
+    match reader.locator().locate(id) {
         Err(StoreError::MissingChunk { .. }) => Ok(Vec::new()),
         located => located,
     }

@@ -162,7 +162,7 @@ pub(super) fn named<'c>(
 
 /// The pack that has to stay for the sake of a base. `None`: none has to, or none would help.
 fn holder(keeper: &Keeper, own: u32, base: &BaseId, below: u8) -> Result<Option<u32>, StoreError> {
-    let Some((chunk, copies)) = keeper.reader.find_base(base)? else { return Ok(None) };
+    let Some((chunk, copies)) = keeper.reader.locator().find_base(base)? else { return Ok(None) };
     let mut first = None;
     for copy in copies.iter().filter(|copy| copy.depth < below) {
         let Some(((number, ordinal), pack)) = keeper.packs.block(copy) else { continue };

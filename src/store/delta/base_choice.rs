@@ -122,7 +122,7 @@ impl Bases {
                 continue;
             }
             let mut bases = Vec::new();
-            for base in self.known.reader().bases_near(&found.at)? {
+            for base in self.known.reader().locator().bases_near(&found.at)? {
                 let shallowest = self.known.shallowest_base(&base.name)?;
                 if let Some((chunk, at)) = shallowest.filter(|(_, at)| at.depth < depth) {
                     bases.extend(OldPart::new(chunk, &base, at));

@@ -13,9 +13,9 @@ use crate::limits::{BLOCK_RAW_MAX, CHAIN_HELD_MAX, CHAIN_STEP_WORK, CHAIN_WORK_M
 use crate::store::StoreError;
 
 use super::buffer::Buffer;
-use super::decoded::{Decoded, Effort, Prefix};
-use super::prefetch::{Ahead, Place, place};
-use super::reader::StoreReader;
+use super::decoded::{Decoded, Effort, Place, Prefix, place};
+use super::decoder::{BlockDecoder, decode_block};
+use super::prefetch::Ahead;
 use super::trailer_cache::Copies;
 
 /// A delta block whose bases are gathered.
@@ -74,7 +74,7 @@ thread_local! {
 
 /// Decodes what one chunk, or one run's block, needs.
 pub(in crate::store) struct Chain<'r> {
-    reader: &'r StoreReader,
+    decoder: &'r BlockDecoder,
     ahead: Option<&'r Ahead>,
     /// For errors.
     chunk: ChunkId,
@@ -94,9 +94,9 @@ pub(in crate::store) struct Chain<'r> {
 }
 
 impl<'r> Chain<'r> {
-    pub fn new(reader: &'r StoreReader, ahead: Option<&'r Ahead>, chunk: ChunkId) -> Self {
+    pub fn new(decoder: &'r BlockDecoder, ahead: Option<&'r Ahead>, chunk: ChunkId) -> Self {
         Self {
-            reader,
+            decoder,
             ahead,
             chunk,
             spent: 0,
@@ -110,7 +110,7 @@ impl<'r> Chain<'r> {
     }
 
     /// From now on, or no longer. What could be decoded in one way perhaps cannot in the other.
-    pub fn set_strict(&mut self, strict: bool) {
+    fn set_strict(&mut self, strict: bool) {
         self.strict = strict;
         self.failed.clear();
     }
@@ -120,8 +120,30 @@ impl<'r> Chain<'r> {
         error.is_general() || self.spent > CHAIN_WORK_MAX
     }
 
+    /// The block of a copy, in which the chunk is what it should be.
+    pub fn whole(&mut self, id: &ChunkId, at: &Location) -> Result<Decoded, StoreError> {
+        let first = self.proven(id, at);
+        match &first {
+            // Some base may not be what it is called, so that what it serves decodes to something else or not at
+            // all: another copy of it could be.
+            Err(error) if at.codec == Codec::ZstdDelta && !self.ends_with(error) => {
+                self.set_strict(true);
+                let second = self.proven(id, at);
+                self.set_strict(false);
+                second.or(first)
+            }
+            _ => first,
+        }
+    }
+
+    fn proven(&mut self, id: &ChunkId, at: &Location) -> Result<Decoded, StoreError> {
+        let block = self.block(at)?;
+        self.decoder.verified(at, id, &block.bytes)?;
+        Ok(block)
+    }
+
     /// The block, from the cache or decoded with all that it takes, and kept.
-    pub fn block(&mut self, at: &Location) -> Result<Decoded, StoreError> {
+    fn block(&mut self, at: &Location) -> Result<Decoded, StoreError> {
         if let Some(known) = self.cached(at) {
             return Ok(known);
         }
@@ -265,7 +287,7 @@ impl<'r> Chain<'r> {
                 return Ok(());
             }
             if is_lost {
-                self.reader.lost().note(&frame.chunk);
+                self.decoder.lost.note(&frame.chunk);
             }
             stack.pop();
         }
@@ -297,7 +319,7 @@ impl<'r> Chain<'r> {
         block: &Decoded,
     ) -> Result<Range<usize>, StoreError> {
         if self.strict {
-            self.reader.verified(at, chunk, &block.bytes)?;
+            self.decoder.verified(at, chunk, &block.bytes)?;
         }
         let first = at.chunk_offset as usize;
         let part = base.range_in(at.chunk_len);
@@ -311,13 +333,13 @@ impl<'r> Chain<'r> {
     }
 
     fn cached(&self, at: &Location) -> Option<Decoded> {
-        if self.strict { None } else { self.reader.near()?.blocks.get(&place(at)) }
+        if self.strict { None } else { self.decoder.near()?.blocks.get(&place(at)) }
     }
 
     fn bases(&self, at: &Location) -> Result<Vec<Base>, StoreError> {
         match self.ahead.and_then(|ahead| ahead.bases(at)) {
             Some(bases) => Ok(bases.to_vec()),
-            None => self.reader.bases_near(at),
+            None => self.decoder.locator.bases_near(at),
         }
     }
 
@@ -332,9 +354,9 @@ impl<'r> Chain<'r> {
         let known = self.ahead.and_then(|ahead| ahead.copies(base));
         let found = match known.filter(|known| known.all || guesses) {
             Some(known) => known.clone(),
-            None if guesses => self.reader.copies_near(base, depth, from)?,
+            None if guesses => self.decoder.locator.copies_near(base, depth, from)?,
             None => {
-                let (chunk, copies) = self.reader.locate_base(base)?;
+                let (chunk, copies) = self.decoder.locator.locate_base(base)?;
                 Copies { chunk, copies, all: true }
             }
         };
@@ -344,7 +366,7 @@ impl<'r> Chain<'r> {
         if copies.is_empty() {
             // On account of a guess nothing is called lost.
             if all && !self.guessed {
-                self.reader.lost().note(&chunk);
+                self.decoder.lost.note(&chunk);
             }
             return Err(StoreError::NoShallowerCopy { chunk, depth });
         }
@@ -368,7 +390,7 @@ impl<'r> Chain<'r> {
     }
 
     fn keep(&self, at: &Location, block: &Decoded) {
-        if let Some(near) = self.reader.near() {
+        if let Some(near) = self.decoder.near() {
             near.blocks.keep(place(at), block.clone(), block.bytes.capacity());
         }
     }
@@ -386,15 +408,15 @@ impl<'r> Chain<'r> {
             if opened.is_ok() {
                 return opened;
             }
-        } else if self.reader.read_near(at, sealed) {
+        } else if self.decoder.read_near(at, sealed) {
             let opened = self.opened(at, prefix, sealed);
             if opened.is_ok() {
                 return opened;
             }
             // It may have been read badly, or have been mended since.
-            self.reader.forget_near(at);
+            self.decoder.forget_near(at);
         }
-        self.reader.read_run(at, u64::from(at.sealed_len), sealed)?;
+        self.decoder.packs.read_run(at, u64::from(at.sealed_len), sealed)?;
         self.opened(at, prefix, sealed)
     }
 
@@ -404,10 +426,10 @@ impl<'r> Chain<'r> {
         prefix: &Prefix,
         sealed: &mut [u8],
     ) -> Result<Buffer, StoreError> {
-        let key = self.reader.pack_key(at)?;
+        let key = self.decoder.packs.pack_key(at)?;
         let mut decoded = Buffer::with_room(at.raw_len as usize);
         let to = decoded.as_mut();
-        let block = self.reader.decode_block(&key, at, prefix.bytes(), sealed, to)?;
+        let block = decode_block(&key, at, prefix.bytes(), sealed, to)?;
         if at.codec == Codec::Raw {
             let raw = block.to_vec();
             *to = raw;

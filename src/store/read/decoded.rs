@@ -3,7 +3,17 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use crate::id::PackId;
+use crate::index::Location;
+
 use super::buffer::Buffer;
+
+/// Where a block lies: pack and number.
+pub(in crate::store) type Place = (PackId, u32);
+
+pub(in crate::store) fn place(at: &Location) -> Place {
+    (at.pack, at.ordinal)
+}
 
 /// A decoded block: authenticated, but whether its chunks are what they are called nobody has looked.
 #[derive(Clone)]

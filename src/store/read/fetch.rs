@@ -9,6 +9,7 @@ use crate::index::Location;
 use crate::store::StoreError;
 
 use super::chain::Chain;
+use super::decoder::decode_block;
 use super::prefetch::{Ahead, range_of, runs};
 use super::reader::StoreReader;
 
@@ -40,7 +41,7 @@ impl StoreReader {
         let mut placed: Vec<_> = wants
             .par_iter()
             .filter_map(|want| {
-                let found = self.locate(&want.id).and_then(|copies| first(&copies, want));
+                let found = self.locator().locate(&want.id).and_then(|copies| first(&copies, want));
                 let wrong = |error: StoreError| match error {
                     // A prune may have moved it.
                     StoreError::MissingChunk { .. } => self.deliver_alone(want, deliver),
@@ -51,7 +52,8 @@ impl StoreReader {
             .collect();
         placed.sort_by_key(|want| (want.at.pack, want.at.offset, want.at.chunk_offset));
         let raw: u64 = wants.iter().map(|want| u64::from(want.len)).sum();
-        let (threads, hints) = (rayon::current_num_threads().max(1), self.storage().hints());
+        let (threads, hints) =
+            (rayon::current_num_threads().max(1), self.decoder.packs.storage().hints());
         let raw_max = (raw / (3 * threads as u64)).clamp(RAW_MIN, RAW_MAX);
         // Each thread has its share of the reads that may be in flight.
         let reads = hints.reads_in_flight.unwrap_or(threads).div_ceil(threads).max(1);
@@ -60,7 +62,7 @@ impl StoreReader {
             let mut scratch = SCRATCH.take();
             let blocks = runs.iter().copied().flatten().map(|want| &want.at);
             // Bases are stored as short as what they are bases of, or plain.
-            let ahead = Ahead::of_blocks(self, blocks, 2 * raw_max * runs.len() as u64);
+            let ahead = Ahead::of_blocks(&self.decoder, blocks, 2 * raw_max * runs.len() as u64);
             self.fetch_runs(runs, &ahead, &mut scratch, deliver);
             SCRATCH.set(scratch);
         });
@@ -83,7 +85,7 @@ impl StoreReader {
                 None => run.iter().for_each(|placed| self.deliver_alone(placed.want, deliver)),
             }
         }
-        self.storage().get_ranges(&ranges, sealed, &mut |number, read| {
+        self.decoder.packs.storage().get_ranges(&ranges, sealed, &mut |number, read| {
             let Some(run) = ranged.get(number) else { return };
             match read {
                 Ok(sealed) => self.fetch_run(run, ahead, sealed, decoded, deliver),
@@ -116,13 +118,15 @@ impl StoreReader {
             let from = (at.offset - start) as usize;
             let sealed = sealed.get_mut(from..from + at.sealed_len as usize);
             let block = sealed.ok_or(StoreError::Poisoned).and_then(|sealed| {
-                let (prefix, _) = Chain::new(self, Some(ahead), want.id).prefix(at)?;
-                let key = self.pack_key(at)?;
-                self.decode_block(&key, at, prefix.bytes(), sealed, decoded)
+                let (prefix, _) = Chain::new(&self.decoder, Some(ahead), want.id).prefix(at)?;
+                let key = self.decoder.packs.pack_key(at)?;
+                decode_block(&key, at, prefix.bytes(), sealed, decoded)
             });
             for PlacedWant { at, want } in wants {
-                let direct =
-                    block.as_deref().ok().and_then(|block| self.verified(at, &want.id, block).ok());
+                let direct = block
+                    .as_deref()
+                    .ok()
+                    .and_then(|block| self.decoder.verified(at, &want.id, block).ok());
                 match direct {
                     Some(bytes) => deliver(want.tag, Ok(bytes)),
                     // Not this way: another copy, or the error in full.

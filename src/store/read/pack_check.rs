@@ -10,6 +10,7 @@ use crate::store::StoreError;
 use crate::store::pack::builder::{PackView, verify_name};
 
 use super::chain::Chain;
+use super::decoder::decode_block;
 use super::prefetch::Ahead;
 use super::reader::StoreReader;
 
@@ -85,7 +86,7 @@ pub fn scan_pack(
         .flat_map_iter(|run| {
             let bases = |block: &Block<'_>| (block.at, bases(&view.contents, block.record));
             let deltas = run.iter().filter(|block| block.at.codec == Codec::ZstdDelta);
-            let ahead = Ahead::of_known(reader, deltas.map(bases).collect(), AHEAD_BYTES);
+            let ahead = Ahead::of_known(&reader.decoder, deltas.map(bases).collect(), AHEAD_BYTES);
             run.iter_mut()
                 .filter_map(|block| prove(reader, &view, &ahead, block))
                 .collect::<Vec<_>>()
@@ -124,11 +125,11 @@ fn prove(
     let (ordinal, mut decoded) = (at.ordinal, Vec::new());
     let all = || record.chunks.iter().map(|chunk| chunk.id).collect();
     let first_chunk = record.chunks.first()?.id;
-    let prefix = match Chain::new(reader, Some(ahead), first_chunk).prefix(at) {
+    let prefix = match Chain::new(&reader.decoder, Some(ahead), first_chunk).prefix(at) {
         Ok((prefix, _)) => prefix,
         Err(error) => return Some(BlockDamage { ordinal, chunks: all(), error, in_base: true }),
     };
-    let block = match reader.decode_block(&view.key, at, prefix.bytes(), sealed, &mut decoded) {
+    let block = match decode_block(&view.key, at, prefix.bytes(), sealed, &mut decoded) {
         Ok(block) => Some(block),
         Err(_) if at.codec == Codec::ZstdDelta => None,
         Err(error) => return Some(BlockDamage { ordinal, chunks: all(), error, in_base: false }),
@@ -136,7 +137,7 @@ fn prove(
     let (mut chunks, mut first, mut at) = (Vec::new(), None, *at);
     for chunk in &record.chunks {
         at.chunk_len = chunk.len;
-        let is_proven = |block| reader.verified(&at, &chunk.id, block).map(drop);
+        let is_proven = |block| reader.decoder.verified(&at, &chunk.id, block).map(drop);
         let proven = match (block.map(is_proven), at.codec) {
             // Some base may not be what it is called, and have another copy that is.
             (None | Some(Err(_)), Codec::ZstdDelta) => reader.try_copy(&chunk.id, &at),

@@ -4,23 +4,16 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::format::{Codec, name};
-use crate::id::{BaseId, PackId};
+use crate::id::BaseId;
 use crate::index::{Base, Location};
 use crate::storage::{ByteRange, Hints, Key};
-use crate::store::StoreError;
 
-use super::reader::StoreReader;
+use super::decoded::{Place, place};
+use super::decoder::BlockDecoder;
 use super::trailer_cache::Copies;
 
 /// Blocks that are looked up ahead of a run.
 const BLOCKS_MAX: usize = 16 * 1024;
-
-/// Where a block lies: pack and number.
-pub(in crate::store) type Place = (PackId, u32);
-
-pub(in crate::store) fn place(at: &Location) -> Place {
-    (at.pack, at.ordinal)
-}
 
 /// What is known of the chains of some blocks. What is not in here is looked up and read when it is needed.
 #[derive(Default)]
@@ -36,20 +29,20 @@ impl Ahead {
     /// Looks up and reads what the delta blocks among `blocks` are coded against, in no more than about
     /// `bytes_max`. What goes wrong is left for the one who needs it.
     pub fn of_blocks<'l>(
-        reader: &StoreReader,
+        decoder: &BlockDecoder,
         blocks: impl Iterator<Item = &'l Location>,
         bytes_max: u64,
     ) -> Self {
         let mut known = Vec::new();
         for at in blocks.filter(|at| at.codec == Codec::ZstdDelta) {
-            known.extend(reader.bases_near(at).ok().map(|bases| (*at, bases)));
+            known.extend(decoder.locator.bases_near(at).ok().map(|bases| (*at, bases)));
         }
-        Self::of_known(reader, known, bytes_max)
+        Self::of_known(decoder, known, bytes_max)
     }
 
     /// Likewise, for blocks whose bases the caller knows.
     pub fn of_known(
-        reader: &StoreReader,
+        decoder: &BlockDecoder,
         blocks: Vec<(Location, Vec<Base>)>,
         bytes_max: u64,
     ) -> Self {
@@ -62,16 +55,16 @@ impl Ahead {
             level.push(at);
             ahead.bases.insert(place(&at), bases);
         }
-        let mut found = ahead.look_up(reader, level, bytes_max);
+        let mut found = ahead.look_up(decoder, level, bytes_max);
         found.sort_unstable_by_key(|at| (at.pack, at.offset));
-        ahead.read(reader, &found, bytes_max);
+        ahead.read(decoder, &found, bytes_max);
         ahead
     }
 
     /// The blocks that have to be read, each once.
     fn look_up(
         &mut self,
-        reader: &StoreReader,
+        decoder: &BlockDecoder,
         mut level: Vec<Location>,
         bytes_max: u64,
     ) -> Vec<Location> {
@@ -81,8 +74,8 @@ impl Ahead {
             for at in level {
                 let bases = self.bases.get(&place(&at)).cloned().unwrap_or_default();
                 for base in bases {
-                    let Some(copy) = self.shallower(reader, &base.name, &at) else { continue };
-                    if !seen.insert(place(&copy)) || reader.has_decoded(&copy) {
+                    let Some(copy) = self.shallower(decoder, &base.name, &at) else { continue };
+                    if !seen.insert(place(&copy)) || decoder.has_decoded(&copy) {
                         continue;
                     }
                     bytes += u64::from(copy.sealed_len);
@@ -91,7 +84,7 @@ impl Ahead {
                     }
                     found.push(copy);
                     if copy.codec == Codec::ZstdDelta
-                        && let Ok(bases) = reader.bases_near(&copy)
+                        && let Ok(bases) = decoder.locator.bases_near(&copy)
                     {
                         self.bases.insert(place(&copy), bases);
                         next.push(copy);
@@ -106,7 +99,7 @@ impl Ahead {
     /// The copy that is tried first for a base of a block of this depth.
     fn shallower(
         &mut self,
-        reader: &StoreReader,
+        decoder: &BlockDecoder,
         base: &BaseId,
         of: &Location,
     ) -> Option<Location> {
@@ -114,15 +107,15 @@ impl Ahead {
         if let Some(known) = self.copies.get(base) {
             return find(known);
         }
-        let known = reader.copies_near(base, of.depth, &of.pack).ok()?;
+        let known = decoder.locator.copies_near(base, of.depth, &of.pack).ok()?;
         let found = find(&known);
         self.copies.insert(*base, known);
         found
     }
 
-    fn read(&mut self, reader: &StoreReader, found: &[Location], bytes_max: u64) {
+    fn read(&mut self, decoder: &BlockDecoder, found: &[Location], bytes_max: u64) {
         let (mut left, mut read_together, mut ranges) = (bytes_max, Vec::new(), Vec::new());
-        for run in runs(found, u64::MAX, &reader.storage().hints(), |at| at) {
+        for run in runs(found, u64::MAX, &decoder.packs.storage().hints(), |at| at) {
             let Some(range) = range_of(run.iter()) else { continue };
             // Gaps count, too.
             let Some(rest) = left.checked_sub(range.len as u64) else { break };
@@ -130,7 +123,7 @@ impl Ahead {
             read_together.push(run);
             ranges.push(range);
         }
-        reader.storage().get_ranges(&ranges, &mut Vec::new(), &mut |number, read| {
+        decoder.packs.storage().get_ranges(&ranges, &mut Vec::new(), &mut |number, read| {
             let (Ok(buffer), Some(run)) = (read, read_together.get(number)) else { return };
             let start = run.first().map_or(0, |first| first.offset);
             for at in *run {
@@ -153,22 +146,6 @@ impl Ahead {
     pub fn sealed(&self, at: &Location) -> Option<&[u8]> {
         let (buffer, start) = *self.sealed.get(&place(at))?;
         self.buffers.get(buffer)?.get(start..start + at.sealed_len as usize)
-    }
-}
-
-impl StoreReader {
-    /// Reads `len` bytes of a pack from where a block starts.
-    pub(in crate::store) fn read_run(
-        &self,
-        first: &Location,
-        len: u64,
-        to: &mut Vec<u8>,
-    ) -> Result<(), StoreError> {
-        let key = Key::new(name::pack(&first.pack))?;
-        // A run is bounded, and so is a block.
-        let len = usize::try_from(len).unwrap_or(usize::MAX);
-        let read = self.storage().get_range(&key, u64::from(first.offset), len, to);
-        read.map_err(|error| self.gone_or(error))
     }
 }
 

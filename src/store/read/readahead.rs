@@ -9,7 +9,7 @@ use lru::LruCache;
 use crate::id::PackId;
 use crate::index::Location;
 
-use super::reader::StoreReader;
+use super::packs::SealedPacks;
 
 /// Bytes read at once, where more than this lies ahead.
 const WINDOW: u32 = 32 * 1024;
@@ -21,7 +21,7 @@ const PACKS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(47);
 pub(in crate::store) struct Windows(Mutex<LruCache<PackId, Window>>);
 
 #[derive(Default)]
-struct Window {
+pub(in crate::store) struct Window {
     start: u32,
     bytes: Vec<u8>,
 }
@@ -38,24 +38,29 @@ impl Windows {
         Self(Mutex::new(LruCache::new(PACKS)))
     }
 
-    fn lock(&self) -> MutexGuard<'_, LruCache<PackId, Window>> {
+    pub fn lock(&self) -> MutexGuard<'_, LruCache<PackId, Window>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
 
-impl StoreReader {
-    /// A sealed block from what was read of its pack, or read with what follows it, if that is likely to be wanted
-    /// next. `false`: it has to be read by itself.
-    pub(in crate::store) fn read_near(&self, at: &Location, to: &mut Vec<u8>) -> bool {
-        let ahead = self.contents().blocks_end(&at.pack).unwrap_or(0).saturating_sub(at.offset);
-        let is_small = at.sealed_len <= ahead && at.sealed_len < WINDOW / SHARE;
-        let Some(near) = self.near().filter(|_| is_small) else { return false };
+    /// A sealed block from what was read of its pack, or read with what follows it before the end of the blocks, if
+    /// that is likely to be wanted next. `false`: it has to be read by itself.
+    pub fn read(
+        &self,
+        packs: &SealedPacks,
+        blocks_end: u32,
+        at: &Location,
+        to: &mut Vec<u8>,
+    ) -> bool {
+        let ahead = blocks_end.saturating_sub(at.offset);
+        if at.sealed_len > ahead || at.sealed_len >= WINDOW / SHARE {
+            return false;
+        }
         // Taken out while it is read: storage may be slow, and others need theirs.
-        let window = near.windows.lock().pop(&at.pack);
+        let window = self.lock().pop(&at.pack);
         let mut window = window.unwrap_or_default();
         if window.block(at).is_none() {
             // Anything unreadable ahead is no matter of this block.
-            let read = self.read_run(at, u64::from(WINDOW.min(ahead)), &mut window.bytes);
+            let read = packs.read_run(at, u64::from(WINDOW.min(ahead)), &mut window.bytes);
             if read.is_err() {
                 return false;
             }
@@ -63,14 +68,7 @@ impl StoreReader {
         }
         to.clear();
         to.extend_from_slice(window.block(at).unwrap_or_default());
-        near.windows.lock().put(at.pack, window);
+        self.lock().put(at.pack, window);
         true
-    }
-
-    /// What was read of this block's pack is not to be used again.
-    pub(in crate::store) fn forget_near(&self, at: &Location) {
-        if let Some(near) = self.near() {
-            near.windows.lock().pop(&at.pack);
-        }
     }
 }

@@ -6,15 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use lru::LruCache;
 
-use crate::format::{Codec, FOOTER_LEN, Footer, HEADER_LEN, PackContents, PackKind, name};
+use crate::format::{Codec, HEADER_LEN, PackContents, PackKind};
 use crate::id::{BaseId, ChunkId, PackId};
 use crate::index::{Base, Location};
-use crate::limits::PACK_LEN_MAX;
-use crate::storage::Key;
-use crate::store::StoreError;
-use crate::store::pack::builder::open_trailer;
-
-use super::reader::StoreReader;
 
 /// All that is kept of trailers comes to no more than this.
 const BYTES_MAX: usize = 24 * 1024 * 1024;
@@ -38,7 +32,7 @@ pub(in crate::store) struct Copies {
 pub(in crate::store) struct Contents {
     state: Mutex<State>,
     /// Held by the one who reads a trailer: what that takes is not wanted more than once at a time.
-    reading: Mutex<()>,
+    pub reading: Mutex<()>,
 }
 
 struct State {
@@ -56,7 +50,7 @@ struct Asked {
 }
 
 /// One pack's trailer.
-struct Listing {
+pub(in crate::store) struct Listing {
     pack: PackId,
     kind: PackKind,
     /// By id.
@@ -102,12 +96,12 @@ impl Contents {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn listing(&self, pack: &PackId) -> Option<Arc<Listing>> {
+    pub fn listing(&self, pack: &PackId) -> Option<Arc<Listing>> {
         self.lock().packs.get(pack).cloned()
     }
 
     /// A copy that a block of this depth in `from` may be coded against.
-    fn find(&self, base: &BaseId, depth: u8, from: &PackId) -> Option<Copies> {
+    pub fn find(&self, base: &BaseId, depth: u8, from: &PackId) -> Option<Copies> {
         let likely = *self.lock().followed.get(from)?;
         let found = |pack| self.listing(pack)?.find(base, depth);
         let (chunk, at) = likely.iter().find_map(found)?;
@@ -115,7 +109,7 @@ impl Contents {
     }
 
     /// Notes that the index was asked for what lies in a pack. `true`: its trailer is worth reading.
-    fn ask(&self, pack: &PackId) -> bool {
+    pub fn ask(&self, pack: &PackId) -> bool {
         let mut state = self.lock();
         if state.packs.contains(pack) {
             return false;
@@ -127,12 +121,12 @@ impl Contents {
     }
 
     /// A trailer that cannot be read, or is too long, is not asked for again.
-    fn give_up(&self, pack: &PackId) {
+    pub fn give_up(&self, pack: &PackId) {
         self.lock().asked.put(*pack, Asked { times: 0, enough: u32::MAX });
     }
 
     /// Notes that a base of a block of the one pack was found in the other.
-    fn follow(&self, from: &PackId, to: &PackId) {
+    pub fn follow(&self, from: &PackId, to: &PackId) {
         let mut state = self.lock();
         let [a, b, c] = state.followed.get_or_insert_mut(*from, || [*to; 3]);
         if to != a {
@@ -143,7 +137,7 @@ impl Contents {
         }
     }
 
-    fn keep(&self, listing: Listing) {
+    pub fn keep(&self, listing: Listing) {
         let (pack, bytes) = (listing.pack, listing.bytes());
         if bytes > BYTES_MAX {
             return self.give_up(&pack);
@@ -168,7 +162,7 @@ impl Contents {
 }
 
 impl Listing {
-    fn new(pack: PackId, kind: PackKind, contents: &PackContents) -> Self {
+    pub fn new(pack: PackId, kind: PackKind, contents: &PackContents) -> Self {
         let (mut chunks, mut blocks, mut bases) = (Vec::new(), Vec::new(), Vec::new());
         let mut offset = HEADER_LEN as u32;
         // Checked when the trailer was decoded: all fits into 32 bits.
@@ -231,91 +225,12 @@ impl Listing {
         (at.depth < depth).then_some((chunk.id, at))
     }
 
-    fn bases(&self, at: &Location) -> Option<&[Base]> {
+    pub fn bases(&self, at: &Location) -> Option<&[Base]> {
         let number = at.ordinal as usize;
         let block = self.blocks.get(number).filter(|block| block.is_at(at))?;
         let before = number.checked_sub(1).and_then(|before| self.blocks.get(before));
         let start = before.map_or(0, |before| before.bases_end);
         self.bases.get(start as usize..block.bases_end as usize)
-    }
-}
-
-impl StoreReader {
-    /// The bases a copy is coded against, for chains.
-    pub(in crate::store) fn bases_near(&self, at: &Location) -> Result<Vec<Base>, StoreError> {
-        let listing = self.contents().listing(&at.pack);
-        if let Some(bases) = listing.as_ref().and_then(|listing| listing.bases(at)) {
-            return Ok(bases.to_vec());
-        }
-        self.count(at);
-        self.bases(at)
-    }
-
-    /// Where the base of a block of `depth` in the pack `from` may be read: at least one copy that is shallower, if
-    /// there is any.
-    pub(in crate::store) fn copies_near(
-        &self,
-        base: &BaseId,
-        depth: u8,
-        from: &PackId,
-    ) -> Result<Copies, StoreError> {
-        if let Some(found) = self.contents().find(base, depth, from) {
-            return Ok(found);
-        }
-        let (chunk, copies) = self.locate_base(base)?;
-        if let Some(first) = copies.iter().find(|copy| copy.depth < depth) {
-            self.contents().follow(from, &first.pack);
-            self.count(first);
-        }
-        Ok(Copies { chunk, copies, all: true })
-    }
-
-    fn count(&self, at: &Location) {
-        if !self.contents().ask(&at.pack) {
-            return;
-        }
-        let Ok(_alone) = self.contents().reading.try_lock() else { return };
-        match self.listing(at) {
-            Ok(listing) => self.contents().keep(listing),
-            // What the index says serves as well.
-            Err(error) => {
-                tracing::debug!("trailer of {}: {error}", at.pack);
-                if !error.is_general() {
-                    self.contents().give_up(&at.pack);
-                }
-            }
-        }
-    }
-
-    fn listing(&self, at: &Location) -> Result<Listing, StoreError> {
-        let key = Key::new(name::pack(&at.pack))?;
-        let stat = self.storage().stat(&key).map_err(|error| self.gone_or(error));
-        let len = match stat {
-            Err(error) if error.is_absence() => {
-                return Err(StoreError::damaged(at.pack, "pack", "a pack", "none"));
-            }
-            stat => stat?.len,
-        };
-        if len > PACK_LEN_MAX {
-            let expected = format!("at most {PACK_LEN_MAX} bytes");
-            return Err(StoreError::damaged(at.pack, "pack", expected, len));
-        }
-        let mut bytes = Vec::new();
-        let footer_at = len.saturating_sub(FOOTER_LEN as u64);
-        self.storage().get_range(&key, footer_at, FOOTER_LEN, &mut bytes)?;
-        let object = key.as_str();
-        let footer = Footer::decode(&bytes, len).map_err(|e| StoreError::format(object, e))?;
-        let sealed_len = footer.sealed_len as usize;
-        let trailer_at = footer_at.saturating_sub(sealed_len as u64);
-        self.storage().get_range(&key, trailer_at, sealed_len, &mut bytes)?;
-        let seal = self.pack_key(at)?;
-        let trailer = open_trailer(&seal, at.pack_kind, &footer, bytes, object)?;
-        if trailer.contents.blocks_end() > trailer_at {
-            let expected = format!("blocks that end before byte {trailer_at}");
-            let found = trailer.contents.blocks_end();
-            return Err(StoreError::damaged(at.pack, "pack", expected, found));
-        }
-        Ok(Listing::new(at.pack, at.pack_kind, &trailer.contents))
     }
 }
 

@@ -8,7 +8,6 @@ use crate::store::StoreError;
 use crate::store::delta::base_range::{
     BASES_MAX, Gathered, OldPart, code_against, gather, join, leave_out_slivers, part_of,
 };
-use crate::store::read::chain::Chain;
 use crate::store::read::reader::StoreReader;
 
 /// A copy of a chunk that something is coded against.
@@ -73,8 +72,8 @@ pub fn rebase(
     while !places.iter().all(is_kept) {
         places = one_round_back(reader, places, ancestry)?;
     }
-    let block = reader.whole(id, at, &mut Chain::new(reader, None, *id))?;
-    let raw = reader.verified(at, id, &block.bytes)?;
+    let block = reader.chain(id).whole(id, at)?;
+    let raw = reader.decoder.verified(at, id, &block.bytes)?;
     let recoded = code(reader, level, &places, raw)?;
     if recoded.depth() > at.depth {
         let expected = format!("a depth of at most {}", at.depth);
@@ -90,7 +89,7 @@ fn places_of(
     ancestry: &Ancestry<'_>,
 ) -> Result<Vec<BasePlace>, StoreError> {
     let mut places = Vec::new();
-    for base in reader.bases(at)? {
+    for base in reader.locator().bases(at)? {
         let Ancestor { chunk, at: of, kept } = ancestry(&base.name, at.depth)?;
         let part = OldPart::new(chunk, &base, of);
         places.extend(part.map(|part| BasePlace { part, kept }));

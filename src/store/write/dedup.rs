@@ -89,7 +89,10 @@ impl Known {
         }
         let lost = self.reader.lost();
         // One that is on its way into a pack cannot be read yet, and need not.
-        if lost.is_empty() || self.reader.locate(id).is_err() || self.reader.chunk(id).is_ok() {
+        if lost.is_empty()
+            || self.reader.locator().locate(id).is_err()
+            || self.reader.chunk(id).is_ok()
+        {
             return Ok(Claim::Known);
         }
         self.claim(id)
