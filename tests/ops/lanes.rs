@@ -68,8 +68,10 @@ fn problems_keep_the_order_of_the_entries() {
         source.troubles.insert(path("b500"), Trouble::Changed);
         source.troubles.insert(path("c1"), Trouble::Unreadable(10));
         let repository = open(memory_repository(&small_chunks()));
-        let report = back_up(&repository, &[&source]).unwrap();
+        let mut report = back_up(&repository, &[&source]).unwrap();
         assert_eq!(report.manifest.problem_count, 4);
+        // How many chunks of a stream that breaks off were cut depends on where its segment began.
+        report.manifest.statistics.chunks = 0;
         reports.push(facts(&report));
     }
     assert_eq!(reports[0], reports[1]);
