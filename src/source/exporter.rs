@@ -37,7 +37,7 @@ pub trait Session: Send {
     /// [`Item::Problem`].
     fn next(&mut self) -> Result<Option<Item>, SourceError>;
 
-    /// How many bodies the engine may read at the same time. With 1, the engine calls `next` only after it
+    /// How many bodies the engine may read at the same time; it reads up to four. With 1, the engine calls `next` only after it
     /// finished or dropped the body before. With more, it calls `next` while earlier bodies wait or are read.
     fn bodies_at_once(&self) -> usize {
         1
@@ -130,6 +130,11 @@ pub struct BodyEnd {
 }
 
 impl BodyEnd {
+    /// Whether the bytes read are one state of the entry.
+    pub fn is_good(&self) -> bool {
+        self.status == BodyStatus::Good
+    }
+
     /// A good body without properties.
     pub fn good() -> Self {
         Self::from(BodyStatus::Good)

@@ -8,6 +8,7 @@ mod engine;
 mod export;
 mod faults;
 mod keys;
+mod lanes;
 mod notes;
 mod renamed;
 mod retention;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Read;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Barrier, Mutex};
 
 use restow::format::{Bytes, Entry, EntryKind, EntryPath};
 use restow::progress::Cancel;
@@ -35,6 +35,10 @@ pub struct MemorySource {
     pub read_size: usize,
     /// Counts entries whose bytes were asked for.
     pub opened: Arc<Mutex<Vec<EntryPath>>>,
+    /// What the session says of bodies at once; 0 means 1.
+    pub bodies_at_once: usize,
+    /// Bodies wait here for each other before their first byte.
+    pub meeting: Option<Arc<Barrier>>,
 }
 
 impl MemorySource {
@@ -82,6 +86,7 @@ impl Session for MemorySession {
             read_size: self.source.read_size,
             at: 0,
             bytes,
+            meeting: self.source.meeting.clone(),
         };
         let entry = Entry {
             path,
@@ -96,6 +101,10 @@ impl Session for MemorySession {
         let body: Option<Box<dyn OpenBody>> = Some(Box::new(body));
         let entry = SourceEntry { entry, body, need: self.source.need, size_hint };
         Ok(Some(entry.into()))
+    }
+
+    fn bodies_at_once(&self) -> usize {
+        self.source.bodies_at_once.max(1)
     }
 
     fn finish(self: Box<Self>) -> Result<Outcome, SourceError> {
@@ -113,6 +122,7 @@ struct MemoryBody {
     read_size: usize,
     at: usize,
     bytes: Vec<u8>,
+    meeting: Option<Arc<Barrier>>,
 }
 
 impl OpenBody for MemoryBody {
@@ -121,6 +131,9 @@ impl OpenBody for MemoryBody {
             return Err(refused("cannot be opened"));
         }
         self.opened.lock().unwrap().push(self.path.clone());
+        if let Some(meeting) = &self.meeting {
+            meeting.wait();
+        }
         Ok(self)
     }
 }

@@ -1,6 +1,6 @@
 //! The assembler: coded segments and steps, in order, to packs, recipes and the catalog.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Select, Sender, TryRecvError};
@@ -13,7 +13,7 @@ use crate::store::{
 };
 
 use super::super::OpError;
-use super::batch::{Batch, Coded, OldContent, OnItsWay, Step};
+use super::batch::{Batch, Coded, OldContent, OnItsWay, Place, Step};
 use super::segments::{segments_affordable, spawned};
 
 /// Segments that are aligned and wait to be coded and stored, at most.
@@ -24,13 +24,31 @@ pub(super) struct Assembler {
     encoder: Arc<Encoder>,
     reader: Arc<StoreReader>,
     catalog: CatalogBuilder,
-    /// The stream whose chunks are aligned now, as it was.
-    old: Option<Follower>,
+    /// Entries that are complete before an earlier one is; `None` is an entry given up.
+    early: BTreeMap<Place, Option<Box<Entry>>>,
+    /// The next entry of the catalog.
+    next: Place,
+    /// By lane, the stream whose chunks are aligned now, as it was.
+    old: BTreeMap<usize, Follower>,
     /// Segments being coded, in order.
-    coding: VecDeque<(Option<Coded>, Vec<Step>)>,
+    coding: VecDeque<InCoding>,
     coding_max: usize,
-    begun: Option<(Box<Entry>, RecipeBuilder)>,
+    /// By lane, the entry whose recipe is being built.
+    begun: BTreeMap<usize, Begun>,
     chunks: u64,
+}
+
+/// A batch that is aligned and being coded.
+struct InCoding {
+    lane: usize,
+    coded: Option<Coded>,
+    steps: Vec<Step>,
+}
+
+struct Begun {
+    place: Place,
+    entry: Box<Entry>,
+    recipe: RecipeBuilder,
 }
 
 /// What the assembler does next.
@@ -81,10 +99,12 @@ impl Assembler {
             encoder: Arc::clone(session.encoder()),
             reader: Arc::clone(session.reader()),
             catalog: CatalogBuilder::new(cut_key, session.reader(), old),
-            old: None,
+            early: BTreeMap::new(),
+            next: 0,
+            old: BTreeMap::new(),
             coding: VecDeque::new(),
             coding_max,
-            begun: None,
+            begun: BTreeMap::new(),
             chunks: 0,
         }
     }
@@ -97,7 +117,7 @@ impl Assembler {
     ) -> Result<(), OpError> {
         let mut more = true;
         loop {
-            let front = self.coding.front().map(|(coded, _)| coded.as_ref());
+            let front = self.coding.front().map(|front| front.coded.as_ref());
             let next = match front {
                 None if !more => return Ok(()),
                 None => batches.recv().map_or(Next::Ended, Next::Batch),
@@ -110,8 +130,8 @@ impl Assembler {
                 Next::Batch(batch) => self.begin(batch)?,
                 Next::Ended => more = false,
                 Next::Coded => {
-                    if let Some((coded, steps)) = self.coding.pop_front() {
-                        self.assemble(coded, steps, spent)?;
+                    if let Some(front) = self.coding.pop_front() {
+                        self.assemble(front, spent)?;
                     }
                 }
             }
@@ -120,45 +140,47 @@ impl Assembler {
 
     /// Aligns a batch with the streams it is the new version of, and has it coded.
     fn begin(&mut self, batch: Batch) -> Result<(), OpError> {
-        let Batch { segment, steps } = batch;
+        let Batch { lane, segment, steps } = batch;
         let coded = match segment {
             Some(OnItsWay::Named(named)) => {
                 let mut named = named.recv().map_err(|_| OpError::Lost)?;
-                named.aligned = self.align(&named.refs, &steps);
+                named.aligned = self.align(lane, &named.refs, &steps);
                 let encoder = Arc::clone(&self.encoder);
                 Some(spawned(move || encoder.code(named)))
             }
             Some(OnItsWay::Coded(coded)) => {
-                self.align(&[], &steps);
+                self.align(lane, &[], &steps);
                 Some(coded)
             }
             None => {
-                self.align(&[], &steps);
+                self.align(lane, &[], &steps);
                 None
             }
         };
-        self.coding.push_back((coded, steps));
+        self.coding.push_back(InCoding { lane, coded, steps });
         Ok(())
     }
 
-    fn align(&mut self, refs: &[ChunkRef], steps: &[Step]) -> Vec<Aligned> {
+    fn align(&mut self, lane: usize, refs: &[ChunkRef], steps: &[Step]) -> Vec<Aligned> {
         let (mut aligned, mut refs) = (Vec::with_capacity(refs.len()), refs.iter());
         for step in steps {
             match step {
-                Step::Begin(_, old) => {
-                    self.old = old.as_ref().map(|OldContent { content, whole, same_name }| {
+                Step::Begin(_, _, old) => {
+                    self.old.remove(&lane);
+                    if let Some(OldContent { content, whole, same_name }) = old {
                         let recipe = RecipeCursor::new(Arc::clone(&self.reader), content);
                         let old = OldStream::new(Box::new(recipe));
                         let aligner = match same_name {
                             true => Aligner::new(old),
                             false => Aligner::unproven(old),
                         };
-                        Follower { aligner, whole: *whole }
-                    });
+                        self.old.insert(lane, Follower { aligner, whole: *whole });
+                    }
                 }
                 Step::Chunks(count) => {
+                    let mut old = self.old.get_mut(&lane);
                     for chunk in refs.by_ref().take(*count) {
-                        let found = self.old.as_mut().map(|old| {
+                        let found = old.as_mut().map(|old| {
                             let found = old.aligner.next(chunk);
                             // Of a parent that is not whole the chunk may be gone.
                             Aligned { is_old: found.is_old && old.whole, ..found }
@@ -166,8 +188,8 @@ impl Assembler {
                         aligned.push(found.unwrap_or_default());
                     }
                 }
-                Step::End { .. } | Step::Drop => self.old = None,
-                Step::Whole(_) => {}
+                Step::End { .. } | Step::Drop(_) => drop(self.old.remove(&lane)),
+                Step::Whole(..) => {}
             }
         }
         aligned
@@ -175,8 +197,7 @@ impl Assembler {
 
     fn assemble(
         &mut self,
-        coded: Option<Coded>,
-        steps: Vec<Step>,
+        InCoding { lane, coded, steps }: InCoding,
         spent: &Sender<Segment>,
     ) -> Result<(), OpError> {
         let mut refs = Vec::new();
@@ -189,31 +210,33 @@ impl Assembler {
         }
         let mut refs = refs.into_iter();
         for step in steps {
-            self.step(step, &mut refs)?;
+            self.step(lane, step, &mut refs)?;
         }
         Ok(())
     }
 
     fn step(
         &mut self,
+        lane: usize,
         step: Step,
         refs: &mut impl Iterator<Item = ChunkRef>,
     ) -> Result<(), OpError> {
         match step {
-            Step::Whole(entry) => self.catalog.push(&mut self.writer, *entry)?,
-            Step::Begin(entry, old) => {
+            Step::Whole(place, entry) => self.complete(place, Some(entry))?,
+            Step::Begin(place, entry, old) => {
                 let old = old.as_ref().map(|old| &old.content.recipe);
-                self.begun = Some((entry, RecipeBuilder::new(&self.reader, old)));
+                let recipe = RecipeBuilder::new(&self.reader, old);
+                self.begun.insert(lane, Begun { place, entry, recipe });
             }
             Step::Chunks(count) => {
-                let Some((_, recipe)) = &mut self.begun else { return Err(OpError::Lost) };
+                let Some(begun) = self.begun.get_mut(&lane) else { return Err(OpError::Lost) };
                 for chunk in refs.by_ref().take(count) {
-                    recipe.push(&mut self.writer, chunk)?;
+                    begun.recipe.push(&mut self.writer, chunk)?;
                     self.chunks += 1;
                 }
             }
             Step::End { keep_token, properties } => {
-                let Some((mut entry, recipe)) = self.begun.take() else {
+                let Some(Begun { place, mut entry, recipe }) = self.begun.remove(&lane) else {
                     return Err(OpError::Lost);
                 };
                 entry.content = Some(recipe.finish(&mut self.writer)?);
@@ -221,9 +244,24 @@ impl Assembler {
                 if !keep_token {
                     entry.token = Bytes::default();
                 }
+                self.complete(place, Some(entry))?;
+            }
+            Step::Drop(place) => {
+                self.begun.remove(&lane);
+                self.complete(place, None)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts into the catalog what has its turn: lanes end in any order, the catalog keeps its own.
+    fn complete(&mut self, place: Place, entry: Option<Box<Entry>>) -> Result<(), OpError> {
+        self.early.insert(place, entry);
+        while let Some(entry) = self.early.remove(&self.next) {
+            self.next += 1;
+            if let Some(entry) = entry {
                 self.catalog.push(&mut self.writer, *entry)?;
             }
-            Step::Drop => self.begun = None,
         }
         Ok(())
     }

@@ -7,6 +7,8 @@ use crate::store::{CodedSegment, NamedSegment, StoreError};
 
 /// A segment on its way through the pool, and what to do with it.
 pub(super) struct Batch {
+    /// Whose streams these are: steps of one lane follow each other, those of several lanes mix.
+    pub lane: usize,
     pub segment: Option<OnItsWay>,
     pub steps: Vec<Step>,
 }
@@ -19,12 +21,16 @@ pub(super) enum OnItsWay {
 
 pub(super) type Coded = Receiver<Result<CodedSegment, StoreError>>;
 
+/// The number of an entry in the order of the catalog. Every place reaches the assembler once: as a whole entry,
+/// by its end or as given up.
+pub(super) type Place = u64;
+
 /// What the assembler does next. Chunks are taken from the batch's segment, in order.
 pub(super) enum Step {
     /// An entry that is complete as it is.
-    Whole(Box<Entry>),
+    Whole(Place, Box<Entry>),
     /// An entry whose bytes follow, and its stream in the parent.
-    Begin(Box<Entry>, Option<OldContent>),
+    Begin(Place, Box<Entry>, Option<OldContent>),
     /// That many chunks of the entry begun.
     Chunks(usize),
     /// The entry begun is read to its end.
@@ -33,8 +39,8 @@ pub(super) enum Step {
         /// Added to the entry's own.
         properties: Vec<Property>,
     },
-    /// The entry begun is given up.
-    Drop,
+    /// The entry of this place is given up, whether it was begun or not.
+    Drop(Place),
 }
 
 /// The bytes of an entry as the parent has them.

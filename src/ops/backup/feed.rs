@@ -2,13 +2,12 @@
 
 use crate::format::{Bytes, Entry, EntryPath, Problem};
 use crate::progress::{Cancel, Event, Observer};
-use crate::source::{
-    Body, BodyEnd, BodyStatus, Item, Need, Outcome, Session, SourceEntry, SourceError,
-};
+use crate::source::{BodyEnd, BodyStatus, Item, Outcome, Session, SourceEntry, SourceError};
 
 use super::super::OpError;
 use super::Problems;
-use super::batch::{OldContent, Step};
+use super::batch::{OldContent, Place, Step};
+use super::lanes::{self, BODIES_AT_ONCE_MAX, BodyRead, Job, Lanes};
 use super::parent::{Old, ParentCursor};
 use super::segments::Segments;
 
@@ -53,8 +52,11 @@ pub(super) struct Fed {
 pub(super) struct Feed<'a> {
     segments: Segments<'a>,
     observer: &'a dyn Observer,
+    /// Set once the backup fails: bodies that are read at the same time stop.
     cancel: &'a Cancel,
     fed: Fed,
+    /// The place of the next entry.
+    next: Place,
     /// Facts of the bodies of the current source.
     facts: Vec<(String, String)>,
 }
@@ -63,26 +65,69 @@ type Fedback = Result<(Fed, Vec<SourceRead>), OpError>;
 
 impl<'a> Feed<'a> {
     pub fn new(segments: Segments<'a>, observer: &'a dyn Observer, cancel: &'a Cancel) -> Self {
-        Self { segments, observer, cancel, fed: Fed::default(), facts: Vec::new() }
+        Self { segments, observer, cancel, fed: Fed::default(), next: 0, facts: Vec::new() }
     }
 
     /// Reads all sources to their ends.
     pub fn run(mut self, sources: Vec<SourceFeed>) -> Fedback {
         let mut read = Vec::new();
-        for SourceFeed { mut session, prefix, mut parent } in sources {
-            while let Some(item) = session.next()? {
-                if self.cancel.is_cancelled() {
-                    return Err(OpError::Interrupted);
-                }
-                match item {
-                    Item::Entry(entry) => self.entry(*entry, &prefix, &mut parent)?,
-                    Item::Problem(problem) => self.problem(below(&prefix, problem)),
-                }
+        for mut source in sources {
+            let at_once = source.session.bodies_at_once().min(BODIES_AT_ONCE_MAX);
+            match at_once.min(self.segments.lanes_affordable()) {
+                0 | 1 => self.source(&mut source, &mut None)?,
+                lanes => self.source_in_lanes(&mut source, lanes)?,
             }
-            read.push(SourceRead { session, facts: std::mem::take(&mut self.facts) });
+            let facts = std::mem::take(&mut self.facts);
+            read.push(SourceRead { session: source.session, facts });
         }
         self.segments.dispatch()?;
         Ok((self.fed, read))
+    }
+
+    fn source_in_lanes(&mut self, source: &mut SourceFeed, count: usize) -> Result<(), OpError> {
+        let segments = (1..=count).map(|lane| self.segments.of_lane(lane, count)).collect();
+        let cancel = self.cancel;
+        std::thread::scope(|scope| {
+            let mut lanes = Some(Lanes::start(scope, segments, cancel));
+            let read = self.source(source, &mut lanes);
+            if read.is_err() {
+                cancel.cancel();
+            }
+            read
+        })
+    }
+
+    fn source(
+        &mut self,
+        source: &mut SourceFeed,
+        lanes: &mut Option<Lanes>,
+    ) -> Result<(), OpError> {
+        let SourceFeed { session, prefix, parent } = source;
+        loop {
+            let item = session.next();
+            let last = !matches!(item, Ok(Some(_)));
+            // Entries given before fail before what was given now.
+            self.settle(lanes, last)?;
+            let Some(item) = item? else { return Ok(()) };
+            if self.cancel.is_cancelled() {
+                return Err(OpError::Interrupted);
+            }
+            match item {
+                Item::Entry(entry) => self.entry(*entry, prefix, parent, lanes)?,
+                Item::Problem(problem) => self.problem(below(prefix, problem), lanes),
+            }
+        }
+    }
+
+    fn settle(&mut self, lanes: &mut Option<Lanes>, all: bool) -> Result<(), OpError> {
+        let Some(lanes) = lanes else { return Ok(()) };
+        while let Some(outcome) = lanes.settled(self.next, all)? {
+            match outcome {
+                lanes::Outcome::Read(read) => self.body_read(read),
+                lanes::Outcome::Problem(problem) => self.note(problem),
+            }
+        }
+        Ok(())
     }
 
     fn entry(
@@ -90,13 +135,14 @@ impl<'a> Feed<'a> {
         source: SourceEntry,
         prefix: &EntryPath,
         parent: &mut Option<ParentCursor>,
+        lanes: &mut Option<Lanes>,
     ) -> Result<(), OpError> {
         let SourceEntry { mut entry, body, need, .. } = source;
         if !prefix.is_root() {
             entry.path = match prefix.join(entry.path.as_bytes()) {
                 Ok(joined) => joined,
                 Err(error) => {
-                    self.problem_with(&entry.path, &error.to_string());
+                    self.problem(problem_with(&entry.path, &error.to_string()), lanes);
                     return Ok(());
                 }
             };
@@ -117,71 +163,62 @@ impl<'a> Feed<'a> {
             }
             None => None,
         };
-        match body.open() {
-            Ok(body) => self.body(entry, old, need, body),
-            Err(SourceError::Interrupted) => Err(OpError::Interrupted),
-            Err(error) if need == Need::Whole => Err(error.into()),
-            Err(error) => {
-                self.problem_with(&entry.path, &error.to_string());
-                Ok(())
+        let job = Job { place: self.place(), entry, old, need, body };
+        match lanes {
+            Some(lanes) => lanes.read(job),
+            None => {
+                let read = job.read(&mut self.segments)?;
+                self.body_read(read);
             }
         }
+        Ok(())
+    }
+
+    fn place(&mut self) -> Place {
+        self.next += 1;
+        self.next - 1
     }
 
     fn whole(&mut self, entry: Entry) -> Result<(), OpError> {
         self.fed.counts.entries += 1;
         self.fed.counts.logical_bytes += entry.len();
         self.observer.on(Event::Items(1));
-        self.segments.step(Step::Whole(Box::new(entry)))
+        let place = self.place();
+        self.segments.step(Step::Whole(place, Box::new(entry)))
     }
 
-    /// Reads a stream to its end.
-    fn body(
-        &mut self,
-        entry: Entry,
-        old: Option<OldContent>,
-        need: Need,
-        mut body: Box<dyn Body>,
-    ) -> Result<(), OpError> {
-        let path = entry.path.clone();
-        self.segments.begin(entry, old)?;
-        let len = match self.segments.read(&mut *body)? {
-            Ok(len) => len,
-            Err(error) if need == Need::Best => {
-                self.problem_with(&path, &format!("cannot be read: {error}"));
-                return self.segments.step(Step::Drop);
-            }
-            Err(error) => return Err(SourceError::of_read(&path.display(), error).into()),
-        };
-        self.fed.counts.read_bytes += len;
-        match body.finish() {
-            Ok(BodyEnd { status, properties, facts }) => {
+    fn body_read(&mut self, read: BodyRead) {
+        self.fed.counts.read_bytes += read.len;
+        match read.end {
+            Ok(BodyEnd { status, facts, .. }) => {
                 self.fed.counts.entries += 1;
-                self.fed.counts.logical_bytes += len;
+                self.fed.counts.logical_bytes += read.len;
                 self.observer.on(Event::Items(1));
                 self.facts.extend(facts);
                 if let BodyStatus::Changed(how) = &status {
-                    self.problem_with(&path, how);
+                    self.note(problem_with(&read.path, how));
                 }
-                let keep_token = status == BodyStatus::Good;
-                self.segments.step(Step::End { keep_token, properties })
             }
-            Err(error) if need == Need::Best => {
-                self.problem_with(&path, &error.to_string());
-                self.segments.step(Step::Drop)
-            }
-            Err(error) => Err(error.into()),
+            Err(why) => self.note(problem_with(&read.path, &why)),
         }
     }
 
-    fn problem_with(&mut self, path: &EntryPath, message: &str) {
-        self.problem(Problem { path: Bytes::from(path.as_bytes()), message: message.into() });
+    /// Notes a problem after those of the entries before.
+    fn problem(&mut self, problem: Problem, lanes: &mut Option<Lanes>) {
+        match lanes {
+            Some(lanes) => lanes.problem(problem),
+            None => self.note(problem),
+        }
     }
 
-    fn problem(&mut self, problem: Problem) {
+    fn note(&mut self, problem: Problem) {
         self.observer.on(Event::Problem { path: &problem.path, message: &problem.message });
         self.fed.problems.note(problem);
     }
+}
+
+fn problem_with(path: &EntryPath, message: &str) -> Problem {
+    Problem { path: Bytes::from(path.as_bytes()), message: message.into() }
 }
 
 /// Where in the snapshot a source's problem is. Its path may be what is wrong with it.

@@ -8,6 +8,7 @@ mod assemble;
 mod batch;
 mod describe;
 mod feed;
+mod lanes;
 mod parent;
 mod segments;
 
@@ -113,6 +114,8 @@ fn take(
     observer: &dyn Observer,
     cancel: &Cancel,
 ) -> Result<Taken, OpError> {
+    // Failure stops sources as the user's stop does, and is told from it.
+    let cancel = &cancel.child();
     let prefixes = describe::prefixes(sources);
     // Its time is that of the beginning: what changes while it runs is newer than the snapshot.
     let template = describe::manifest(repository.identity(), sources, options);
@@ -206,6 +209,9 @@ fn run(
         let assembled = assembler.run(&batches, &spent);
         // Hanging up first: a feeder with nobody to feed stops.
         drop(batches);
+        if assembled.is_err() {
+            cancel.cancel();
+        }
         let fed = feeder.join().map_err(|_| OpError::Lost)?;
         // Nobody waits for a total once the rest is done, or has failed.
         enough.cancel();

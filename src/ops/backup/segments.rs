@@ -16,9 +16,10 @@ use crate::source::Body;
 use crate::store::{Encoder, Segment, SegmentChunk};
 
 use super::super::OpError;
-use super::batch::{Batch, OldContent, OnItsWay, Step};
+use super::batch::{Batch, OldContent, OnItsWay, Place, Step};
 
 pub(super) struct Segments<'a> {
+    lane: usize,
     cutter: Arc<Cutter>,
     encoder: Arc<Encoder>,
     observer: &'a dyn Observer,
@@ -89,6 +90,7 @@ impl<'a> Segments<'a> {
         let (batches, to_assembler) = crossbeam_channel::bounded(in_flight);
         let (give_back, spent) = crossbeam_channel::bounded(in_flight + guessing_max + 2);
         let segments = Self {
+            lane: 0,
             cutter: Arc::new(cutter),
             encoder: Arc::clone(session.encoder()),
             observer,
@@ -111,11 +113,46 @@ impl<'a> Segments<'a> {
         (segments, to_assembler, give_back)
     }
 
+    /// The segments of another lane, one of `lanes`, which share what may be cut at once. They go the same way.
+    pub fn of_lane(&self, lane: usize, lanes: usize) -> Self {
+        Self {
+            lane,
+            cutter: Arc::clone(&self.cutter),
+            encoder: Arc::clone(&self.encoder),
+            observer: self.observer,
+            cancel: self.cancel,
+            batches: self.batches.clone(),
+            spent: self.spent.clone(),
+            headroom: self.headroom,
+            capacity: self.capacity,
+            current: Segment::with_len(self.capacity),
+            stream_is_old: false,
+            segment_is_old: false,
+            filled: self.headroom,
+            cut: self.headroom,
+            guessing: VecDeque::new(),
+            guessing_max: self.guessing_max / lanes,
+            carry: Vec::new(),
+            steps: Vec::new(),
+            chunks_begun: 0,
+        }
+    }
+
+    /// How many lanes have memory for the segment that each of them fills and the one that it has cut.
+    pub fn lanes_affordable(&self) -> usize {
+        segments_affordable(self.cutter.sizes().max) / 2
+    }
+
     /// A stream begins.
-    pub fn begin(&mut self, entry: Entry, old: Option<OldContent>) -> Result<(), OpError> {
+    pub fn begin(
+        &mut self,
+        place: Place,
+        entry: Entry,
+        old: Option<OldContent>,
+    ) -> Result<(), OpError> {
         self.stream_is_old = old.is_some();
         self.segment_is_old |= self.stream_is_old;
-        self.step(Step::Begin(Box::new(entry), old))
+        self.step(Step::Begin(place, Box::new(entry), old))
     }
 
     pub fn step(&mut self, step: Step) -> Result<(), OpError> {
@@ -258,7 +295,8 @@ impl<'a> Segments<'a> {
         if segment.is_none() && steps.is_empty() {
             return Ok(());
         }
-        self.batches.send(Batch { segment, steps }).map_err(|_| OpError::Interrupted)
+        let lane = self.lane;
+        self.batches.send(Batch { lane, segment, steps }).map_err(|_| OpError::Interrupted)
     }
 }
 
