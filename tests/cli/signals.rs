@@ -16,11 +16,19 @@ const FILES: u64 = 10;
 const EACH: u64 = 40 << 20;
 
 fn files_below(folder: &Path) -> Vec<String> {
-    if !folder.exists() {
-        return Vec::new();
+    let mut found = Vec::new();
+    let mut folders = vec![folder.to_path_buf()];
+    while let Some(folder) = folders.pop() {
+        // A process at work renames and removes meanwhile.
+        for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
+            match entry.file_type() {
+                Ok(kind) if kind.is_dir() => folders.push(entry.path()),
+                Ok(_) => found.push(entry.path().display().to_string()),
+                Err(_) => {}
+            }
+        }
     }
-    let seen = look(folder).into_iter().filter(|(_, seen)| seen.kind == "file");
-    seen.map(|(path, _)| path.display().to_string()).collect()
+    found
 }
 
 /// A backup stopped by `signal` once a pack is stored, or at once if none is waited for.

@@ -13,7 +13,7 @@ use crate::store::{
 };
 
 use super::super::OpError;
-use super::batch::{Batch, Coded, OldContent, OnItsWay, Place, Step};
+use super::batch::{Batch, BatchPlace, Coded, OldContent, OnItsWay, Step};
 use super::segments::{segments_affordable, spawned};
 
 /// Segments that are aligned and wait to be coded and stored, at most.
@@ -25,9 +25,9 @@ pub(super) struct Assembler {
     reader: Arc<StoreReader>,
     catalog: CatalogBuilder,
     /// Entries that are complete before an earlier one is; `None` is an entry given up.
-    early: BTreeMap<Place, Option<Box<Entry>>>,
+    early: BTreeMap<BatchPlace, Option<Box<Entry>>>,
     /// The next entry of the catalog.
-    next: Place,
+    next: BatchPlace,
     /// By lane, the stream whose chunks are aligned now, as it was.
     old: BTreeMap<usize, Follower>,
     /// Segments being coded, in order.
@@ -46,7 +46,7 @@ struct InCoding {
 }
 
 struct Begun {
-    place: Place,
+    place: BatchPlace,
     entry: Box<Entry>,
     recipe: RecipeBuilder,
 }
@@ -255,7 +255,7 @@ impl Assembler {
     }
 
     /// Puts into the catalog what has its turn: lanes end in any order, the catalog keeps its own.
-    fn complete(&mut self, place: Place, entry: Option<Box<Entry>>) -> Result<(), OpError> {
+    fn complete(&mut self, place: BatchPlace, entry: Option<Box<Entry>>) -> Result<(), OpError> {
         self.early.insert(place, entry);
         while let Some(entry) = self.early.remove(&self.next) {
             self.next += 1;

@@ -23,14 +23,14 @@ pub(super) type Coded = Receiver<Result<CodedSegment, StoreError>>;
 
 /// The number of an entry in the order of the catalog. Every place reaches the assembler once: as a whole entry,
 /// by its end or as given up.
-pub(super) type Place = u64;
+pub(super) type BatchPlace = u64;
 
 /// What the assembler does next. Chunks are taken from the batch's segment, in order.
 pub(super) enum Step {
     /// An entry that is complete as it is.
-    Whole(Place, Box<Entry>),
+    Whole(BatchPlace, Box<Entry>),
     /// An entry whose bytes follow, and its stream in the parent.
-    Begin(Place, Box<Entry>, Option<OldContent>),
+    Begin(BatchPlace, Box<Entry>, Option<OldContent>),
     /// That many chunks of the entry begun.
     Chunks(usize),
     /// The entry begun is read to its end.
@@ -40,7 +40,7 @@ pub(super) enum Step {
         properties: Vec<Property>,
     },
     /// The entry of this place is given up, whether it was begun or not.
-    Drop(Place),
+    Drop(BatchPlace),
 }
 
 /// The bytes of an entry as the parent has them.

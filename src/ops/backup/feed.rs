@@ -6,7 +6,7 @@ use crate::source::{BodyEnd, BodyStatus, Item, Outcome, Session, SourceEntry, So
 
 use super::super::OpError;
 use super::Problems;
-use super::batch::{OldContent, Place, Step};
+use super::batch::{BatchPlace, OldContent, Step};
 use super::lanes::{self, BODIES_AT_ONCE_MAX, BodyRead, Job, Lanes};
 use super::parent::{Old, ParentCursor};
 use super::segments::Segments;
@@ -56,7 +56,7 @@ pub(super) struct Feed<'a> {
     cancel: &'a Cancel,
     fed: Fed,
     /// The place of the next entry.
-    next: Place,
+    next: BatchPlace,
     /// Facts of the bodies of the current source.
     facts: Vec<(String, String)>,
 }
@@ -174,7 +174,7 @@ impl<'a> Feed<'a> {
         Ok(())
     }
 
-    fn place(&mut self) -> Place {
+    fn place(&mut self) -> BatchPlace {
         self.next += 1;
         self.next - 1
     }

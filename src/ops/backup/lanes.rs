@@ -11,7 +11,7 @@ use crate::progress::Cancel;
 use crate::source::{BodyEnd, Need, OpenBody, SourceError};
 
 use super::super::OpError;
-use super::batch::{OldContent, Place, Step};
+use super::batch::{BatchPlace, OldContent, Step};
 use super::segments::Segments;
 
 /// Bodies of one source that are read at once, at most: each has a thread, a segment that it fills and one that is being cut.
@@ -21,7 +21,7 @@ const AHEAD_MAX: usize = 256;
 
 /// A body to read.
 pub(super) struct Job {
-    pub place: Place,
+    pub place: BatchPlace,
     pub entry: Entry,
     pub old: Option<OldContent>,
     pub need: Need,
@@ -80,16 +80,16 @@ pub(super) enum Outcome {
     Problem(Problem),
 }
 
-type Done = Result<BodyRead, OpError>;
+type LaneDone = Result<BodyRead, OpError>;
 
 enum Pending {
-    Body(Place, Receiver<Done>),
+    Body(BatchPlace, Receiver<LaneDone>),
     Problem(Problem),
 }
 
 /// The feeder's end of the lanes. Once it is dropped, the lanes end.
 pub(super) struct Lanes {
-    jobs: Sender<(Job, Sender<Done>)>,
+    jobs: Sender<(Job, Sender<LaneDone>)>,
     pending: VecDeque<Pending>,
 }
 
@@ -121,7 +121,7 @@ impl Lanes {
     }
 
     /// What the next entry came to, if that is known, if too much waits for it before `place` or if all is waited for.
-    pub fn settled(&mut self, place: Place, all: bool) -> Result<Option<Outcome>, OpError> {
+    pub fn settled(&mut self, place: BatchPlace, all: bool) -> Result<Option<Outcome>, OpError> {
         let full = self.pending.len() >= AHEAD_MAX;
         let outcome = match self.pending.front() {
             None => return Ok(None),
@@ -144,7 +144,7 @@ impl Lanes {
 }
 
 /// Reads bodies until there are no more, or one of them ends the backup.
-fn lane(mut segments: Segments<'_>, waiting: &Receiver<(Job, Sender<Done>)>, cancel: &Cancel) {
+fn lane(mut segments: Segments<'_>, waiting: &Receiver<(Job, Sender<LaneDone>)>, cancel: &Cancel) {
     for (job, reply) in waiting {
         let done = match cancel.is_cancelled() {
             true => Err(OpError::Interrupted),

@@ -16,7 +16,7 @@ use crate::source::Body;
 use crate::store::{Encoder, Segment, SegmentChunk};
 
 use super::super::OpError;
-use super::batch::{Batch, OldContent, OnItsWay, Place, Step};
+use super::batch::{Batch, BatchPlace, OldContent, OnItsWay, Step};
 
 pub(super) struct Segments<'a> {
     lane: usize,
@@ -146,7 +146,7 @@ impl<'a> Segments<'a> {
     /// A stream begins.
     pub fn begin(
         &mut self,
-        place: Place,
+        place: BatchPlace,
         entry: Entry,
         old: Option<OldContent>,
     ) -> Result<(), OpError> {
