@@ -21,6 +21,7 @@ mod prune;
 mod qdrant;
 mod rebuild_index;
 mod repo;
+mod source;
 mod sqlite;
 mod storage;
 mod store;

@@ -1,0 +1,3 @@
+//! What all kinds of sources have in common.
+
+mod custom;
