@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::export::QdrantOptions;
 use super::failure::{plain, refused};
+use super::options::QdrantOptions;
 use super::server::{QdrantServer, is_name};
 use crate::fault::ErrorKind;
 use crate::progress::Cancel;

@@ -1,38 +1,15 @@
 //! The exporter: what is there, a copy of each made at one time, and what is to be said of it.
 
-use std::time::Duration;
-
-use serde_json::{Value, json};
-
 use super::api::Api;
 use super::failure::refused;
-use super::mode::{Found, QdrantBackup, property};
+use super::known::Known;
+use super::mode::{Found, QdrantBackup};
+use super::options::QdrantOptions;
 use super::server::{QdrantServer, QdrantSource};
 use super::session::QdrantSession;
-use super::{ALIASES, PARAMS, POINT_COUNT};
 use crate::fault::ErrorKind;
-use crate::format::Property;
 use crate::progress::Cancel;
-use crate::source::http::{ClientOptions, Credential};
 use crate::source::{Description, Exporter, Session, SourceError};
-
-/// How a server is talked to.
-#[derive(Debug, Clone)]
-pub struct QdrantOptions {
-    pub credential: Option<Credential>,
-    pub http: ClientOptions,
-    /// How long the server may take to make a snapshot, or to take one in.
-    pub patience: Duration,
-    /// How long to wait for a server that does not answer yet.
-    pub wait_ready: Option<Duration>,
-}
-
-impl Default for QdrantOptions {
-    fn default() -> Self {
-        let patience = Duration::from_secs(3600);
-        Self { credential: None, http: ClientOptions::default(), patience, wait_ready: None }
-    }
-}
 
 /// Reads collections of a Qdrant server.
 pub struct QdrantExporter {
@@ -127,52 +104,4 @@ fn in_url(name: &str) -> String {
         c => c.to_string(),
     };
     name.chars().map(escape).collect()
-}
-
-/// What a server says of a collection.
-pub(super) struct Known {
-    pub name: String,
-    pub info: Value,
-    pub cluster: Option<Value>,
-    pub aliases: Vec<String>,
-}
-
-impl Known {
-    fn of(api: &Api, name: &str) -> Result<Self, SourceError> {
-        let url = api.collection_url(name);
-        if name.contains(['/', '\0']) {
-            let message = "a collection's name has no / in it";
-            return Err(refused(ErrorKind::Usage, &url, message));
-        }
-        let Some(info) = api.info(name)? else { return Err(missing(api, name)) };
-        let cluster = api.cluster(name)?;
-        let mut aliases: Vec<_> =
-            api.aliases(Some(name))?.into_iter().map(|(alias, _)| alias).collect();
-        aliases.sort();
-        Ok(Self { name: name.to_owned(), info, cluster, aliases })
-    }
-
-    /// Of each of its entries.
-    pub fn properties(&self) -> Vec<Property> {
-        let mut properties = vec![property(ALIASES, &json!(self.aliases).to_string())];
-        let params = self.info.get("config").and_then(|config| config.get("params"));
-        properties.extend(params.map(|params| property(PARAMS, &params.to_string())));
-        properties.extend(self.points().map(|points| property(POINT_COUNT, &points.to_string())));
-        properties
-    }
-
-    pub fn points(&self) -> Option<u64> {
-        self.info.get("points_count").and_then(Value::as_u64)
-    }
-}
-
-/// The error names what there is instead.
-fn missing(api: &Api, name: &str) -> SourceError {
-    let there = match api.collections() {
-        Ok(names) if names.is_empty() => "the server has none".to_owned(),
-        Ok(names) => format!("there is {}", names.join(", ")),
-        Err(error) => return error,
-    };
-    let message = format!("no collection {name}; {there}");
-    refused(ErrorKind::NotFound, &api.collection_url(name), message)
 }

@@ -9,12 +9,11 @@ use serde_json::json;
 
 use super::contents::Contents;
 use super::failure::refused;
-use super::mode::property;
 use super::origin::{Facts, Origin, Stream, Whole};
 use super::server::QdrantSource;
 use super::session::{Part, QdrantSession};
 use super::tar::Watch;
-use super::{ALIASES, COLLECTION, PARAMS, SHARD, SHARD_SNAPSHOT, SNAPSHOT};
+use super::{ALIASES, COLLECTION, PARAMS, SHARD, SHARD_SNAPSHOT, SNAPSHOT, property};
 use crate::fault::ErrorKind;
 use crate::format::EntryKind;
 use crate::progress::Cancel;

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::api::Api;
-use super::export::QdrantOptions;
 use super::failure::refused;
+use super::options::QdrantOptions;
 use super::parts::{Held, HeldAs, collections};
 use super::server::{QdrantServer, is_name};
 use super::writer::QdrantWriter;

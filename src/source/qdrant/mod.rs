@@ -13,10 +13,12 @@ mod failure;
 mod file;
 mod form;
 mod kind;
+mod known;
 mod layout;
 mod load;
 mod logical;
 mod mode;
+mod options;
 mod origin;
 mod parts;
 mod recreate;
@@ -27,12 +29,13 @@ mod tar;
 mod upload;
 mod writer;
 
-pub use export::{QdrantExporter, QdrantOptions};
+pub use export::QdrantExporter;
 pub use file::{QdrantFileExporter, QdrantFileOptions};
 pub(super) use kind::QdrantKind;
 pub use load::{Priority, QdrantLoader, QdrantRestore};
 pub use logical::Imported;
 pub use mode::{Mode, QdrantBackup};
+pub use options::QdrantOptions;
 pub use recreate::{index_bodies, recreate_body, shard_keys};
 pub use server::{QdrantServer, QdrantSource};
 
@@ -58,3 +61,7 @@ const SHARD_KEY: &str = "shard_key";
 const PEER_SNAPSHOT: &str = "qdrant-peer-snapshot";
 const SHARD_SNAPSHOT: &str = "qdrant-shard-snapshot";
 const POINTS: &str = "qdrant-points";
+
+fn property(name: &str, value: &str) -> crate::format::Property {
+    crate::format::Property { name: name.to_owned(), value: value.as_bytes().to_vec().into() }
+}

@@ -5,17 +5,19 @@ use serde_json::{Value, json};
 
 use super::api::Api;
 use super::copy::ServerCopy;
-use super::export::Known;
 use super::failure::refused;
+use super::known::Known;
 use super::layout::{Layout, in_words, missing, whole_copies};
 use super::logical::Points;
 use super::origin::Kept;
 use super::server::QdrantServer;
 use super::session::Part;
 use super::shards::ShardStream;
-use super::{COLLECTION, PEER, PEER_SNAPSHOT, POINTS, SHARD, SHARD_KEY, SHARD_SNAPSHOT, SHARDS};
+use super::{
+    COLLECTION, PEER, PEER_SNAPSHOT, POINTS, SHARD, SHARD_KEY, SHARD_SNAPSHOT, SHARDS, property,
+};
 use crate::fault::ErrorKind;
-use crate::format::{EntryKind, Property};
+use crate::format::EntryKind;
 use crate::source::SourceError;
 
 /// How a collection is read.
@@ -244,8 +246,4 @@ impl<'a> Found<'a> {
         });
         Part::about(name, format!("{about:#}\n"))
     }
-}
-
-pub(super) fn property(name: &str, value: &str) -> Property {
-    Property { name: name.to_owned(), value: value.as_bytes().to_vec().into() }
 }

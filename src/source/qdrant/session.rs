@@ -9,10 +9,9 @@ use sha2::{Digest, Sha256};
 
 use super::contents::Contents;
 use super::failure::refused;
-use super::mode::property;
 use super::origin::{Origin, Stream, Whole};
 use super::tar::Watch;
-use super::{ABOUT, CONTENTS, POINTS_ENDING, SNAPSHOT};
+use super::{ABOUT, CONTENTS, POINTS_ENDING, SNAPSHOT, property};
 use crate::fault::ErrorKind;
 use crate::format::{Consistency, EntryKind, EntryPath, Property};
 use crate::source::private::private_entry;

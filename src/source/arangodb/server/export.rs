@@ -1,56 +1,14 @@
 //! The exporter: what there is, and one state of each database to be read.
 
-use std::path::PathBuf;
-use std::time::Duration;
-
-use super::api::{Api, ArangoConnection, SYSTEM, Version};
+use super::api::{Api, SYSTEM, Version};
 use super::estimate::estimate;
-use super::inventory::ArangoSelection;
 use super::name::ArangoSource;
+use super::options::{ArangoOptions, Role};
 use super::session::ArangoSession;
 use crate::fault::ErrorKind;
 use crate::progress::Cancel;
-use crate::source::arangodb::SortOptions;
 use crate::source::arangodb::failure::refused;
-use crate::source::http::HttpError;
 use crate::source::{Description, Estimate, Exporter, Session, SourceError};
-
-/// How databases are read.
-#[derive(Debug, Clone)]
-pub struct ArangoOptions {
-    pub connection: ArangoConnection,
-    pub selection: ArangoSelection,
-    pub sort: SortOptions,
-    /// How long a server holds a state for somebody it does not hear of. Extended while it is needed.
-    pub ttl: Duration,
-    /// Requests at once, where the server gives dumps that way (from 3.12 on). 0: never ask for such a dump.
-    pub workers: usize,
-}
-
-impl Default for ArangoOptions {
-    fn default() -> Self {
-        Self {
-            connection: ArangoConnection::default(),
-            selection: ArangoSelection::default(),
-            sort: SortOptions::default(),
-            ttl: Duration::from_secs(600),
-            workers: 2,
-        }
-    }
-}
-
-impl ArangoOptions {
-    pub(super) fn folder(&self) -> PathBuf {
-        crate::source::temporary::folder(self.sort.temp_dir.as_deref())
-    }
-}
-
-/// What kind of server answers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Role {
-    Single,
-    Cluster,
-}
 
 /// Reads databases of an ArangoDB server.
 pub struct ArangoExporter {
@@ -139,9 +97,4 @@ impl Exporter for ArangoExporter {
         let options = self.options.clone();
         Ok(Box::new(ArangoSession::new(api, databases, version, role, options, cancel)))
     }
-}
-
-/// Whether a server does not know what it was asked for.
-pub(super) fn is_unknown(error: &HttpError) -> bool {
-    matches!(error.status(), Some(404 | 405 | 501))
 }

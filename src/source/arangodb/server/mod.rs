@@ -13,6 +13,7 @@ mod inventory;
 mod load;
 mod look;
 mod name;
+mod options;
 mod parallel;
 mod relink;
 mod run;
@@ -24,10 +25,11 @@ mod writer;
 
 pub use api::ArangoConnection;
 pub use auth::ArangoLogin;
-pub use export::{ArangoExporter, ArangoOptions};
+pub use export::ArangoExporter;
 pub use inventory::ArangoSelection;
 pub use load::{ArangoLoader, ArangoRestore};
 pub use name::{ArangoServer, ArangoSource};
+pub use options::ArangoOptions;
 
 /// What a source is called, whatever its databases came from.
 const KIND: &str = "arangodb";

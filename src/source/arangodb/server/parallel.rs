@@ -17,7 +17,6 @@ use serde_json::json;
 use super::allowance::{Allowance, Share};
 use super::api::Api;
 use super::batch::{ANSWER_MAX, DUMP_TYPE, EMPTY_MOST};
-use super::export::is_unknown;
 use crate::fault::ErrorKind;
 use crate::limits::MIB;
 use crate::source::SourceError;
@@ -243,4 +242,9 @@ impl Spool {
         }
         Ok(())
     }
+}
+
+/// Whether a server does not know what it was asked for.
+fn is_unknown(error: &crate::source::http::HttpError) -> bool {
+    matches!(error.status(), Some(404 | 405 | 501))
 }

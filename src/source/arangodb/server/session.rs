@@ -5,8 +5,8 @@ use std::collections::{BTreeSet, VecDeque};
 use serde_json::Value;
 
 use super::api::{Api, Version};
-use super::export::{ArangoOptions, Role};
 use super::inventory::{Described, Inventory, is_another};
+use super::options::{ArangoOptions, Role};
 use super::supply::{PARALLEL, Supply};
 use crate::fault::ErrorKind;
 use crate::format::Consistency;
