@@ -15,15 +15,18 @@ use crate::support::tree::look;
 const FILES: u64 = 10;
 const EACH: u64 = 40 << 20;
 
-fn files_below(folder: &Path) -> Vec<String> {
+fn files_below(root: &Path) -> Vec<String> {
     let mut found = Vec::new();
-    let mut folders = vec![folder.to_path_buf()];
+    let mut folders = vec![root.to_path_buf()];
     while let Some(folder) = folders.pop() {
         // A process at work renames and removes meanwhile.
         for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
             match entry.file_type() {
                 Ok(kind) if kind.is_dir() => folders.push(entry.path()),
-                Ok(_) => found.push(entry.path().display().to_string()),
+                Ok(_) => {
+                    let path = entry.path();
+                    found.push(path.strip_prefix(root).unwrap().display().to_string());
+                }
                 Err(_) => {}
             }
         }
