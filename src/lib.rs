@@ -102,11 +102,7 @@ mod timing;
 /// What the binary still calls past [`SnapshotManager`]. It goes when the manager does all of it.
 #[doc(hidden)]
 pub mod pending {
-    pub use crate::ops::{
-        RestoreTarget, ServerPart, export, load, plan_load, plan_restore, restore,
-    };
-    #[cfg(feature = "servers")]
-    pub use crate::ops::{export_arangodump, export_qdrant};
+    pub use crate::ops::{RestoreTarget, ServerPart, load, plan_load, plan_restore, restore};
 }
 
 pub use codec::{NoPassphrase, Secret};

@@ -1,5 +1,4 @@
 use anyhow::{Context as _, Result};
-use restow::pending::{export, export_arangodump};
 use restow::{Error as OpError, ExportOptions, ExportReport, RestoreOptions, Selection, Selector};
 use serde_json::json;
 
@@ -7,7 +6,6 @@ use super::Context;
 use super::gaps::Missing;
 use crate::args::{ExportArgs, ExportFormat};
 use crate::error::Outcome;
-use crate::progress::Progress;
 use crate::{location, output};
 
 pub fn run(context: &Context, args: &ExportArgs) -> Result<Outcome> {
@@ -28,22 +26,16 @@ pub fn run(context: &Context, args: &ExportArgs) -> Result<Outcome> {
     let of_latest = (selector == Selector::Latest).then_some(&filter);
     let missing = Missing::of(&manager, &view, &selection, of_latest)?;
     if args.format == ExportFormat::Qdrant {
-        return super::export_qdrant::run(context, args, &view, selection, &missing);
+        return super::export_qdrant::run(context, args, &manager, &view, selection, &missing);
     }
-    let _gently = context.signals.gently();
-    let progress = Progress::new(&context.options);
-    let report = match args.format {
+    let report = context.watch(&manager, |manager| match args.format {
         ExportFormat::Files | ExportFormat::Qdrant => {
             let part = RestoreOptions::default().selection(selection);
             let options = ExportOptions::default().part(part).replace(args.replace);
-            export(&view, &args.to, &options, &progress, context.cancel())
+            manager.export(&view, &args.to, &options)
         }
-        ExportFormat::Arangodump => {
-            export_arangodump(&view, &args.to, &selection, &progress, context.cancel())
-        }
-    };
-    progress.clear();
-    let report = report?;
+        ExportFormat::Arangodump => manager.export_arangodump(&view, &args.to, &selection),
+    })?;
     if context.options.json {
         let mut document = json!({
             "id": snapshot.id.to_hex(),

@@ -1,8 +1,9 @@
 //! Collections as the files that their server made.
 
 use anyhow::Result;
-use restow::pending::export_qdrant;
-use restow::{ExportedSnapshot, NameTemplate, QdrantExportOptions, Selection, SnapshotView};
+use restow::{
+    ExportedSnapshot, NameTemplate, QdrantExportOptions, Selection, SnapshotManager, SnapshotView,
+};
 use serde_json::{Value, json};
 
 use super::Context;
@@ -10,11 +11,11 @@ use super::gaps::Missing;
 use crate::args::ExportArgs;
 use crate::error::Outcome;
 use crate::output;
-use crate::progress::Progress;
 
 pub fn run(
     context: &Context,
     args: &ExportArgs,
+    manager: &SnapshotManager,
     view: &SnapshotView,
     selection: Selection,
     missing: &Missing,
@@ -22,11 +23,8 @@ pub fn run(
     let template = args.name_template.as_deref().map(NameTemplate::new).transpose()?;
     let options =
         QdrantExportOptions::default().selection(selection).template(template.unwrap_or_default());
-    let _gently = context.signals.gently();
-    let progress = Progress::new(&context.options);
-    let exported = export_qdrant(view, &args.to, &options, &progress, context.cancel());
-    progress.clear();
-    let exported = exported?;
+    let exported =
+        context.watch(manager, |manager| manager.export_qdrant(view, &args.to, &options))?;
     if context.options.json {
         let mut document = json!({
             "id": view.id.to_hex(),
