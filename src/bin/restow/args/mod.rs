@@ -213,7 +213,7 @@ pub enum Command {
 deleted only until the rest fits. Permanent snapshots always stay, and so does the newest complete snapshot of every source and host. \
 Without rules, those of restow.toml apply, else --keep-last 10 --keep-weekly 3mo (docs/RETENTION.md).\n\nExamples:\n  restow cleanup --dry-run\n  restow cleanup --keep-last 3 --keep-daily 7 --keep-monthly 12\n  restow cleanup --source site --older-than 90d --yes\n  restow cleanup --max-size 200G --keep-last 5"
     )]
-    Cleanup(CleanupArgs),
+    Cleanup(Box<CleanupArgs>),
     /// Free the space that no snapshot needs
     #[command(
         after_help = "Backups, restores and checks can run at the same time, here and on other hosts: a prune locks nothing. It keeps whatever a running \
