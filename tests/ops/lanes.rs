@@ -26,7 +26,7 @@ fn facts(report: &BackupReport) -> impl PartialEq + std::fmt::Debug + use<> {
     let manifest = &report.manifest;
     let statistics = &manifest.statistics;
     (
-        manifest.catalog.clone(),
+        manifest.catalog,
         manifest.problems.clone(),
         [statistics.entries, statistics.logical_bytes, statistics.read_bytes, statistics.chunks],
     )
