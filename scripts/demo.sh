@@ -45,7 +45,7 @@ chmod 600 "$data/README.md"
 say "second night"
 "$restow" backup "$data" --settle 2 -m "second night"
 after_second=$(size)
-second=$("$restow" list --json --source data | grep '"id"' | tail -n 1 | field id)
+second=$("$restow" list --json --source "$data" | grep '"id"' | tail -n 1 | field id)
 
 say "list"
 "$restow" list
