@@ -18,8 +18,9 @@ use crate::store::{Encoder, Segment, SegmentChunk};
 use super::super::OpError;
 use super::batch::{Batch, BatchPlace, OldContent, OnItsWay, Step};
 
-pub(super) struct Segments<'a> {
-    lane: usize,
+/// What the lanes of a backup have in common.
+#[derive(Clone)]
+struct Shared<'a> {
     cutter: Arc<Cutter>,
     encoder: Arc<Encoder>,
     observer: &'a dyn Observer,
@@ -30,6 +31,11 @@ pub(super) struct Segments<'a> {
     /// A fresh segment is filled from here on; before it is room for what the one before left uncut.
     headroom: usize,
     capacity: usize,
+}
+
+pub(super) struct Segments<'a> {
+    lane: usize,
+    shared: Shared<'a>,
     current: Segment,
     /// Whether the stream being read has an old self; whether any in the current segment has.
     stream_is_old: bool,
@@ -89,8 +95,7 @@ impl<'a> Segments<'a> {
         let guessing_max = threads.min(GUESSING_MAX).min(affordable);
         let (batches, to_assembler) = crossbeam_channel::bounded(in_flight);
         let (give_back, spent) = crossbeam_channel::bounded(in_flight + guessing_max + 2);
-        let segments = Self {
-            lane: 0,
+        let shared = Shared {
             cutter: Arc::new(cutter),
             encoder: Arc::clone(session.encoder()),
             observer,
@@ -99,6 +104,20 @@ impl<'a> Segments<'a> {
             spent,
             headroom,
             capacity,
+        };
+        (Self::with(shared, 0, guessing_max), to_assembler, give_back)
+    }
+
+    /// The segments of another lane, one of `lanes`, which share what may be cut at once. They go the same way.
+    pub fn of_lane(&self, lane: usize, lanes: usize) -> Self {
+        Self::with(self.shared.clone(), lane, self.guessing_max / lanes)
+    }
+
+    fn with(shared: Shared<'a>, lane: usize, guessing_max: usize) -> Self {
+        let Shared { headroom, capacity, .. } = shared;
+        Self {
+            lane,
+            shared,
             current: Segment::with_len(capacity),
             stream_is_old: false,
             segment_is_old: false,
@@ -109,38 +128,12 @@ impl<'a> Segments<'a> {
             carry: Vec::new(),
             steps: Vec::new(),
             chunks_begun: 0,
-        };
-        (segments, to_assembler, give_back)
-    }
-
-    /// The segments of another lane, one of `lanes`, which share what may be cut at once. They go the same way.
-    pub fn of_lane(&self, lane: usize, lanes: usize) -> Self {
-        Self {
-            lane,
-            cutter: Arc::clone(&self.cutter),
-            encoder: Arc::clone(&self.encoder),
-            observer: self.observer,
-            cancel: self.cancel,
-            batches: self.batches.clone(),
-            spent: self.spent.clone(),
-            headroom: self.headroom,
-            capacity: self.capacity,
-            current: Segment::with_len(self.capacity),
-            stream_is_old: false,
-            segment_is_old: false,
-            filled: self.headroom,
-            cut: self.headroom,
-            guessing: VecDeque::new(),
-            guessing_max: self.guessing_max / lanes,
-            carry: Vec::new(),
-            steps: Vec::new(),
-            chunks_begun: 0,
         }
     }
 
     /// How many lanes have memory for the segment that each of them fills and the one that it has cut.
     pub fn lanes_affordable(&self) -> usize {
-        segments_affordable(self.cutter.sizes().max) / 2
+        segments_affordable(self.shared.cutter.sizes().max) / 2
     }
 
     /// A stream begins.
@@ -173,10 +166,10 @@ impl<'a> Segments<'a> {
     fn read_all(&mut self, body: &mut dyn Body) -> Result<Result<u64, std::io::Error>, OpError> {
         let mut len = 0u64;
         loop {
-            if self.cancel.is_cancelled() {
+            if self.shared.cancel.is_cancelled() {
                 return Err(OpError::Interrupted);
             }
-            if self.filled == self.capacity {
+            if self.filled == self.shared.capacity {
                 self.turn_over()?;
             }
             let room = self.current.bytes.get_mut(self.filled..).unwrap_or_default();
@@ -185,7 +178,7 @@ impl<'a> Segments<'a> {
                 Ok(count) => {
                     self.filled += count;
                     len += count as u64;
-                    self.observer.on(Event::Bytes(count as u64));
+                    self.shared.observer.on(Event::Bytes(count as u64));
                 }
                 Err(error) if error.kind() == IoKind::Interrupted => {}
                 Err(error) => return Ok(Err(error)),
@@ -199,7 +192,7 @@ impl<'a> Segments<'a> {
             return self.dispatch();
         }
         let (from, is_old, segment) = (self.cut, self.segment_is_old, self.take_current());
-        let cutter = Arc::clone(&self.cutter);
+        let cutter = Arc::clone(&self.shared.cutter);
         self.guessing.push_back(spawned(move || {
             let guess = cutter.guess(&segment.bytes, from);
             Guessed { segment, is_old, from, guess }
@@ -214,7 +207,7 @@ impl<'a> Segments<'a> {
             guessed.recv().map_err(|_| OpError::Lost)?;
         let start = self.put_carry(&mut segment, from)?;
         let mut end = start;
-        self.cutter.confirm(&segment.bytes, start, &guess, |start, found| {
+        self.shared.cutter.confirm(&segment.bytes, start, &guess, |start, found| {
             segment.chunks.push(SegmentChunk { start, len: found.len, cut: found.kind });
             self.chunks_begun += 1;
             end = start + found.len;
@@ -245,8 +238,10 @@ impl<'a> Segments<'a> {
         }
         let mut current = std::mem::take(&mut self.current);
         self.cut = self.put_carry(&mut current, self.cut)?;
-        while let Some(found) =
-            current.bytes.get(self.cut..self.filled).and_then(|uncut| self.cutter.cut(uncut, true))
+        while let Some(found) = current
+            .bytes
+            .get(self.cut..self.filled)
+            .and_then(|uncut| self.shared.cutter.cut(uncut, true))
         {
             current.chunks.push(SegmentChunk { start: self.cut, len: found.len, cut: found.kind });
             self.cut += found.len;
@@ -266,10 +261,10 @@ impl<'a> Segments<'a> {
     }
 
     fn take_current(&mut self) -> Segment {
-        let capacity = self.capacity;
-        let next = self.spent.try_recv().unwrap_or_else(|_| Segment::with_len(capacity));
-        self.filled = self.headroom;
-        self.cut = self.headroom;
+        let capacity = self.shared.capacity;
+        let next = self.shared.spent.try_recv().unwrap_or_else(|_| Segment::with_len(capacity));
+        self.filled = self.shared.headroom;
+        self.cut = self.shared.headroom;
         self.segment_is_old = self.stream_is_old;
         std::mem::replace(&mut self.current, next)
     }
@@ -278,7 +273,7 @@ impl<'a> Segments<'a> {
         if segment.chunks.is_empty() {
             return self.send_steps(None);
         }
-        let encoder = Arc::clone(&self.encoder);
+        let encoder = Arc::clone(&self.shared.encoder);
         let on_its_way = if is_old {
             OnItsWay::Named(spawned(move || encoder.name(segment)))
         } else {
@@ -296,7 +291,7 @@ impl<'a> Segments<'a> {
             return Ok(());
         }
         let lane = self.lane;
-        self.batches.send(Batch { lane, segment, steps }).map_err(|_| OpError::Interrupted)
+        self.shared.batches.send(Batch { lane, segment, steps }).map_err(|_| OpError::Interrupted)
     }
 }
 
