@@ -66,6 +66,12 @@ fn an_empty_word_never_means_everything() {
     bench.fails(2, &["list", "--since", ""]);
     bench.fails(2, &["restore", &id, "--to", ""]);
     assert!(!bench.path("out").exists());
+    for line in ["exclude = ['']", "exclude-file = ['']", "collections = ['a', '']"] {
+        let text = format!("[sources.site]\nsource = 'site'\n{line}\n");
+        fs::write(bench.path("empty.toml"), text).unwrap();
+        let said = bench.fails(2, &["backup", "site", "--config", "empty.toml"]);
+        assert!(said.contains("line 3") && said.contains("empty"), "{line}: {said}");
+    }
     // Words for people may be empty, and so may the arguments of a program.
     bench.ok(&["backup", "site", "-m", ""]);
     bench.ok(&["backup", "command:x", "--", "printf", "%s.", ""]);
@@ -155,6 +161,9 @@ fn marks_and_line_ends_are_no_part_of_any_text() {
     fs::write(bench.path("globs"), "\u{feff}*.tmp\r\n*.log\r\n").unwrap();
     fs::write(bench.path("c.toml"), "\u{feff}[retention]\r\nkeep-last = 3\r\n").unwrap();
     bench.ok(&["backup", "site", "--exclude-file", "globs", "--config", "c.toml"]);
+    // A first name that had the mark in it would not be found.
+    fs::write(bench.path("env"), "\u{feff}QDRANT_URL=http://127.0.0.1:1\r\n").unwrap();
+    bench.fails(8, &["backup", "qdrant:", "--env-file", "env", "--retries", "0"]);
     let shown = bench.ok(&["show", "latest", "--entries"]);
     assert!(!shown.contains("a.tmp") && !shown.contains("b.log"), "{shown}");
 }

@@ -14,6 +14,7 @@ use super::ClientOptions;
 use crate::fault::ErrorKind;
 use crate::source::SourceError;
 use crate::source::kind::{Environment, seconds};
+use crate::text::without_mark;
 
 /// Options of every server.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -111,7 +112,8 @@ fn read(path: &Path) -> Result<BTreeMap<String, String>, SourceError> {
         let message = format!("cannot read the variables in it: {what}");
         SourceError::Refused { kind: ErrorKind::Usage, path: path.display().to_string(), message }
     };
-    dotenvy::from_path_iter(path).map_err(wrong)?.collect::<Result<_, _>>().map_err(wrong)
+    let text = std::fs::read(path).map_err(|error| wrong(dotenvy::Error::Io(error)))?;
+    dotenvy::from_read_iter(without_mark(&text)).collect::<Result<_, _>>().map_err(wrong)
 }
 
 /// Bytes a second: a number, with k, M or G for 1024, 1024² or 1024³.

@@ -117,6 +117,11 @@ fn take_options(table: &mut DeTable<'_>, kinds: &SourceKinds) -> Result<TakenOpt
 fn checked(key: &str, value: Spanned<DeValue<'_>>, kinds: &SourceKinds) -> Result<Value, Wrong> {
     let span = value.span();
     let value = Value::deserialize(ValueDeserializer::from(value))?;
+    // As on the command line: it would mean everything, or nothing.
+    let is_empty = |value: &Value| value.as_str() == Some("");
+    if is_empty(&value) || value.as_array().is_some_and(|list| list.iter().any(is_empty)) {
+        return Err(Wrong::at(span, format!("{key} is empty")));
+    }
     kinds.check(Purpose::Backup, key, &value).map_err(|message| Wrong::at(span, message))?;
     Ok(value)
 }
