@@ -105,14 +105,29 @@ pub trait SourceKind: Send + Sync {
     ) -> Result<Box<dyn Exporter>, SourceError>;
 
     /// What manifests call the source that `text` names: kind, URL and label. Nothing is read of the source, and it
-    /// need not be there.
+    /// need not be there: a path where nothing is now is named by its place.
     fn identity(
         &self,
         text: &OsStr,
         options: &OptionValues,
         context: &SourceContext,
     ) -> Result<Description, SourceError> {
-        Ok(self.exporter(text, options, context)?.describe())
+        let error = match self.exporter(text, options, context) {
+            Ok(exporter) => return Ok(exporter.describe()),
+            Err(error) => error,
+        };
+        let paths = self.path_schemes();
+        // A kind whose every scheme is one of paths takes paths without a scheme, too.
+        let has_paths_only = !paths.is_empty() && paths == self.schemes();
+        match after_scheme(text, paths) {
+            path if path != text || has_paths_only => self.place(path).ok_or(error),
+            _ => Err(error),
+        }
+    }
+
+    /// What manifests call a source of this kind at a path where nothing is now.
+    fn place(&self, path: &OsStr) -> Option<Description> {
+        Description::of_path(self.name(), path)
     }
 
     /// Whether its sources are restored by a [`Loader`].

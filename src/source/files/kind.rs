@@ -6,7 +6,7 @@ use super::{FolderExporter, FolderOptions};
 use crate::source::kind::{
     OptionSet, OptionValues, Purpose, SourceContext, SourceKind, after_scheme, read_options,
 };
-use crate::source::{Description, Exporter, SourceError};
+use crate::source::{Exporter, SourceError};
 
 /// A path, or `file:` and a path.
 pub struct FolderKind;
@@ -50,18 +50,5 @@ impl SourceKind for FolderKind {
         let mut options: FolderOptions = read_options(options)?;
         options.leave_out.clone_from(&context.leave_out);
         Ok(Box::new(FolderExporter::new(after_scheme(text, SCHEMES), options)?))
-    }
-
-    /// A folder that is gone is named by where it was.
-    fn identity(
-        &self,
-        text: &OsStr,
-        options: &OptionValues,
-        context: &SourceContext,
-    ) -> Result<Description, SourceError> {
-        match self.exporter(text, options, context) {
-            Ok(exporter) => Ok(exporter.describe()),
-            Err(error) => Description::of_path("folder", after_scheme(text, SCHEMES)).ok_or(error),
-        }
     }
 }

@@ -6,7 +6,7 @@ use super::{SqliteExporter, SqliteOptions};
 use crate::source::kind::{
     OptionSet, OptionValues, Purpose, SourceContext, SourceKind, after_scheme, read_options,
 };
-use crate::source::{Description, Exporter, SourceError};
+use crate::source::{Exporter, SourceError};
 
 /// `sqlite:FILE`.
 pub struct SqliteKind;
@@ -45,18 +45,5 @@ impl SourceKind for SqliteKind {
     ) -> Result<Box<dyn Exporter>, SourceError> {
         let path = after_scheme(text, SCHEMES);
         Ok(Box::new(SqliteExporter::new(path, read_options(options)?)?))
-    }
-
-    /// A database that is gone is named by where it was.
-    fn identity(
-        &self,
-        text: &OsStr,
-        options: &OptionValues,
-        context: &SourceContext,
-    ) -> Result<Description, SourceError> {
-        match self.exporter(text, options, context) {
-            Ok(exporter) => Ok(exporter.describe()),
-            Err(error) => Description::of_path("sqlite", after_scheme(text, SCHEMES)).ok_or(error),
-        }
     }
 }
