@@ -16,7 +16,7 @@ use crate::source::http::{ServerOptions, Variables};
 use crate::source::kind::{
     OptionSet, OptionValues, Purpose, SourceContext, SourceKind, read_options,
 };
-use crate::source::tables::{new_name, renames};
+use crate::source::tables::{ReadTables, WrittenTables, new_name, renames};
 use crate::source::{Exporter, Loader, SourceError};
 
 /// `arangodb://HOST…`, or `arangodb:` with or without databases for the server in `ARANGO_URL`.
@@ -27,11 +27,6 @@ pub struct ArangoKind;
 #[cfg_attr(feature = "cli", derive(clap::Args), command(next_help_heading = "With ArangoDB"))]
 #[serde(default, rename_all = "kebab-case")]
 struct BackupOptions {
-    #[cfg_attr(
-        feature = "cli",
-        arg(long = "collection", value_name = "NAME", help_heading = "With servers")
-    )]
-    collections: Vec<String>,
     /// ArangoDB's own collections too, not only those of graphs and analyzers
     #[cfg_attr(feature = "cli", arg(long))]
     include_system: bool,
@@ -40,6 +35,10 @@ struct BackupOptions {
     include_users: bool,
     #[cfg_attr(feature = "cli", arg(long, value_name = "FOLDER"))]
     temp_dir: Option<PathBuf>,
+    // Last: what follows a flattened struct would stand under its heading.
+    #[cfg_attr(feature = "cli", command(flatten))]
+    #[serde(flatten)]
+    tables: ReadTables,
     #[cfg_attr(feature = "cli", command(flatten))]
     #[serde(flatten)]
     server: ServerOptions,
@@ -50,16 +49,6 @@ struct BackupOptions {
 #[cfg_attr(feature = "cli", derive(clap::Args), command(next_help_heading = "With ArangoDB"))]
 #[serde(default, rename_all = "kebab-case")]
 struct TargetOptions {
-    #[cfg_attr(
-        feature = "cli",
-        arg(long = "collection", value_name = "NAME[:NEW]", help_heading = "With servers")
-    )]
-    collections: Vec<String>,
-    #[cfg_attr(
-        feature = "cli",
-        arg(long, conflicts_with = "overwrite", help_heading = "With servers")
-    )]
-    if_missing: bool,
     /// Make a database that the server does not have
     #[cfg_attr(feature = "cli", arg(long))]
     create_database: bool,
@@ -72,6 +61,9 @@ struct TargetOptions {
     /// The users of an ArangoDB server too, in place of those of the same names
     #[cfg_attr(feature = "cli", arg(long))]
     include_users: bool,
+    #[cfg_attr(feature = "cli", command(flatten))]
+    #[serde(flatten)]
+    tables: WrittenTables,
     #[cfg_attr(feature = "cli", command(flatten))]
     #[serde(flatten)]
     server: ServerOptions,
@@ -145,7 +137,7 @@ impl SourceKind for ArangoKind {
         let variables = options.server.variables(&context.environment)?;
         let source = parse(&text.to_string_lossy(), &variables)?;
         let selection = ArangoSelection {
-            collections: options.collections,
+            collections: options.tables.collections,
             include_system: options.include_system,
             include_users: options.include_users,
         };
@@ -175,9 +167,9 @@ impl SourceKind for ArangoKind {
         let otherwise = "none: each database keeps its own";
         let restore = ArangoRestore {
             database: new_name(url, is_named, &source.databases, otherwise)?,
-            collections: renames(&options.collections)?,
+            collections: renames(&options.tables.collections)?,
             create_database: options.create_database,
-            if_missing: options.if_missing,
+            if_missing: options.tables.if_missing,
             backup_existing: options.backup_existing,
             include_system: options.include_system,
             include_users: options.include_users,

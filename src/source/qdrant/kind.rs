@@ -15,8 +15,8 @@ use crate::source::http::{Credential, ServerOptions, Variables};
 use crate::source::kind::{
     OptionSet, OptionValues, Purpose, SourceContext, SourceKind, after_scheme, read_options,
 };
-use crate::source::tables::{new_name, renames};
-use crate::source::{Exporter, Loader, SourceError};
+use crate::source::tables::{ReadTables, WrittenTables, new_name, renames};
+use crate::source::{Description, Exporter, Loader, SourceError};
 
 /// `qdrant://HOST…`, `qdrant:` with or without collections for the server in `QDRANT_URL`, and `qdrant-file:FILE`.
 pub struct QdrantKind;
@@ -29,12 +29,6 @@ const FILE: &[&str] = &["qdrant-file"];
 #[cfg_attr(feature = "cli", derive(clap::Args), command(next_help_heading = "With Qdrant"))]
 #[serde(default, rename_all = "kebab-case")]
 struct BackupOptions {
-    /// Only this collection of a server, by its name (repeatable)
-    #[cfg_attr(
-        feature = "cli",
-        arg(long = "collection", value_name = "NAME", help_heading = "With servers")
-    )]
-    collections: Vec<String>,
     /// How Qdrant collections are read
     #[cfg_attr(
         feature = "cli",
@@ -48,6 +42,10 @@ struct BackupOptions {
     /// With qdrant-file: of which server and collection it is a snapshot, whose snapshots it then continues
     #[cfg_attr(feature = "cli", arg(long, value_name = "qdrant://HOST:6333/COLLECTION"))]
     qdrant_as: Option<String>,
+    // Last: what follows a flattened struct would stand under its heading.
+    #[cfg_attr(feature = "cli", command(flatten))]
+    #[serde(flatten)]
+    tables: ReadTables,
     #[cfg_attr(feature = "cli", command(flatten))]
     #[serde(flatten)]
     server: ServerOptions,
@@ -58,18 +56,6 @@ struct BackupOptions {
 #[cfg_attr(feature = "cli", derive(clap::Args), command(next_help_heading = "With Qdrant"))]
 #[serde(default, rename_all = "kebab-case")]
 struct TargetOptions {
-    /// Only this collection, perhaps under a new name (repeatable)
-    #[cfg_attr(
-        feature = "cli",
-        arg(long = "collection", value_name = "NAME[:NEW]", help_heading = "With servers")
-    )]
-    collections: Vec<String>,
-    /// Leave a collection alone that the server has, and call that a success
-    #[cfg_attr(
-        feature = "cli",
-        arg(long, conflicts_with = "overwrite", help_heading = "With servers")
-    )]
-    if_missing: bool,
     /// Make the collections' aliases again
     #[cfg_attr(feature = "cli", arg(long))]
     aliases: bool,
@@ -82,6 +68,9 @@ struct TargetOptions {
     /// The URL of another node of the Qdrant server's cluster, in the order of the backup (repeatable)
     #[cfg_attr(feature = "cli", arg(long, value_name = "URL"))]
     qdrant_node: Vec<String>,
+    #[cfg_attr(feature = "cli", command(flatten))]
+    #[serde(flatten)]
+    tables: WrittenTables,
     #[cfg_attr(feature = "cli", command(flatten))]
     #[serde(flatten)]
     server: ServerOptions,
@@ -168,11 +157,16 @@ impl SourceKind for QdrantKind {
         }
         let variables = options.server.variables(&context.environment)?;
         let mut source = parse(&text.to_string_lossy(), &variables)?;
-        source.collections.extend(options.collections);
+        source.collections.extend(options.tables.collections);
         let backup =
             QdrantBackup { mode: options.qdrant_mode, nodes: nodes(&options.qdrant_node)? };
         let connection = connection(&options.server, &variables);
         Ok(Box::new(QdrantExporter::new(source, connection).reading(backup)))
+    }
+
+    /// A file's collection is in the file: where that is gone, nobody knows it.
+    fn place(&self, _: &OsStr) -> Option<Description> {
+        None
     }
 
     fn has_loader(&self) -> bool {
@@ -190,10 +184,10 @@ impl SourceKind for QdrantKind {
         let variables = options.server.variables(&context.environment)?;
         let source = parse(url, &variables)?;
         let restore = QdrantRestore {
-            collections: renames(&options.collections)?,
+            collections: renames(&options.tables.collections)?,
             rename: new_name(url, is_named, &source.collections, "say --collection A:B")?,
             priority: options.priority,
-            if_missing: options.if_missing,
+            if_missing: options.tables.if_missing,
             aliases: options.aliases,
             nodes: nodes(&options.qdrant_node)?,
         };

@@ -14,6 +14,7 @@
 mod consent;
 mod counts;
 mod decide;
+mod flags;
 mod journal;
 mod nouns;
 mod rebuild;
@@ -24,6 +25,7 @@ pub(super) use counts::{Counted, Recorded, RowCounts, Verdict, judge};
 pub(super) use decide::{
     ConflictPolicy, ExistingTable, TableAction, TableStep, WantedTable, decide,
 };
+pub(super) use flags::{ReadTables, WrittenTables};
 use journal::Deed;
 pub(super) use journal::Journal;
 pub(super) use nouns::Nouns;
