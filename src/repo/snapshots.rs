@@ -140,11 +140,14 @@ fn tell_future(snapshots: &mut [Snapshot]) {
         snapshots.iter_mut().for_each(|snapshot| snapshot.is_future = false);
         return;
     }
-    for Snapshot { id, manifest, .. } in snapshots.iter().filter(|snapshot| snapshot.is_future) {
-        let name = &manifest.name;
+    // One line, however many there are: a clock that is always ahead marks every night.
+    let newest = snapshots.iter().rfind(|snapshot| snapshot.is_future);
+    if let Some(Snapshot { id, manifest, .. }) = newest {
+        let (id, name) = (id.short(), &manifest.name);
         tracing::warn!(
-            "snapshot {} ({name}) is from the future, a clock was wrong: it does not count as the latest",
-            id.short()
+            "{count} of {} snapshots are from the future, a clock was wrong: they do not count as the latest; \
+             the last of them is {id} ({name})",
+            snapshots.len()
         );
     }
 }
